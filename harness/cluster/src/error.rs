@@ -1,0 +1,20 @@
+//! Why something could not be done to a host or a broker: one sentence with the place and the remedy.
+
+use history::NodeId;
+
+/// What failed, where.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClusterError {
+    /// A node would not do what was asked; `why` names the command, the deadline, the remedy.
+    #[error("{node}: {why}")]
+    Node {
+        /// Where.
+        node: NodeId,
+        /// What failed and what to do about it.
+        why: String,
+    },
+    /// Something that concerns no single node.
+    #[error("{0}")]
+    Lab(String),
+}

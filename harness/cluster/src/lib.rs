@@ -1,0 +1,9 @@
+//! The system under test: hosts over SSH, links between them, Kafka and ZooKeeper, wire probes.
+//!
+//! It never chooses a fault and never records an event.
+
+pub mod error;
+pub mod system;
+
+pub use error::ClusterError;
+pub use system::{Copied, CutReading, Described, Probes, Started, System};

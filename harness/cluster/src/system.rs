@@ -1,0 +1,157 @@
+//! The system under test as the runner and the nemesis see it.
+//!
+//! One trait, implemented by real hosts over SSH (`RemoteCluster`) and by the fake cluster of the
+//! runner's tests. It acts and reads back; it never chooses a fault and never records an event.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use history::{
+    Clock, ClockSample, FaultId, HostFacts, Link, NodeId, Observation, Partition, ProcessState,
+    Service, Topic, TopicSetting,
+};
+
+use crate::error::ClusterError;
+
+/// Three hosts with Kafka and ZooKeeper on them. Futures are not `Send`: everything that uses this
+/// runs on one thread.
+#[allow(async_fn_in_trait)]
+pub trait System {
+    /// The nodes, ascending.
+    fn nodes(&self) -> Vec<NodeId>;
+
+    /// `host:port` of each broker's client listener, for `bootstrap.servers`.
+    fn bootstrap(&self) -> String;
+
+    /// Takes the host-side locks, installs artefacts that are not there yet, writes configurations.
+    async fn install(&self) -> Result<(), ClusterError>;
+
+    /// Starts three ZooKeepers and three brokers and waits until all are registered. Returns the
+    /// processes that were started.
+    async fn bring_up(&self) -> Result<Vec<Started>, ClusterError>;
+
+    /// Creates a topic and waits until every broker's own metadata shows it with a full ISR.
+    async fn create_topic(&self, name: &Topic, spec: &plan::TopicSpec) -> Result<(), ClusterError>;
+
+    /// Effective settings of brokers and topics, read back from the brokers and compared with what
+    /// was asked; a difference is an error that names the property.
+    async fn describe(&self) -> Result<Described, ClusterError>;
+
+    /// One comparison of every host's clock with the run's.
+    async fn sample_clocks(&self, clock: &Clock) -> Result<Vec<ClockSample>, ClusterError>;
+
+    /// Probes that deliver observations until dropped. `interval` is the pause between two rounds
+    /// of one node.
+    fn probes(&self, clock: Clock, partitions: Vec<Partition>, interval: Duration) -> Probes;
+
+    /// What the host's process table says about a service.
+    async fn process(&self, node: NodeId, service: Service) -> Result<ProcessState, ClusterError>;
+
+    /// Sends SIGKILL.
+    async fn kill(&self, node: NodeId, service: Service) -> Result<(), ClusterError>;
+
+    /// Sends SIGSTOP.
+    async fn pause(&self, node: NodeId, service: Service) -> Result<(), ClusterError>;
+
+    /// Sends SIGCONT.
+    async fn resume(&self, node: NodeId, service: Service) -> Result<(), ClusterError>;
+
+    /// Sends SIGTERM and waits for the end of the process.
+    async fn stop(&self, node: NodeId, service: Service) -> Result<(), ClusterError>;
+
+    /// Starts a service; for a broker, once its old ZooKeeper session is gone. Returns when the
+    /// broker is registered again. Starting a service that runs is no error and starts nothing.
+    async fn start(&self, node: NodeId, service: Service) -> Result<Started, ClusterError>;
+
+    /// Cuts links in the name of a fault. Cutting twice is cutting once.
+    async fn cut(&self, fault: FaultId, links: &[Link]) -> Result<(), ClusterError>;
+
+    /// Removes every cut of a fault, whatever is there.
+    async fn mend(&self, fault: FaultId) -> Result<(), ClusterError>;
+
+    /// Every cut in force on every host that answers, with what its rules have dropped so far.
+    async fn cuts(&self) -> Result<Vec<CutReading>, ClusterError>;
+
+    /// Whether a fresh TCP connection over this link succeeds: asked from host `from` to `to`.
+    async fn connects(&self, link: Link) -> Result<bool, ClusterError>;
+
+    /// The first line of a broker's logs that holds `needle`, if there is one.
+    async fn find_log_line(
+        &self,
+        node: NodeId,
+        needle: &str,
+    ) -> Result<Option<String>, ClusterError>;
+
+    /// Copies a node's partition directories and checkpoint files, verbatim, into the archive
+    /// `into` (tar, zstd). Memory is bounded, whatever the size.
+    async fn copy_image(
+        &self,
+        node: NodeId,
+        partitions: &[Partition],
+        into: &Path,
+    ) -> Result<Copied, ClusterError>;
+
+    /// Copies a node's configuration and logs, verbatim, into the directory `into`.
+    async fn copy_logs(&self, node: NodeId, into: &Path) -> Result<(), ClusterError>;
+
+    /// Stops what still runs, removes what the run left on the hosts, gives the locks back.
+    async fn tear_down(&self) -> Result<(), ClusterError>;
+}
+
+/// A process that was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Started {
+    /// Where.
+    pub node: NodeId,
+    /// What.
+    pub service: Service,
+    /// Its process id there.
+    pub pid: u32,
+    /// False when it was already running.
+    pub fresh: bool,
+}
+
+/// A cut as its host reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CutReading {
+    /// In whose name it was made.
+    pub fault: FaultId,
+    /// The host that drops the packets.
+    pub on: NodeId,
+    /// What is cut.
+    pub link: Link,
+    /// Packets that the rule dropped so far.
+    pub packets: u64,
+}
+
+/// What copying an image found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Copied {
+    /// The broker's process while its files were copied.
+    pub process: ProcessState,
+    /// The same files, inodes and epoch files before and after, and nothing shrank.
+    pub unchanged: bool,
+    /// Bytes read from the host.
+    pub bytes: u64,
+}
+
+/// Effective settings, read back.
+#[derive(Debug, Clone, Default)]
+pub struct Described {
+    /// By node.
+    pub brokers: BTreeMap<NodeId, BTreeMap<String, String>>,
+    /// By topic.
+    pub topics: BTreeMap<Topic, TopicSetting>,
+    /// By node.
+    pub hosts: BTreeMap<NodeId, HostFacts>,
+}
+
+/// A stream of observations; dropping it ends the probing.
+#[derive(Debug)]
+pub struct Probes {
+    /// Where the answers arrive.
+    pub observations: tokio::sync::mpsc::UnboundedReceiver<Observation>,
+    /// Ends the probing tasks when dropped.
+    pub guard: tokio::task::JoinSet<()>,
+}

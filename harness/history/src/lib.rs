@@ -1,0 +1,23 @@
+//! What happened: identities, operations, outcomes, fault events and observations, on one clock.
+//!
+//! This package is the language that the running half and the judging half share. It knows
+//! neither Kafka clients nor processes nor verdicts; it only writes down, and reads back.
+
+pub mod clock;
+pub mod event;
+pub mod fault;
+pub mod ids;
+pub mod observation;
+pub mod outcome;
+pub mod setting;
+
+pub use clock::{Clock, Mark, Span};
+pub use event::{Call, Delivery, Event, Payload, Phase, Reply, SendAck, StepEvent, StepStage};
+pub use fault::{Deed, FaultEvent, FaultKind, Link, PortName, Service, Stage};
+pub use ids::{ClientId, Epoch, FaultId, NodeId, Offset, OpId, Partition, RunId, Topic, ValueId};
+pub use observation::{
+    ClockSample, Exit, ImageReason, ImageTaken, Observation, ProcessChange, ProcessEvent,
+    ProcessState, Seen,
+};
+pub use outcome::{Outcome, Why};
+pub use setting::{HostFacts, ProducerSetting, Setting, TopicSetting};

@@ -1,0 +1,341 @@
+//! A plan as values: what is asked of one run.
+//!
+//! Nothing here acts, and nothing here reads files; `parse` turns TOML into this, `schedule` turns
+//! this and a seed into steps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use history::{FaultKind, Link, NodeId, Partition, Service, Topic};
+use serde::{Deserialize, Serialize};
+
+/// One run, as asked for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// Short name; part of the run directory's name.
+    pub name: String,
+    /// What the plan is for, in a sentence.
+    pub about: String,
+    /// The verdict that this plan must end with, where it is a control (a canary).
+    pub expect: Option<Expected>,
+    /// The system under test.
+    pub cluster: ClusterSpec,
+    /// Topics with their load, by name.
+    pub topics: BTreeMap<Topic, TopicSpec>,
+    /// How long each phase may take.
+    pub phases: Phases,
+    /// The load below which a run means nothing.
+    pub minimum: Minimum,
+    /// What happens in the storm.
+    pub storm: Storm,
+}
+
+/// The verdict that a control must end with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Expected {
+    /// Everything promised was kept.
+    Held,
+    /// A promise was broken, as intended.
+    Broken,
+    /// Not enough could be examined, as intended.
+    Unproven,
+}
+
+/// The brokers, as asked for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClusterSpec {
+    /// Kafka's version: `3.0.0`.
+    pub kafka: String,
+    /// Time-outs and intervals: `fast` for quick fail-over, `stock` for Kafka's defaults.
+    pub profile: Profile,
+    /// Broker properties on top of the profile, checked against the known names.
+    pub properties: BTreeMap<String, String>,
+    /// Brokers in the order in which they are started, each ready before the next; in parallel when empty.
+    pub start_order: Vec<NodeId>,
+}
+
+/// A named set of broker time-outs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Sessions of 4 s, lag of 3 s, checkpoints every second.
+    Fast,
+    /// Kafka's own defaults.
+    Stock,
+}
+
+/// One topic and what is sent to and read from it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TopicSpec {
+    /// Replicas of each partition, in assignment order; one entry per partition.
+    pub assignment: Vec<Vec<NodeId>>,
+    /// `min.insync.replicas`.
+    pub min_insync_replicas: u32,
+    /// Further topic properties, checked against the known names.
+    pub properties: BTreeMap<String, String>,
+    /// The producers' side.
+    pub load: Load,
+}
+
+impl TopicSpec {
+    /// The partitions of the topic called `name`.
+    pub fn partitions<'a>(&'a self, name: &'a Topic) -> impl Iterator<Item = Partition> + 'a {
+        (0..self.assignment.len() as i32).map(move |index| Partition::new(name.clone(), index))
+    }
+}
+
+/// What the clients of one topic do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Load {
+    /// Producer handles.
+    pub producers: u32,
+    /// Consumer handles that read along during the run (the drain has its own).
+    pub consumers: u32,
+    /// `acks`.
+    pub acks: Acks,
+    /// `enable.idempotence`.
+    pub idempotent: bool,
+    /// `max.in.flight.requests.per.connection`.
+    pub max_in_flight: u32,
+    /// `linger.ms`, in milliseconds.
+    pub linger_ms: u32,
+    /// `batch.size`, in bytes.
+    pub batch_bytes: u32,
+    /// `compression.type`.
+    pub compression: Compression,
+    /// `delivery.timeout.ms` (librdkafka: `message.timeout.ms`).
+    pub delivery_timeout: Duration,
+    /// Payload size in bytes, header included.
+    pub value_bytes: u32,
+    /// Records a second over all producers of this topic.
+    pub rate: Rate,
+}
+
+/// `acks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Acks {
+    /// `acks=0`: never answered.
+    #[serde(rename = "0")]
+    None,
+    /// `acks=1`: answered by the leader alone.
+    #[serde(rename = "1")]
+    Leader,
+    /// `acks=all`: answered once below the HW.
+    #[serde(rename = "all")]
+    All,
+}
+
+impl fmt::Display for Acks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Acks::None => "0",
+            Acks::Leader => "1",
+            Acks::All => "all",
+        })
+    }
+}
+
+/// `compression.type` of a producer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// None.
+    None,
+    /// gzip.
+    Gzip,
+    /// snappy.
+    Snappy,
+    /// lz4.
+    Lz4,
+    /// zstd.
+    Zstd,
+}
+
+/// How fast records are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub enum Rate {
+    /// So many a second.
+    PerSecond(u32),
+    /// As fast as it goes, with a bounded number in flight.
+    Max,
+    /// Only when a step says so.
+    OnDemand,
+}
+
+/// How long each phase lasts, or may last.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Phases {
+    /// Load without faults before the storm.
+    pub steady: Duration,
+    /// Load without faults after the storm's last step, before the heal.
+    pub calm: Duration,
+    /// From heal to ISR full and HW = LEO; beyond it liveness is broken.
+    pub settle_max: Duration,
+    /// For the drain to reach the end of every partition.
+    pub drain_max: Duration,
+}
+
+/// The load below which a run ends as unproven.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Minimum {
+    /// Acknowledged records over the whole run, per topic.
+    pub acked: u64,
+    /// Acknowledged records a second in the steady phase, over all topics.
+    pub acked_per_second: u32,
+}
+
+/// What happens in the storm.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum Storm {
+    /// These steps, one after the other.
+    Steps(Vec<Step>),
+    /// Faults drawn from a seed.
+    Drawn(Palette),
+}
+
+/// What a storm is drawn from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Palette {
+    /// How long the storm lasts.
+    pub length: Duration,
+    /// Faults, each with a weight.
+    pub faults: Vec<(Ask, u32)>,
+    /// Bounds of how long a fault is held.
+    pub hold: (Duration, Duration),
+    /// Bounds of the quiet time between two faults.
+    pub quiet: (Duration, Duration),
+}
+
+/// One step of a schedule. `Display` writes it as a plan does.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// When it fires.
+    pub when: When,
+    /// What it does.
+    pub action: Action,
+}
+
+/// When a step fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum When {
+    /// As soon as the step before it is done.
+    Next,
+    /// So long after the storm began, and not before the step before it is done.
+    At(Duration),
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum Action {
+    /// Send records to a partition and wait for their outcomes: `send 1 to ledger/0`.
+    Send {
+        /// How many.
+        count: u32,
+        /// Where to.
+        partition: Partition,
+    },
+    /// Inject a fault: `kill leader of ledger/0`, with `for 6s` healed after that time and the
+    /// step done then, else left open until a `heal` step or the heal phase.
+    Fault {
+        /// What and to whom.
+        ask: Ask,
+        /// How long it is held.
+        hold: Option<Duration>,
+        /// Whether the run is unproven when the fault proves ineffective.
+        required: bool,
+    },
+    /// Undo every open fault: `heal`.
+    Heal,
+    /// Wait for a condition: `await isr of ledger/0 == {n1, n2} within 20s`.
+    Await {
+        /// For what.
+        condition: Condition,
+        /// How long at most.
+        within: Duration,
+        /// What happens when the deadline passes.
+        missed: Missed,
+    },
+    /// Do nothing for a while: `wait 5s`.
+    Wait(Duration),
+}
+
+/// What happens when an `await` misses its deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Missed {
+    /// The storm ends, the run heals and is unproven (the default).
+    Stop,
+    /// The schedule goes on: `or go on`.
+    GoOn,
+}
+
+/// A fault as asked for: its kind and its target, not yet resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Ask {
+    /// Kill, pause or restart one service of each node of the target.
+    Process {
+        /// [`FaultKind::Kill`], [`FaultKind::Pause`] or [`FaultKind::Restart`].
+        kind: FaultKind,
+        /// Broker unless the plan says `zookeeper of`.
+        service: Service,
+        /// Whose.
+        target: Target,
+    },
+    /// Cut a node off from all other nodes, both ways; clients still reach it.
+    Isolate(Target),
+    /// Cut single links.
+    Cut(Vec<Link>),
+}
+
+/// Whom a fault befalls; resolved at the moment of injection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Target {
+    /// This one.
+    Node(NodeId),
+    /// Any one, drawn from the seed.
+    Any,
+    /// Every one.
+    All,
+    /// The leader of a partition.
+    LeaderOf(Partition),
+    /// One follower of a partition, drawn from the seed.
+    FollowerOf(Partition),
+    /// The controller.
+    Controller,
+}
+
+/// A condition on live observations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Condition {
+    /// `leader of P == n1`: some broker's metadata and that broker itself say so.
+    Leader {
+        /// Of which partition.
+        partition: Partition,
+        /// Which node; any node other than `not` when absent.
+        is: NodeId,
+    },
+    /// `isr of P == {n1, n2}`, as the leader sees it.
+    Isr {
+        /// Of which partition.
+        partition: Partition,
+        /// Exactly these.
+        members: BTreeSet<NodeId>,
+    },
+    /// `controller == n1`.
+    Controller(NodeId),
+    /// `acked of TOPIC >= 5000`.
+    Acked {
+        /// Of which topic.
+        topic: Topic,
+        /// At least so many acknowledged sends.
+        at_least: u64,
+    },
+    /// `log of n2 has "..."`: a line in a broker's log since the storm began.
+    LogLine {
+        /// Whose log.
+        node: NodeId,
+        /// A part of the line, verbatim.
+        contains: String,
+    },
+}

@@ -1,0 +1,7 @@
+//! What clients ask of Kafka, and what an error entitles a client to conclude.
+//!
+//! It never touches a host and does not know that faults exist.
+
+pub mod client;
+
+pub use client::{Clients, Completion, Consumer, OpenError, Producer, Record};
