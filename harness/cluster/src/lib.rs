@@ -3,7 +3,9 @@
 //! It never chooses a fault and never records an event.
 
 pub mod error;
+pub mod labfile;
 pub mod system;
 
 pub use error::ClusterError;
+pub use labfile::{HostSpec, Kind, LabFile, LabFileError, Login, Ports, Sudo};
 pub use system::{Copied, CutReading, Described, Probes, Started, System};

@@ -1,0 +1,544 @@
+//! Hosts as data: the lab file, read and written.
+//!
+//! It says who the hosts are and how to log in, never what is done to them. It holds no secret: a
+//! password or a passphrase is named by the environment variable that carries it. Nothing here
+//! opens a connection.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use history::{NodeId, PortName};
+use serde::{Deserialize, Serialize};
+
+/// The longest name of a lab: it must fit into namespaces' and firewall chains' names.
+pub const NAME_MAX: usize = 24;
+
+/// The lab files that every build carries, by name.
+pub const BUILT_IN: [(&str, &str); 2] = [
+    ("centos7", include_str!("../../../labs/centos7.toml")),
+    ("local", include_str!("../../../labs/local.toml")),
+];
+
+/// Three (or more) hosts and how to reach them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabFile {
+    /// Lower-case letters, digits and dashes; at most [`NAME_MAX`].
+    pub name: String,
+    /// Made by the product, or somebody's machines.
+    pub kind: Kind,
+    /// The lab's own directory on each host, absolute: `/srv/tidemark`.
+    pub dir: String,
+    /// The command or path of Java on the hosts.
+    #[serde(default = "default_java")]
+    pub java: String,
+    /// How to log in.
+    #[serde(default)]
+    pub login: Login,
+    /// Which ports the services listen on.
+    #[serde(default)]
+    pub ports: Ports,
+    /// The hosts, ascending by node, from n0.
+    pub hosts: Vec<HostSpec>,
+}
+
+/// What the hosts are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Network namespaces on this machine, brought up by the product itself.
+    Namespaces,
+    /// Machines that exist without us.
+    Machines,
+}
+
+/// One host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostSpec {
+    /// `n0` is `broker.id=0`.
+    #[serde(with = "as_text")]
+    pub node: NodeId,
+    /// `n0`, or a DNS name.
+    pub name: String,
+    /// What brokers, ZooKeepers and clients connect to.
+    pub address: String,
+    /// What SSH connects to, when that is another address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh_address: Option<String>,
+    /// The SSH port, when it is not the login's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh_port: Option<u16>,
+}
+
+/// How to log in. The first of these that is given is used: agent, key, password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Login {
+    /// The login user; Kafka and ZooKeeper run as this user.
+    pub user: String,
+    /// The SSH port of every host that names none of its own.
+    pub port: u16,
+    /// A private key file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// The environment variable that holds the key's passphrase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passphrase_env: Option<String>,
+    /// The environment variable that holds the user's password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_env: Option<String>,
+    /// Ask a running ssh-agent.
+    pub agent: bool,
+    /// The file of known host keys; `~/.ssh/known_hosts` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_hosts: Option<PathBuf>,
+    /// How the listed commands that need root get it.
+    pub sudo: Sudo,
+    /// Trust a host whose key was never seen, and remember the key.
+    pub accept_new_host_keys: bool,
+}
+
+/// How root is had on a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sudo {
+    /// The login user is root.
+    None,
+    /// `sudo -n`.
+    Passwordless,
+}
+
+/// Port numbers by role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ports {
+    /// The listener for clients and other brokers.
+    pub broker: u16,
+    /// The listener for probes; never cut.
+    pub probe: u16,
+    /// ZooKeeper's clients.
+    pub zk_client: u16,
+    /// ZooKeeper's followers.
+    pub zk_peer: u16,
+    /// ZooKeeper's elections.
+    pub zk_election: u16,
+}
+
+impl Default for Login {
+    fn default() -> Self {
+        Self {
+            user: "root".to_owned(),
+            port: 22,
+            key: None,
+            passphrase_env: None,
+            password_env: None,
+            agent: false,
+            known_hosts: None,
+            sudo: Sudo::None,
+            accept_new_host_keys: false,
+        }
+    }
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self {
+            broker: 9092,
+            probe: 9192,
+            zk_client: 2181,
+            zk_peer: 2888,
+            zk_election: 3888,
+        }
+    }
+}
+
+impl Ports {
+    /// The number behind a role.
+    pub fn number(&self, name: PortName) -> u16 {
+        match name {
+            PortName::Broker => self.broker,
+            PortName::Probe => self.probe,
+            PortName::ZkClient => self.zk_client,
+            PortName::ZkPeer => self.zk_peer,
+            PortName::ZkElection => self.zk_election,
+        }
+    }
+}
+
+/// Why a lab file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LabFileError {
+    /// The text is not TOML, or holds a key or value that means nothing.
+    #[error("{origin} line {line}: {why}")]
+    Line {
+        /// The file.
+        origin: String,
+        /// From 1.
+        line: usize,
+        /// What is wrong there, with the nearest known name.
+        why: String,
+    },
+    /// It reads well but cannot be meant.
+    #[error("{origin}: {why}")]
+    Meaning {
+        /// The file.
+        origin: String,
+        /// What is wrong and what to write instead.
+        why: String,
+    },
+    /// No file could be read there.
+    #[error("cannot read the lab file {path}: {why}")]
+    Unreadable {
+        /// Where it was looked for.
+        path: String,
+        /// The system's words.
+        why: String,
+    },
+    /// No lab of that name.
+    #[error("there is no lab `{name}`; {hint}labs here: {known} (or give the path of a lab file)")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The nearest name, as a question, or nothing.
+        hint: String,
+        /// All names, comma-separated.
+        known: String,
+    },
+}
+
+impl LabFile {
+    /// Reads a lab file's text. `origin` names it in errors.
+    ///
+    /// # Errors
+    /// With the line, and for a misspelt key the nearest known one.
+    pub fn parse(text: &str, origin: &str) -> Result<Self, LabFileError> {
+        let mut lab: LabFile = toml::from_str(text).map_err(|e| located(text, origin, &e))?;
+        lab.hosts.sort_by_key(|h| h.node);
+        lab.login.key = lab.login.key.map(|p| home(&p));
+        lab.login.known_hosts = lab.login.known_hosts.map(|p| home(&p));
+        match objection(&lab) {
+            None => Ok(lab),
+            Some(why) => Err(LabFileError::Meaning {
+                origin: origin.to_owned(),
+                why,
+            }),
+        }
+    }
+
+    /// The same lab as a file, enough to ask again. What `lab up` fills in for a lab of namespaces
+    /// (key and known hosts, both of which vanish with the lab) is left out.
+    ///
+    /// # Panics
+    /// Never: every field has a TOML form.
+    pub fn to_toml_without_secrets(&self) -> String {
+        let mut lab = self.clone();
+        if lab.kind == Kind::Namespaces {
+            lab.login.key = None;
+            lab.login.known_hosts = None;
+        }
+        toml::to_string(&lab).expect("a lab file has a TOML form")
+    }
+
+    /// The host of a node.
+    pub fn host(&self, node: NodeId) -> Option<&HostSpec> {
+        self.hosts.iter().find(|h| h.node == node)
+    }
+
+    /// The path of the file on each host that says to which lab it belongs. It holds the lab's name
+    /// and a newline.
+    pub fn marker(&self) -> String {
+        format!("{}/.tidemark-lab", self.dir)
+    }
+}
+
+impl HostSpec {
+    /// What SSH connects to.
+    pub fn ssh_endpoint(&self, login: &Login) -> (String, u16) {
+        (
+            self.ssh_address
+                .clone()
+                .unwrap_or_else(|| self.address.clone()),
+            self.ssh_port.unwrap_or(login.port),
+        )
+    }
+}
+
+/// Finds a lab by name (`labs/<name>.toml` here, else built in) or by the path of its file.
+///
+/// # Errors
+/// An unknown name (with those that exist and the nearest), an unreadable or bad file, or a file
+/// that still holds the addresses reserved for documentation.
+pub fn find(name_or_path: &str) -> Result<LabFile, LabFileError> {
+    let as_path = name_or_path.contains('/') || name_or_path.ends_with(".toml");
+    let path = match as_path {
+        true => home(Path::new(name_or_path)),
+        false => Path::new("labs").join(format!("{name_or_path}.toml")),
+    };
+    let origin = path.display().to_string();
+    let lab = match std::fs::read_to_string(&path) {
+        Ok(text) => LabFile::parse(&text, &origin)?,
+        Err(e) if as_path => {
+            return Err(LabFileError::Unreadable {
+                path: origin,
+                why: e.to_string(),
+            });
+        }
+        Err(_) => match BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
+            Some((name, text)) => LabFile::parse(text, &format!("built-in lab {name}"))?,
+            None => return Err(unknown(name_or_path)),
+        },
+    };
+    match lab.hosts.iter().find(|h| h.address.starts_with("192.0.2.")) {
+        None => Ok(lab),
+        Some(host) => Err(LabFileError::Meaning {
+            origin,
+            why: format!(
+                "{} still has the address {}, which is reserved for documentation; write your \
+                 hosts' own addresses (the file's comments say what else to fill in)",
+                host.node, host.address
+            ),
+        }),
+    }
+}
+
+fn unknown(name: &str) -> LabFileError {
+    let mut known: BTreeSet<String> = BUILT_IN.iter().map(|(n, _)| (*n).to_owned()).collect();
+    for entry in std::fs::read_dir("labs").into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|x| x == "toml") {
+            known.extend(path.file_stem().map(|s| s.to_string_lossy().into_owned()));
+        }
+    }
+    LabFileError::Unknown {
+        name: name.to_owned(),
+        hint: nearest(name, known.iter().map(String::as_str))
+            .map_or_else(String::new, |n| format!("did you mean `{n}`? ")),
+        known: known.into_iter().collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|k| (strsim::jaro_winkler(word, k), k))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, k)| k)
+}
+
+/// Gives a TOML error its line and, for a name that serde does not know, the nearest that it does.
+fn located(text: &str, origin: &str, error: &toml::de::Error) -> LabFileError {
+    let at = error.span().map_or(0, |s| s.start).min(text.len());
+    let line = text.as_bytes()[..at]
+        .iter()
+        .filter(|b| **b == b'\n')
+        .count()
+        + 1;
+    let message = error.message().trim().replace('\n', "; ");
+    // serde: "unknown field `adress`, expected one of `node`, `name`, ...".
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let hint = match (message.starts_with("unknown "), quoted.next()) {
+        (true, Some(word)) => nearest(word, quoted),
+        _ => None,
+    };
+    LabFileError::Line {
+        origin: origin.to_owned(),
+        line,
+        why: match hint {
+            Some(known) => format!("{message}; did you mean `{known}`?"),
+            None => message.clone(),
+        },
+    }
+}
+
+/// What makes a well-formed lab file unusable.
+fn objection(lab: &LabFile) -> Option<String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if lab.name.is_empty()
+        || lab.name.len() > NAME_MAX
+        || !lab.name.chars().all(plain)
+        || lab.name.starts_with('-')
+    {
+        return Some(format!(
+            "the name `{}` must be 1 to {NAME_MAX} of a-z, 0-9 and -, not beginning with -",
+            lab.name
+        ));
+    }
+    let path_like = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if !lab.dir.starts_with('/')
+        || lab.dir.trim_end_matches('/').len() < 2
+        || !lab.dir.chars().all(path_like)
+        || lab.dir.split('/').any(|part| part == "..")
+    {
+        return Some(format!(
+            "dir `{}` must be an absolute path of letters, digits, `.`, `_` and `-`, for example \
+             /srv/tidemark",
+            lab.dir
+        ));
+    }
+    if lab.hosts.is_empty() {
+        return Some("no [[hosts]]".to_owned());
+    }
+    for (position, host) in lab.hosts.iter().enumerate() {
+        if usize::from(host.node.0) != position {
+            return Some(format!(
+                "hosts must be n0, n1, ... without gaps or repeats; found {} where n{position} was \
+                 due",
+                host.node
+            ));
+        }
+        if host.address.is_empty() || host.name.is_empty() {
+            return Some(format!("{}: name and address must not be empty", host.node));
+        }
+    }
+    let addresses: BTreeSet<&str> = lab.hosts.iter().map(|h| h.address.as_str()).collect();
+    if addresses.len() < lab.hosts.len() {
+        return Some("two hosts have the same address".to_owned());
+    }
+    match lab.kind {
+        Kind::Namespaces => namespaces_objection(lab),
+        Kind::Machines => None,
+    }
+}
+
+/// The local lab is one /24 network, and the controller takes the address below the lowest.
+fn namespaces_objection(lab: &LabFile) -> Option<String> {
+    let mut networks = BTreeSet::new();
+    for host in &lab.hosts {
+        let Ok(address) = host.address.parse::<Ipv4Addr>() else {
+            return Some(format!(
+                "{}: `{}` is no IPv4 address; a lab of namespaces needs one",
+                host.node, host.address
+            ));
+        };
+        let [a, b, c, last] = address.octets();
+        if !(2..255).contains(&last) || !address.is_private() {
+            return Some(format!(
+                "{}: {address} must be a private address ending in 2 to 254; the one below the \
+                 lowest is the controller's",
+                host.node
+            ));
+        }
+        networks.insert([a, b, c]);
+    }
+    (networks.len() > 1)
+        .then(|| "the hosts of a lab of namespaces share one /24 network".to_owned())
+}
+
+fn default_java() -> String {
+    "java".to_owned()
+}
+
+/// `~/x` as the caller's home has it.
+fn home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::var_os("HOME")) {
+        (Ok(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => path.to_owned(),
+    }
+}
+
+/// An identity in the form in which it is printed everywhere.
+mod as_text {
+    use super::{Deserialize, NodeId};
+    use serde::{Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(node: &NodeId, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(node)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<NodeId, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local() -> LabFile {
+        LabFile::parse(BUILT_IN[1].1, "local").unwrap()
+    }
+
+    fn refused(change: impl FnOnce(&mut LabFile)) -> String {
+        let mut lab = local();
+        change(&mut lab);
+        let text = toml::to_string(&lab).unwrap();
+        LabFile::parse(&text, "x.toml").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_built_in_labs_have_the_same_form() {
+        let local = local();
+        assert_eq!(local.kind, Kind::Namespaces);
+        assert_eq!(local.hosts[2].address, "192.168.136.29");
+        assert_eq!(local.ports, Ports::default());
+        assert_eq!(local.marker(), "/srv/tidemark/.tidemark-lab");
+        let real = LabFile::parse(BUILT_IN[0].1, "centos7").unwrap();
+        assert_eq!(real.kind, Kind::Machines);
+        assert_eq!(real.login.sudo, Sudo::Passwordless);
+        assert!(!real.login.key.as_ref().unwrap().starts_with("~"));
+    }
+
+    #[test]
+    fn what_is_written_reads_back_without_what_vanishes_with_the_lab() {
+        let mut up = local();
+        up.login.key = Some("/somewhere/key".into());
+        up.login.known_hosts = Some("/somewhere/known_hosts".into());
+        let text = up.to_toml_without_secrets();
+        assert_eq!(LabFile::parse(&text, "again").unwrap(), local());
+        assert!(!text.contains("somewhere"));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_an_error_with_line_and_nearest_name() {
+        let text = BUILT_IN[1].1.replacen("address =", "adress =", 1);
+        let line = text.lines().position(|l| l.contains("adress")).unwrap() + 1;
+        let said = LabFile::parse(&text, "labs/x.toml")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            said.starts_with(&format!("labs/x.toml line {line}: ")),
+            "{said}"
+        );
+        assert!(said.ends_with("did you mean `address`?"), "{said}");
+        let said = LabFile::parse("name = \"x\"\nkind = \"namespace\"\n", "x").unwrap_err();
+        assert!(said.to_string().contains("line 2"), "{said}");
+        assert!(
+            said.to_string().contains("did you mean `namespaces`?"),
+            "{said}"
+        );
+        let said = LabFile::parse("name == \"x\"\n", "x")
+            .unwrap_err()
+            .to_string();
+        assert!(said.starts_with("x line 1: "), "{said}");
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        assert!(refused(|l| l.name = "Local Lab".into()).contains("1 to 24 of a-z"));
+        assert!(refused(|l| l.dir = "srv".into()).contains("absolute"));
+        assert!(refused(|l| l.dir = "/srv/$(x)".into()).contains("absolute"));
+        assert!(refused(|l| l.dir = "/".into()).contains("absolute"));
+        assert!(refused(|l| l.hosts[1].node = NodeId(5)).contains("found n2 where n1 was due"));
+        assert!(refused(|l| l.hosts[1].address = "192.168.136.27".into()).contains("same address"));
+        assert!(refused(|l| l.hosts[1].address = "192.168.13.2".into()).contains("one /24"));
+        assert!(refused(|l| l.hosts[1].address = "8.8.8.8".into()).contains("private"));
+        assert!(refused(|l| l.hosts[1].address = "n1".into()).contains("no IPv4 address"));
+    }
+
+    #[test]
+    fn an_unknown_lab_names_those_that_exist() {
+        let said = find("locall").unwrap_err().to_string();
+        assert!(said.contains("did you mean `local`?"), "{said}");
+        assert!(said.contains("centos7, local"), "{said}");
+        assert_eq!(find("local").unwrap(), local());
+        let said = find("centos7").unwrap_err().to_string();
+        assert!(said.contains("reserved for documentation"), "{said}");
+        let said = find("/nowhere/x.toml").unwrap_err().to_string();
+        assert!(
+            said.starts_with("cannot read the lab file /nowhere/x.toml: "),
+            "{said}"
+        );
+    }
+}
