@@ -1,1 +1,10 @@
-//! (skeleton)
+//! The judge: one file per guarantee, `judge` folds them.
+//!
+//! Pure functions of a recording. No file, clock, random number, log or network is touched here,
+//! so the same evidence under the same rules gives the same verdict on any machine.
+
+pub mod judgement;
+pub mod recording;
+
+pub use judgement::Judgement;
+pub use recording::{Ended, Recording};

@@ -1,0 +1,485 @@
+//! What a judged run says: the shape of `verdict.json`.
+//!
+//! It holds no wall-clock time, path of a machine, host name or build: the same evidence under the
+//! same rules gives the same bytes. Everything that a report shows is here, so that a report
+//! decides nothing. Times are nanoseconds since the run's start, nodes and epochs bare numbers,
+//! partitions text (`ledger/0`).
+
+mod figures;
+mod finding;
+mod text;
+
+use history::{Epoch, FaultId, Mark, NodeId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use figures::{
+    EpochSegment, Failover, FaultSpan, GapPoint, GapSeries, LeadSpan, OffsetRange, PartitionLead,
+    Rate, ReplicaPicture, Role, Sourced, Timeline,
+};
+pub use finding::{
+    Class, Finding, FindingId, OpWitness, Standing, StillHeld, StorySentence, TimeSpan, Witness,
+};
+pub use text::grouped;
+
+/// The version of the rules that gave this judgement; raised when a rule changes a verdict.
+pub const RULES_VERSION: u32 = 1;
+
+/// A judged run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Judgement {
+    /// The version of the rules.
+    pub rules_version: u32,
+    /// The run's six characters.
+    pub run: String,
+    /// The plan's name.
+    pub plan: String,
+    /// What the plan is for.
+    pub about: String,
+    /// The seed.
+    pub seed: u64,
+    /// The version of Kafka under test.
+    pub kafka: String,
+    /// All guarantees and premises folded: broken over unproven over held.
+    pub fold: Fold,
+    /// The verdict as sentences: "Held. ledger kept all 26 707 acknowledged records. ...".
+    pub sentence: String,
+    /// How the run ended.
+    pub ended: Ended,
+    /// What the plan said the verdict must be, where it is a control.
+    pub expected: Option<Expectation>,
+    /// What was looked at.
+    pub totals: Totals,
+    /// What the conclusions rest on.
+    pub premises: Vec<Premise>,
+    /// Topic by topic, ascending by name.
+    pub topics: Vec<TopicJudgement>,
+    /// Findings, worst first; guarantees name them by id.
+    pub findings: Vec<Finding>,
+    /// Every cut of a replica's log.
+    pub truncations: Vec<TruncationFact>,
+    /// How long clients were without service, per partition and fault.
+    pub availability: Vec<AvailabilityFact>,
+    /// Faults in order.
+    pub faults: Vec<FaultFact>,
+    /// Phases in order.
+    pub phases: Vec<PhaseFact>,
+    /// What the timeline shows.
+    pub timeline: Timeline,
+    /// One per change of leader, in order of time.
+    pub failovers: Vec<Failover>,
+    /// What could not be seen, in sentences.
+    pub limits: Vec<String>,
+}
+
+/// The verdict over everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Fold {
+    /// All that was promised held, and something was examined.
+    Held,
+    /// Something promised was broken.
+    Broken,
+    /// Nothing broken, something unproven.
+    Unproven,
+}
+
+impl std::fmt::Display for Fold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Fold::Held => "Held",
+            Fold::Broken => "Broken",
+            Fold::Unproven => "Unproven",
+        })
+    }
+}
+
+/// How the run ended, from its seal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", tag = "how")]
+pub enum Ended {
+    /// All phases were gone through.
+    Completed,
+    /// A signal ended it early: `INT`.
+    Interrupted {
+        /// The signal's name.
+        signal: String,
+    },
+    /// The harness or the lab failed.
+    Failed {
+        /// Why.
+        why: String,
+    },
+    /// There is no seal: whoever ran it was killed.
+    Incomplete,
+}
+
+/// What a control had to end with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Expectation {
+    /// The verdict wanted.
+    pub wanted: Fold,
+    /// Whether it came.
+    pub met: bool,
+}
+
+/// What was looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Totals {
+    /// Brokers of the cluster.
+    pub brokers: u32,
+    /// Records that clients sent (invocations).
+    pub sends: u64,
+    /// Of those, acknowledged.
+    pub acknowledged: u64,
+    /// Of those, certainly refused.
+    pub failed: u64,
+    /// Of those, of unknown fate.
+    pub unknown: u64,
+    /// Records that consumers were given.
+    pub deliveries: u64,
+    /// Replica images.
+    pub images: u32,
+    /// Replica logs in them, over all images.
+    pub replica_logs: u32,
+    /// Bytes of segment files in them.
+    pub replica_bytes: u64,
+    /// Log lines of brokers that say something about replication.
+    pub log_lines: u64,
+    /// Answers of probes.
+    pub observations: u64,
+    /// Faults that were begun.
+    pub faults: u32,
+    /// Of those, proved in force by reading back.
+    pub faults_proved: u32,
+    /// The last moment of the history, nanoseconds.
+    #[schemars(with = "u64")]
+    pub length: Mark,
+}
+
+/// Something that conclusions rest on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Premise {
+    /// `values-unique`.
+    pub name: String,
+    /// What it says.
+    pub sentence: String,
+    /// Whether it held.
+    pub state: PremiseState,
+}
+
+/// Whether a premise held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", tag = "is")]
+pub enum PremiseState {
+    /// It held.
+    Kept {
+        /// How much was looked at.
+        examined: u64,
+        /// Of what.
+        unit: String,
+    },
+    /// It did not; conclusions from absence that rest on it are void.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}
+
+/// One topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TopicJudgement {
+    /// Its name.
+    pub topic: String,
+    /// Its settings in a few words: `acks=all, idempotent, min.isr 2`.
+    pub settings: String,
+    /// What those settings, and the faults that happened, promise.
+    pub contract: Vec<Clause>,
+    /// Guarantees in table order, the same for every topic.
+    pub guarantees: Vec<Guarantee>,
+    /// Where every record went.
+    pub accounting: Accounting,
+}
+
+/// One line of a contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Clause {
+    /// What: "acknowledged records above the high watermark stay".
+    pub what: String,
+    /// Whether it is promised.
+    pub promised: bool,
+    /// Why, or why not.
+    pub why: String,
+    /// What would make it promised.
+    pub would_change: Option<String>,
+}
+
+/// One guarantee for one topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Guarantee {
+    /// `acked-lost-below-hw`.
+    pub name: String,
+    /// "acknowledged records below the high watermark stay".
+    pub sentence: String,
+    /// Its family.
+    pub group: Group,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Premises that it rests on, by name.
+    pub premises: Vec<String>,
+}
+
+/// Families of guarantees, in table order.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Group {
+    /// Records that were there and are not.
+    Loss,
+    /// Copies and order.
+    Order,
+    /// Agreement of replicas.
+    Replicas,
+    /// High watermarks and cuts.
+    Watermarks,
+    /// Records as such.
+    Records,
+    /// Service, and recovery after the heal.
+    Liveness,
+}
+
+/// The verdict on a guarantee.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "is")]
+pub enum Verdict {
+    /// Promised, examined, kept.
+    Held {
+        /// How much was examined; never 0.
+        examined: u64,
+        /// Of what: "acknowledged records".
+        unit: String,
+    },
+    /// Promised and broken.
+    Broken {
+        /// The findings.
+        findings: Vec<FindingId>,
+        /// How many records, cuts or the like are concerned.
+        observed: u64,
+        /// How much was examined.
+        examined: u64,
+        /// Of what.
+        unit: String,
+    },
+    /// Nothing found, but the evidence does not allow to say so; or found, and not decidable.
+    Unproven {
+        /// What is missing.
+        why: String,
+        /// Findings that could not be decided.
+        findings: Vec<FindingId>,
+    },
+    /// These settings, or these faults, do not promise it.
+    NotPromised {
+        /// Why not.
+        why: String,
+        /// How often it was seen all the same.
+        observed: u64,
+        /// How much was examined.
+        examined: u64,
+        /// Of what.
+        unit: String,
+        /// The findings.
+        findings: Vec<FindingId>,
+    },
+}
+
+/// Where every record of a topic went. Every row adds up, or `imbalance` says where it does not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Accounting {
+    /// Values sent and acknowledged.
+    pub acknowledged: OutcomeRow,
+    /// Values sent and certainly refused.
+    pub failed: OutcomeRow,
+    /// Values of unknown fate (acks=0 and sends without a completion included).
+    pub unknown: OutcomeRow,
+    /// Records of the final logs.
+    pub records: RecordRow,
+    /// What the drain read, against the final logs.
+    pub drain: DrainRow,
+    /// What does not add up, in sentences; empty when all does.
+    pub imbalance: Vec<String>,
+}
+
+/// What became of the values of one outcome:
+/// sent = present + superseded + expired + lost + never seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OutcomeRow {
+    /// Values sent with this outcome.
+    pub sent: u64,
+    /// Of those, in the final log of their partition.
+    pub present: u64,
+    /// Of those, superseded by compaction.
+    pub superseded: u64,
+    /// Of those, below the expected log start.
+    pub expired: u64,
+    /// Of those, lost: acknowledged and absent, or seen somewhere and absent from the final log.
+    pub lost: u64,
+    /// Of the lost: committed, then gone.
+    pub lost_below_hw: u64,
+    /// Of the lost: proven never below the high watermark.
+    pub lost_above_hw: u64,
+    /// Of the lost: which of the two cannot be shown.
+    pub lost_undetermined: u64,
+    /// Never seen in any log or delivery. Always 0 for acknowledged ones.
+    pub never_seen: u64,
+}
+
+/// Records of the final logs: data records = present + extra copies + phantoms + unaccounted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordRow {
+    /// Data records at or above the log start.
+    pub data: u64,
+    /// Distinct values of ours among them.
+    pub present: u64,
+    /// Further copies of those.
+    pub extra_copies: u64,
+    /// Records that are not ours or are damaged.
+    pub phantoms: u64,
+}
+
+/// The drain: what fresh consumers read from start to end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DrainRow {
+    /// Data records of the final logs in [log start, HW).
+    pub expected: u64,
+    /// Records delivered in the drain.
+    pub delivered: u64,
+    /// Of those delivered, equal in offset and value to the final log.
+    pub matching: u64,
+}
+
+/// One cut of one replica's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TruncationFact {
+    /// Whose log.
+    #[schemars(with = "u8")]
+    pub node: NodeId,
+    /// Of which partition.
+    pub partition: String,
+    /// When, from the host's own time.
+    pub at: Option<TimeSpan>,
+    /// Log end before. A lower bound where it comes from the `Follower` line.
+    pub leo_before: Option<Sourced>,
+    /// New log end.
+    pub cut_to: i64,
+    /// The replica's own high watermark then.
+    pub hw_then: Option<Sourced>,
+    /// The epoch it had just learnt.
+    #[schemars(with = "Option<i32>")]
+    pub epoch: Option<Epoch>,
+    /// Records destroyed, where it is known.
+    pub destroyed: Option<u64>,
+    /// Acknowledged values that stood in the destroyed range.
+    pub acknowledged_destroyed: u64,
+    /// Of the acknowledged ones, how many the final log lacks.
+    pub acknowledged_lost: u64,
+    /// Images that still hold destroyed records.
+    pub still_held: Vec<StillHeld>,
+    /// Whether the rules justify it.
+    pub justified: Justified,
+    /// The lines.
+    pub evidence: Vec<Witness>,
+}
+
+/// Whether a cut was justified (anomalies: truncation-audit).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", tag = "is")]
+pub enum Justified {
+    /// It cut only what differed from the new leader's log, or nothing.
+    Yes {
+        /// Why.
+        why: String,
+    },
+    /// It cut what the new leader's log agreed with.
+    No {
+        /// Why.
+        why: String,
+    },
+    /// No evidence either way.
+    Unknown {
+        /// What is missing.
+        why: String,
+    },
+}
+
+/// How long clients of a partition were without service around a fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AvailabilityFact {
+    /// Which partition.
+    pub partition: String,
+    /// Which fault.
+    #[schemars(with = "u16")]
+    pub fault: FaultId,
+    /// Fault in force, from proof to proof.
+    pub fault_span: TimeSpan,
+    /// Longest time without a successful send, and when; from the fault until settled.
+    pub send_gap: Option<TimeSpan>,
+    /// Longest time without a delivered record, and when.
+    pub delivery_gap: Option<TimeSpan>,
+    /// From the fault to a new leader, nanoseconds.
+    pub to_new_leader: Option<u64>,
+    /// From the fault to the first send invoked after it that succeeded, nanoseconds.
+    pub to_first_success: Option<u64>,
+    /// From the fault's end to the full in-sync set, nanoseconds.
+    pub to_full_isr: Option<u64>,
+}
+
+/// A fault as it went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FaultFact {
+    /// Its number.
+    #[schemars(with = "u16")]
+    pub fault: FaultId,
+    /// `kill`, `isolate`, ...
+    pub kind: String,
+    /// As the plan asked for it.
+    pub asked: String,
+    /// What that meant: `kill broker n0`, `cut n0 -> n1, n1 -> n0`.
+    pub deed: String,
+    /// How the target was found.
+    pub because: String,
+    /// The nodes that it harms.
+    #[schemars(with = "Vec<u8>")]
+    pub nodes: Vec<NodeId>,
+    /// Its stages in order.
+    pub stages: Vec<StageFact>,
+    /// Whether it was proved in force.
+    pub proved: bool,
+    /// Whether it was proved undone.
+    pub healed: bool,
+    /// From proof (or intent, where there is none) to the beginning of the heal (or the end).
+    pub span: TimeSpan,
+    /// In a sentence.
+    pub sentence: String,
+}
+
+/// One stage of a fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StageFact {
+    /// `injecting`, `injected`, `ineffective`, `healing`, `healed`, `stuck`.
+    pub stage: String,
+    /// When, nanoseconds.
+    #[schemars(with = "u64")]
+    pub at: Mark,
+    /// What was read back.
+    pub evidence: Option<String>,
+}
+
+/// A phase as it went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PhaseFact {
+    /// `storm`.
+    pub phase: String,
+    /// From when to when.
+    pub span: TimeSpan,
+}
