@@ -2,9 +2,13 @@
 //!
 //! It never chooses a fault and never records an event.
 
+pub mod admin;
 pub mod error;
 pub mod labfile;
+pub mod probe;
 pub mod system;
+pub mod wire;
+pub mod zookeeper;
 
 pub use error::ClusterError;
 pub use labfile::{HostSpec, Kind, LabFile, LabFileError, Login, Ports, Sudo};
