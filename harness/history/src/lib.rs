@@ -9,6 +9,7 @@ pub mod fault;
 pub mod ids;
 pub mod observation;
 pub mod outcome;
+pub mod payload;
 pub mod setting;
 
 pub use clock::{Clock, Mark, Span};
