@@ -1,0 +1,277 @@
+//! Reads an image archive, the zstd-compressed tar of a node's log directory, into an [`Image`].
+//!
+//! It judges nothing and skips what can be derived from the rest: indexes, producer snapshots,
+//! files that Kafka has marked for deletion. One segment is held in memory at a time, whole (1 GiB
+//! at most with Kafka's defaults); what stays is in proportion to batches and records.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Component, Path};
+
+use history::{ImageTaken, Offset, Partition};
+
+use crate::batch::Recognise;
+use crate::checkpoint::{self, Parsed};
+use crate::model::{Image, ReplicaLog, Unreadable};
+use crate::segment::Walker;
+
+/// Largest entry that is read: `log.segment.bytes` is an int, and a segment may exceed it by nothing.
+const ENTRY_MAX: u64 = i32::MAX as u64;
+
+/// Reads the archive of `taken` below the run directory. An archive that cannot be opened gives no
+/// image; one that breaks off gives what could be read, which is then not sound.
+pub fn read_image(
+    run_dir: &Path,
+    taken: &ImageTaken,
+    recognise: Recognise<'_>,
+    unreadable: &mut Vec<Unreadable>,
+) -> Option<Image> {
+    let opened = File::open(run_dir.join(&taken.file))
+        .and_then(|file| zstd::stream::read::Decoder::new(file));
+    let decoder = match opened {
+        Ok(decoder) => decoder,
+        Err(error) => {
+            unreadable.push(Unreadable {
+                file: taken.file.clone(),
+                why: error.to_string(),
+            });
+            return None;
+        }
+    };
+    let mut reading = Reading::new(taken, recognise, unreadable);
+    reading.archive(BufReader::with_capacity(1 << 16, decoder));
+    Some(reading.finish())
+}
+
+/// An archive half read.
+struct Reading<'a> {
+    image: Image,
+    /// Segments in the archive's order; joined in the order of their offsets at the end.
+    segments: BTreeMap<Partition, BTreeMap<Offset, ReplicaLog>>,
+    walker: Walker,
+    buffer: Vec<u8>,
+    recognise: Recognise<'a>,
+    unreadable: &'a mut Vec<Unreadable>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(
+        taken: &ImageTaken,
+        recognise: Recognise<'a>,
+        unreadable: &'a mut Vec<Unreadable>,
+    ) -> Self {
+        let image = Image {
+            node: taken.node,
+            from: taken.from,
+            to: taken.to,
+            process: taken.process,
+            sound: taken.sound(),
+            reason: taken.reason.clone(),
+            file: taken.file.clone(),
+            hw_checkpoint: BTreeMap::new(),
+            recovery_point: BTreeMap::new(),
+            log_start: BTreeMap::new(),
+            clean_shutdown: false,
+            logs: BTreeMap::new(),
+        };
+        Self {
+            image,
+            segments: BTreeMap::new(),
+            walker: Walker::default(),
+            buffer: Vec::new(),
+            recognise,
+            unreadable,
+        }
+    }
+
+    fn archive(&mut self, from: impl Read) {
+        let mut archive = tar::Archive::new(from);
+        let entries = match archive.entries() {
+            Ok(entries) => entries,
+            Err(error) => return self.broken("", error.to_string()),
+        };
+        for entry in entries {
+            let (name, done) = match entry {
+                Ok(mut entry) => {
+                    let name = name(&entry);
+                    let done = self.entry(&name, &mut entry);
+                    (name.join("/"), done)
+                }
+                Err(error) => (String::new(), Err(error.to_string())),
+            };
+            if let Err(why) = done {
+                return self.broken(&name, why);
+            }
+        }
+    }
+
+    /// The archive breaks off: what it does not show may still have been there.
+    fn broken(&mut self, name: &str, why: String) {
+        self.image.sound = false;
+        self.complain(name, format!("the archive breaks off: {why}"));
+    }
+
+    fn complain(&mut self, name: &str, why: String) {
+        let file = match name {
+            "" => self.image.file.clone(),
+            name => format!("{}:{name}", self.image.file),
+        };
+        self.unreadable.push(Unreadable { file, why });
+    }
+
+    fn entry<R: Read>(
+        &mut self,
+        name: &[String],
+        entry: &mut tar::Entry<'_, R>,
+    ) -> Result<(), String> {
+        let is_dir = entry.header().entry_type().is_dir();
+        match name {
+            [one] if is_dir => {
+                if let Some(partition) = Partition::from_dir_name(one) {
+                    self.image.logs.entry(partition).or_default();
+                }
+            }
+            [file] => self.root_file(file, entry)?,
+            [parent, file] => {
+                if let Some(partition) = Partition::from_dir_name(parent) {
+                    self.image.logs.entry(partition.clone()).or_default();
+                    self.partition_file(partition, file, &name.join("/"), entry)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn root_file(&mut self, file: &str, entry: &mut impl Read) -> Result<(), String> {
+        let map = match file {
+            "replication-offset-checkpoint" => &mut self.image.hw_checkpoint,
+            "recovery-point-offset-checkpoint" => &mut self.image.recovery_point,
+            "log-start-offset-checkpoint" => &mut self.image.log_start,
+            ".kafka_cleanshutdown" => {
+                self.image.clean_shutdown = true;
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        let Parsed { value, complaints } = checkpoint::offsets(&text(entry)?);
+        *map = value;
+        for why in complaints {
+            self.complain(file, why);
+        }
+        Ok(())
+    }
+
+    fn partition_file<R: Read>(
+        &mut self,
+        partition: Partition,
+        file: &str,
+        name: &str,
+        entry: &mut tar::Entry<'_, R>,
+    ) -> Result<(), String> {
+        match file {
+            "leader-epoch-checkpoint" => {
+                let Parsed { value, complaints } = checkpoint::epochs(&text(entry)?);
+                self.image.logs.entry(partition).or_default().epochs = value;
+                for why in complaints {
+                    self.complain(name, why);
+                }
+            }
+            "partition.metadata" => match checkpoint::topic_id(&text(entry)?) {
+                Ok(id) => self.image.logs.entry(partition).or_default().topic_id = Some(id),
+                Err(why) => self.complain(name, why),
+            },
+            _ => {
+                if let Some(stem) = file.strip_suffix(".log") {
+                    match stem.parse().ok().filter(|base| *base >= 0) {
+                        Some(base) => self.segment(partition, Offset(base), name, entry)?,
+                        None => self.complain(name, "its name is no base offset".to_owned()),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn segment<R: Read>(
+        &mut self,
+        partition: Partition,
+        base: Offset,
+        name: &str,
+        entry: &mut tar::Entry<'_, R>,
+    ) -> Result<(), String> {
+        let size = entry.size();
+        if size > ENTRY_MAX {
+            self.image.sound = false;
+            self.complain(name, format!("{size} bytes, {ENTRY_MAX} are read at most"));
+            return Ok(());
+        }
+        self.buffer.clear();
+        entry
+            .read_to_end(&mut self.buffer)
+            .map_err(|error| error.to_string())?;
+        if self.buffer.len() as u64 != size {
+            return Err(format!("{} of {size} bytes are there", self.buffer.len()));
+        }
+        let mut part = ReplicaLog::default();
+        self.walker
+            .read(base, &self.buffer, self.recognise, &mut part);
+        self.segments
+            .entry(partition)
+            .or_default()
+            .insert(base, part);
+        Ok(())
+    }
+
+    fn finish(self) -> Image {
+        let mut image = self.image;
+        for (partition, parts) in self.segments {
+            let log = image.logs.entry(partition).or_default();
+            for part in parts.into_values() {
+                join(log, part);
+            }
+        }
+        image
+    }
+}
+
+/// Appends a later segment's contents.
+fn join(log: &mut ReplicaLog, mut part: ReplicaLog) {
+    let shift = log.records.len() as u32;
+    for batch in &mut part.batches {
+        batch.records.0 = batch.records.0.saturating_add(shift);
+        batch.records.1 = batch.records.1.saturating_add(shift);
+    }
+    log.segments.append(&mut part.segments);
+    log.batches.append(&mut part.batches);
+    log.records.append(&mut part.records);
+    log.damage.append(&mut part.damage);
+    log.bytes = log.bytes.saturating_add(part.bytes);
+}
+
+/// A name's parts, without a leading `./`.
+fn name<R: Read>(entry: &tar::Entry<'_, R>) -> Vec<String> {
+    let path = entry.path_bytes();
+    let path = String::from_utf8_lossy(&path).into_owned();
+    Path::new(&path)
+        .components()
+        .filter_map(|part| match part {
+            Component::Normal(part) => Some(part.to_string_lossy().into_owned()),
+            Component::Prefix(_)
+            | Component::RootDir
+            | Component::CurDir
+            | Component::ParentDir => None,
+        })
+        .collect()
+}
+
+/// A small text file; what is not UTF-8 is replaced, and will be complained about as an entry.
+fn text(entry: &mut impl Read) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    entry
+        .take(64 << 20)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
