@@ -27,8 +27,7 @@ pub fn read_image(
     recognise: Recognise<'_>,
     unreadable: &mut Vec<Unreadable>,
 ) -> Option<Image> {
-    let opened = File::open(run_dir.join(&taken.file))
-        .and_then(|file| zstd::stream::read::Decoder::new(file));
+    let opened = File::open(run_dir.join(&taken.file)).and_then(zstd::stream::read::Decoder::new);
     let decoder = match opened {
         Ok(decoder) => decoder,
         Err(error) => {

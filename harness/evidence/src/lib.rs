@@ -6,16 +6,22 @@ mod batch;
 mod bytes;
 pub mod checkpoint;
 mod codec;
-pub mod image;
+mod image;
+mod lines;
 pub mod model;
+mod run;
+mod says;
 mod segment;
 mod write;
 
 pub use batch::Recognise;
 pub use codec::{Codec, DECOMPRESSED_MAX};
 pub use image::read_image;
+pub use lines::{Source, read_lines};
 pub use model::{
     Batch, Damage, DamageKind, Evidence, Image, LogLine, Record, ReplicaLog, Says, Unreadable,
 };
+pub use run::read;
+pub use says::{Unfamiliar, says};
 pub use segment::Walker;
 pub use write::{NewBatch, NewRecord, write_batch};
