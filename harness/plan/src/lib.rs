@@ -2,9 +2,25 @@
 //!
 //! A plan never acts. What it asks for is printed, saved and replayed as data.
 
+mod check;
+mod duration;
+pub mod error;
 pub mod model;
+mod nearest;
+pub mod parse;
+pub mod plans;
+pub mod properties;
+pub mod schedule;
+pub mod seed;
+pub mod step;
+mod table;
+mod write;
 
+pub use error::{Flaw, PlanError};
 pub use model::{
     Acks, Action, Ask, ClusterSpec, Compression, Condition, Expected, Load, Minimum, Missed,
     Palette, Phases, Plan, Profile, Rate, Step, Storm, Target, TopicSpec, When,
 };
+pub use schedule::Schedule;
+pub use seed::{Seed, Stream};
+pub use step::StepError;

@@ -1,0 +1,40 @@
+//! The plans that the product brings along, and plans in files.
+//!
+//! Embedded, so that an installed binary works outside a checkout. Only texts are handed out here;
+//! reading them is `Plan::parse`.
+
+use crate::error::PlanError;
+use crate::nearest::nearest;
+
+/// Every embedded plan: its name and its text.
+pub const EMBEDDED: &[(&str, &str)] = &[("demo", include_str!("../../../plans/demo.toml"))];
+
+/// The text of a plan and what errors should call it, by an embedded plan's name (`demo`) or by a
+/// path (anything with a `/` or ending in `.toml`).
+///
+/// # Errors
+/// [`PlanError::NoSuchPlan`] with the nearest name and all names; [`PlanError::Unreadable`].
+pub fn find(name_or_path: &str) -> Result<(String, String), PlanError> {
+    if name_or_path.contains('/') || name_or_path.ends_with(".toml") {
+        let text = std::fs::read_to_string(name_or_path);
+        return match text {
+            Ok(text) => Ok((name_or_path.to_owned(), text)),
+            Err(why) => Err(PlanError::Unreadable {
+                path: name_or_path.to_owned(),
+                why: why.to_string(),
+            }),
+        };
+    }
+    let names = EMBEDDED.iter().map(|(name, _)| *name);
+    match EMBEDDED.iter().find(|(name, _)| *name == name_or_path) {
+        Some((name, text)) => Ok((format!("plans/{name}.toml"), (*text).to_owned())),
+        None => Err(PlanError::NoSuchPlan {
+            name: name_or_path.to_owned(),
+            near: nearest(name_or_path, names.clone()).map(str::to_owned),
+            known: names.collect(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! The steps of one storm, drawn from a seed before the storm starts.
+//!
+//! A schedule is data: printed, saved as `schedule.toml`, edited and replayed. Nothing here knows
+//! whether a step can be done.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::check;
+use crate::error::PlanError;
+use crate::model::{Action, Ask, Palette, Plan, Step, Storm, Target, When};
+use crate::parse::NODES;
+use crate::seed::{Seed, Stream};
+use crate::step::StepError;
+use crate::table::{Source, Table};
+use crate::write;
+
+/// What will be done, in order, and the seed of all that is still left to chance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// The seed that it was drawn from. The nemesis resolves `a follower of P` by it.
+    pub seed: Seed,
+    /// The steps, in order; no target in them is `any`.
+    pub steps: Vec<Step>,
+}
+
+impl Schedule {
+    /// Draws the schedule of a plan. Written steps are taken over, with `any` drawn; a palette is
+    /// drawn until its length is full. The same plan and seed give the same schedule, always.
+    pub fn draw(plan: &Plan, seed: Seed) -> Schedule {
+        let mut steps = match &plan.storm {
+            Storm::Steps(steps) => steps.clone(),
+            Storm::Drawn(palette) => drawn(palette, seed),
+        };
+        let mut targets = seed.stream("any");
+        for step in &mut steps {
+            if let Action::Fault { ask, .. } = &mut step.action {
+                settle(ask, &mut targets);
+            }
+        }
+        Schedule { seed, steps }
+    }
+
+    /// Reads a saved schedule. `origin` is what errors call the text.
+    pub fn parse(text: &str, origin: &str) -> Result<Schedule, PlanError> {
+        let source = Source { origin, text };
+        let document = source.parse()?;
+        let root = Table::root(&source, &document, &["seed", "steps"])?;
+        let seed = root.need("seed", "the seed of what is left to chance")?;
+        let seed = match seed.as_text() {
+            None => Seed(seed.number()?),
+            Some(digits) => digits
+                .parse()
+                .map_err(|_| seed.bad(format!("`{digits}` is not a number of 64 bits")))?,
+        };
+        let list = root.need("steps", "the steps of the storm")?;
+        let mut steps: Vec<Step> = Vec::new();
+        for element in list.list()? {
+            let step = element.text()?.parse();
+            steps.push(step.map_err(|why: StepError| element.flawed(why))?);
+        }
+        check::times(&steps).map_err(|why| list.bad(why))?;
+        Ok(Schedule { seed, steps })
+    }
+
+    /// Whether every step names only partitions and nodes that the plan has; the error is a
+    /// sentence. For schedules that were saved, edited, or taken from another plan.
+    pub fn fits(&self, plan: &Plan) -> Result<(), String> {
+        self.steps.iter().try_for_each(|step| {
+            check::step(step, &plan.topics).map_err(|why| format!("`{step}`: {why}"))
+        })
+    }
+
+    /// The schedule as TOML; [`Schedule::parse`] of it is the schedule again.
+    pub fn to_toml(&self) -> String {
+        let mut out = String::from(
+            "# What the storm does, in this order. Edit it and run it again with the same plan.\n",
+        );
+        // TOML's integers end at 63 bits.
+        match i64::try_from(self.seed.0) {
+            Ok(seed) => out.push_str(&format!("seed = {seed}\n")),
+            Err(_) => out.push_str(&format!("seed = \"{}\"\n", self.seed)),
+        }
+        write::steps(&mut out, &self.steps)
+            .unwrap_or_else(|_| unreachable!("writing into a string cannot fail"));
+        out
+    }
+}
+
+impl fmt::Display for Schedule {
+    /// One step a line, numbered.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.steps.len().to_string().len();
+        for (index, step) in self.steps.iter().enumerate() {
+            writeln!(f, "{:>width$}  {step}", index + 1)?;
+        }
+        Ok(())
+    }
+}
+
+/// Quiet, fault, quiet, fault, ... until the next fault would not end within the length. Times
+/// count from the start of the storm; a heal that takes long (a broker starts again) eats into the
+/// quiet time after it, and never moves a later fault unless it takes longer than that.
+fn drawn(palette: &Palette, seed: Seed) -> Vec<Step> {
+    let mut faults = seed.stream("fault");
+    let mut holds = seed.stream("hold");
+    let mut quiets = seed.stream("quiet");
+    let mut steps = Vec::new();
+    let mut now = Duration::ZERO;
+    loop {
+        let at = now + quiets.duration(palette.quiet);
+        let hold = holds.duration(palette.hold);
+        let Some(ask) = faults.pick_weighted(&palette.faults) else {
+            return steps;
+        };
+        now = at + hold;
+        if now > palette.length {
+            return steps;
+        }
+        steps.push(Step {
+            when: When::At(at),
+            action: Action::Fault {
+                ask: ask.clone(),
+                hold: Some(hold),
+                required: false,
+            },
+        });
+    }
+}
+
+/// Draws a node for `any`; every other target is found at the moment of injection.
+fn settle(ask: &mut Ask, targets: &mut Stream) {
+    let (Ask::Process { target, .. } | Ask::Isolate(target)) = ask else {
+        return;
+    };
+    if *target == Target::Any
+        && let Some(node) = targets.pick(&NODES)
+    {
+        *target = Target::Node(*node);
+    }
+}
+
+#[cfg(test)]
+mod tests;
