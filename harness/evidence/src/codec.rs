@@ -2,6 +2,16 @@
 //!
 //! Decompression is bounded: whatever the bytes claim, no more than [`DECOMPRESSED_MAX`] bytes are
 //! produced.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
 
 use std::io::{self, Read, Write};
 

@@ -3,10 +3,20 @@
 //! It judges nothing and skips what can be derived from the rest: indexes, producer snapshots,
 //! files that Kafka has marked for deletion. One segment is held in memory at a time, whole (1 GiB
 //! at most with Kafka's defaults); what stays is in proportion to batches and records.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Component, Path};
 
 use history::{ImageTaken, Offset, Partition};
@@ -85,7 +95,7 @@ impl<'a> Reading<'a> {
     }
 
     fn archive(&mut self, from: impl Read) {
-        let mut archive = tar::Archive::new(from);
+        let mut archive = tar::Archive::new(Watched { from, ended: false });
         let entries = match archive.entries() {
             Ok(entries) => entries,
             Err(error) => return self.broken("", error.to_string()),
@@ -102,6 +112,11 @@ impl<'a> Reading<'a> {
             if let Err(why) = done {
                 return self.broken(&name, why);
             }
+        }
+        // An archive ends with a block of zeroes. Whoever meets the end of the file first reads a
+        // shorter archive, and the reader of tar files does not mind.
+        if archive.into_inner().ended {
+            self.broken("", "it has no end mark".to_owned());
         }
     }
 
@@ -232,6 +247,20 @@ impl<'a> Reading<'a> {
             }
         }
         image
+    }
+}
+
+/// Remembers whether the end of the file was met.
+struct Watched<R> {
+    from: R,
+    ended: bool,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        self.ended |= count == 0 && !buffer.is_empty();
+        Ok(count)
     }
 }
 

@@ -11,6 +11,7 @@ mod lines;
 pub mod model;
 mod run;
 mod says;
+mod scan;
 mod segment;
 mod write;
 

@@ -1,0 +1,248 @@
+//! Image archives as the capture writes them, whole and broken, and a run directory around them.
+
+use std::fs;
+use std::path::Path;
+
+use evidence::{Image, NewBatch, NewRecord, Says, Unreadable, read_image, write_batch};
+use history::{
+    Epoch, Event, ImageReason, ImageTaken, Mark, NodeId, Offset, Partition, Payload, ProcessState,
+    ValueId,
+};
+
+const FILE: &str = "images/n0-final.tar.zst";
+
+fn recognise(bytes: &[u8]) -> Payload {
+    match <[u8; 8]>::try_from(bytes) {
+        Ok(bytes) => Payload::Value(ValueId(u64::from_be_bytes(bytes))),
+        Err(_) => Payload::Foreign,
+    }
+}
+
+fn taken() -> ImageTaken {
+    ImageTaken {
+        node: NodeId(0),
+        from: Mark::from_millis(1),
+        to: Mark::from_millis(2),
+        process: ProcessState::Paused { pid: 1 },
+        unchanged: true,
+        reason: ImageReason::Final,
+        file: FILE.to_owned(),
+    }
+}
+
+/// A segment of one batch that holds the values `from..to` at the offsets of the same number.
+fn segment(from: u64, to: u64) -> Vec<u8> {
+    let values: Vec<[u8; 8]> = (from..to).map(u64::to_be_bytes).collect();
+    let records: Vec<NewRecord<'_>> = values.iter().map(|v| NewRecord::value(v)).collect();
+    let mut bytes = Vec::new();
+    write_batch(
+        &mut bytes,
+        &NewBatch::plain(Offset(from as i64), Epoch(0), &records),
+    );
+    bytes
+}
+
+fn tar(prefix: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(bytes.len() as u64);
+        if name.ends_with('/') {
+            header.set_entry_type(tar::EntryType::Directory);
+        }
+        tar.append_data(&mut header, format!("{prefix}{name}"), *bytes)
+            .unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+fn read(dir: &Path, tar: &[u8]) -> (Option<Image>, Vec<Unreadable>) {
+    let path = dir.join(FILE);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, zstd::encode_all(tar, 1).unwrap()).unwrap();
+    let mut unreadable = Vec::new();
+    let image = read_image(dir, &taken(), &recognise, &mut unreadable);
+    (image, unreadable)
+}
+
+fn files<'a>(first: &'a [u8], second: &'a [u8]) -> Vec<(&'a str, &'a [u8])> {
+    vec![
+        (".kafka_cleanshutdown", b""),
+        ("meta.properties", b"version=0\n"),
+        ("replication-offset-checkpoint", b"0\n1\nledger 0 5\n"),
+        ("recovery-point-offset-checkpoint", b"0\n1\nledger 0 3\n"),
+        ("log-start-offset-checkpoint", b"0\n0\n"),
+        ("empty-3/", b""),
+        ("ledger-0/", b""),
+        // A later segment may come first in an archive.
+        ("ledger-0/00000000000000000003.log", second),
+        ("ledger-0/00000000000000000000.log", first),
+        ("ledger-0/00000000000000000000.index", &[0; 100]),
+        ("ledger-0/00000000000000000001.log.deleted", first),
+        ("ledger-0/leader-epoch-checkpoint", b"0\n1\n0 0\n"),
+        (
+            "ledger-0/partition.metadata",
+            b"version: 0\ntopic_id: abc\n",
+        ),
+        (
+            "old-0.0123456789abcdef-delete/00000000000000000000.log",
+            first,
+        ),
+    ]
+}
+
+#[test]
+fn an_archive_becomes_an_image() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (segment(0, 3), segment(3, 7));
+    let mut images = ["", "./"].map(|prefix| {
+        let (image, unreadable) = read(dir.path(), &tar(prefix, &files(&first, &second)));
+        assert_eq!(unreadable, []);
+        image.unwrap()
+    });
+    assert_eq!(images[0].logs, images[1].logs);
+    let image = &mut images[1];
+    assert!(image.sound && image.clean_shutdown);
+    let ledger = Partition::new("ledger", 0);
+    assert_eq!(image.hw_checkpoint[&ledger], Offset(5));
+    assert_eq!(image.recovery_point[&ledger], Offset(3));
+    assert_eq!(image.log_start.len(), 0);
+    let partitions: Vec<_> = image.logs.keys().map(Partition::to_string).collect();
+    assert_eq!(partitions, ["empty/3", "ledger/0"]);
+
+    let log = &image.logs[&ledger];
+    assert_eq!(log.segments, [Offset(0), Offset(3)]);
+    assert_eq!(log.topic_id.as_deref(), Some("abc"));
+    assert_eq!(log.epochs, [(Epoch(0), Offset(0))]);
+    assert_eq!(log.leo(), Offset(7));
+    assert_eq!(log.bytes as usize, first.len() + second.len());
+    assert_eq!(log.batches[1].records, (3, 7));
+    assert_eq!(log.batches[1].segment, Offset(3));
+    let offsets: Vec<_> = log.records.iter().map(|r| r.offset.0).collect();
+    assert_eq!(offsets, [0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!(
+        log.records_of(&log.batches[1])[0].payload,
+        Payload::Value(ValueId(3))
+    );
+}
+
+#[test]
+fn an_archive_that_breaks_off_is_not_sound() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (segment(0, 3), segment(3, 7));
+    let whole = tar("./", &files(&first, &second));
+    let marks = (0..whole.len() - 1024).step_by(512);
+    for cut in (1..whole.len() - 1024).step_by(97).chain(marks) {
+        let (image, unreadable) = read(dir.path(), &whole[..cut]);
+        let image = image.unwrap();
+        assert!(!image.sound, "cut at {cut}");
+        let why = &unreadable.last().unwrap().why;
+        assert!(why.contains("breaks off"), "cut at {cut}: {why}");
+    }
+}
+
+#[test]
+fn a_compressed_archive_that_breaks_off_is_not_sound() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (segment(0, 300), segment(300, 700));
+    read(dir.path(), &tar("", &files(&first, &second)));
+    let whole = fs::read(dir.path().join(FILE)).unwrap();
+    for cut in [1, 7, 100, whole.len() / 2, whole.len() - 1] {
+        fs::write(dir.path().join(FILE), &whole[..cut]).unwrap();
+        let mut unreadable = Vec::new();
+        let image = read_image(dir.path(), &taken(), &recognise, &mut unreadable);
+        assert!(image.is_none_or(|image| !image.sound), "cut at {cut}");
+        assert_eq!(unreadable.len(), 1, "cut at {cut}");
+    }
+}
+
+#[test]
+fn damaged_side_files_are_listed_and_the_rest_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = segment(0, 3);
+    let (image, unreadable) = read(
+        dir.path(),
+        &tar(
+            "",
+            &[
+                ("replication-offset-checkpoint", b"0\n2\nledger 0 5\n"),
+                ("ledger-0/leader-epoch-checkpoint", b"\xff\xfe"),
+                ("ledger-0/partition.metadata", b""),
+                ("ledger-0/x.log", &first),
+                ("ledger-0/00000000000000000000.log", &first),
+            ],
+        ),
+    );
+    let files: Vec<_> = unreadable.iter().map(|u| u.file.as_str()).collect();
+    assert_eq!(
+        files,
+        [
+            "images/n0-final.tar.zst:replication-offset-checkpoint",
+            "images/n0-final.tar.zst:ledger-0/leader-epoch-checkpoint",
+            "images/n0-final.tar.zst:ledger-0/leader-epoch-checkpoint",
+            "images/n0-final.tar.zst:ledger-0/partition.metadata",
+            "images/n0-final.tar.zst:ledger-0/x.log",
+        ]
+    );
+    assert_eq!(
+        image.unwrap().logs[&Partition::new("ledger", 0)].leo(),
+        Offset(3)
+    );
+}
+
+#[test]
+fn a_run_directory_is_read_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = segment(0, 3);
+    read(
+        dir.path(),
+        &tar("", &[("ledger-0/00000000000000000000.log", &first)]),
+    );
+    let logs = dir.path().join("nodes/n0/logs");
+    fs::create_dir_all(&logs).unwrap();
+    fs::create_dir_all(dir.path().join("nodes/n2/logs")).unwrap();
+    let truncating = |to: u32| {
+        format!(
+            "2026-11-22 03:10:55,12{to} INFO [Log partition=ledger-0, dir=/x] Truncating to offset {to} (kafka.log.Log)\n"
+        )
+    };
+    fs::write(logs.join("server.log"), truncating(2)).unwrap();
+    fs::write(logs.join("server.log.1"), truncating(1)).unwrap();
+    fs::write(logs.join("state-change.log"), "").unwrap();
+    let mut gone = taken();
+    gone.file = "images/n1-final.tar.zst".to_owned();
+    let events = [Event::Image(taken()), Event::Image(gone)];
+
+    let evidence = evidence::read(dir.path(), &events, &recognise);
+    assert_eq!(evidence.images.len(), 1);
+    let cuts: Vec<_> = evidence
+        .lines
+        .iter()
+        .map(|line| (line.file.as_str(), &line.says))
+        .collect();
+    let cut = |to| Says::Truncating {
+        partition: Partition::new("ledger", 0),
+        to: Offset(to),
+    };
+    assert_eq!(
+        cuts,
+        [
+            ("nodes/n0/logs/server.log.1", &cut(1)),
+            ("nodes/n0/logs/server.log", &cut(2)),
+        ]
+    );
+    let files: Vec<_> = evidence
+        .unreadable
+        .iter()
+        .map(|u| u.file.as_str())
+        .collect();
+    assert_eq!(
+        files,
+        [
+            "images/n1-final.tar.zst",
+            "nodes/n2/logs/server.log",
+            "nodes/n2/logs/state-change.log",
+        ]
+    );
+}
