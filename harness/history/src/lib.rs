@@ -4,21 +4,31 @@
 //! neither Kafka clients nor processes nor verdicts; it only writes down, and reads back.
 
 pub mod clock;
+mod columns;
+mod error;
 pub mod event;
 pub mod fault;
+pub mod frames;
 pub mod ids;
 pub mod observation;
 pub mod outcome;
 pub mod payload;
+pub mod recorder;
 pub mod setting;
+#[cfg(test)]
+mod testing;
+mod varint;
 
 pub use clock::{Clock, Mark, Span};
+pub use error::HistoryError;
 pub use event::{Call, Delivery, Event, Payload, Phase, Reply, SendAck, StepEvent, StepStage};
 pub use fault::{Deed, FaultEvent, FaultKind, Link, PortName, Service, Stage};
+pub use frames::{Counts, Recording, Torn};
 pub use ids::{ClientId, Epoch, FaultId, NodeId, Offset, OpId, Partition, RunId, Topic, ValueId};
 pub use observation::{
     ClockSample, Exit, ImageReason, ImageTaken, Observation, ProcessChange, ProcessEvent,
     ProcessState, Seen,
 };
 pub use outcome::{Outcome, Why};
+pub use recorder::{Notebook, Pen, Recorder};
 pub use setting::{HostFacts, ProducerSetting, Setting, TopicSetting};
