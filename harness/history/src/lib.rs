@@ -14,6 +14,7 @@ pub mod observation;
 pub mod outcome;
 pub mod payload;
 pub mod recorder;
+pub mod rundir;
 pub mod setting;
 #[cfg(test)]
 mod testing;
@@ -31,4 +32,5 @@ pub use observation::{
 };
 pub use outcome::{Outcome, Why};
 pub use recorder::{Notebook, Pen, Recorder};
+pub use rundir::{Difference, Ended, RunDir, Seal};
 pub use setting::{HostFacts, ProducerSetting, Setting, TopicSetting};
