@@ -18,8 +18,8 @@ use crate::write;
 /// What will be done, in order, and the seed of all that is still left to chance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
-    /// The seed that it was drawn from. The nemesis resolves `a follower of P` by it.
-    pub seed: Seed,
+    /// The seed that it was drawn from; `a follower of P` is resolved by its stream `target`.
+    pub seed: u64,
     /// The steps, in order; no target in them is `any`.
     pub steps: Vec<Step>,
 }
@@ -27,12 +27,13 @@ pub struct Schedule {
 impl Schedule {
     /// Draws the schedule of a plan. Written steps are taken over, with `any` drawn; a palette is
     /// drawn until its length is full. The same plan and seed give the same schedule, always.
-    pub fn draw(plan: &Plan, seed: Seed) -> Schedule {
+    pub fn draw(plan: &Plan, seed: u64) -> Schedule {
+        let chance = Seed(seed);
         let mut steps = match &plan.storm {
             Storm::Steps(steps) => steps.clone(),
-            Storm::Drawn(palette) => drawn(palette, seed),
+            Storm::Drawn(palette) => drawn(palette, chance),
         };
-        let mut targets = seed.stream("any");
+        let mut targets = chance.stream("any");
         for step in &mut steps {
             if let Action::Fault { ask, .. } = &mut step.action {
                 settle(ask, &mut targets);
@@ -41,14 +42,18 @@ impl Schedule {
         Schedule { seed, steps }
     }
 
-    /// Reads a saved schedule. `origin` is what errors call the text.
-    pub fn parse(text: &str, origin: &str) -> Result<Schedule, PlanError> {
+    /// Reads a saved schedule, called `schedule.toml` in errors.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its line. Whether the steps fit a plan is [`Self::fits`].
+    pub fn parse(text: &str) -> Result<Schedule, PlanError> {
+        let origin = "schedule.toml";
         let source = Source { origin, text };
         let document = source.parse()?;
         let root = Table::root(&source, &document, &["seed", "steps"])?;
         let seed = root.need("seed", "the seed of what is left to chance")?;
         let seed = match seed.as_text() {
-            None => Seed(seed.number()?),
+            None => seed.number()?,
             Some(digits) => digits
                 .parse()
                 .map_err(|_| seed.bad(format!("`{digits}` is not a number of 64 bits")))?,
@@ -70,31 +75,21 @@ impl Schedule {
             check::step(step, &plan.topics).map_err(|why| format!("`{step}`: {why}"))
         })
     }
-
-    /// The schedule as TOML; [`Schedule::parse`] of it is the schedule again.
-    pub fn to_toml(&self) -> String {
-        let mut out = String::from(
-            "# What the storm does, in this order. Edit it and run it again with the same plan.\n",
-        );
-        // TOML's integers end at 63 bits.
-        match i64::try_from(self.seed.0) {
-            Ok(seed) => out.push_str(&format!("seed = {seed}\n")),
-            Err(_) => out.push_str(&format!("seed = \"{}\"\n", self.seed)),
-        }
-        write::steps(&mut out, &self.steps)
-            .unwrap_or_else(|_| unreachable!("writing into a string cannot fail"));
-        out
-    }
 }
 
 impl fmt::Display for Schedule {
-    /// One step a line, numbered.
+    /// TOML; [`Schedule::parse`] of it is the schedule again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.steps.len().to_string().len();
-        for (index, step) in self.steps.iter().enumerate() {
-            writeln!(f, "{:>width$}  {step}", index + 1)?;
+        writeln!(
+            f,
+            "# What the storm does, step by step. It can be edited and run again."
+        )?;
+        // TOML's integers end at 63 bits.
+        match i64::try_from(self.seed) {
+            Ok(seed) => writeln!(f, "seed = {seed}")?,
+            Err(_) => writeln!(f, "seed = \"{}\"", self.seed)?,
         }
-        Ok(())
+        write::steps(f, &self.steps)
     }
 }
 

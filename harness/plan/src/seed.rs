@@ -5,15 +5,10 @@
 //! hashed with FNV-1a (64 bit), seeds are spread with SplitMix64, numbers come from xoshiro256**
 //! (Blackman and Vigna, public domain). Tests pin the values.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 /// The number from which everything that is left to chance follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Seed(pub u64);
 
 impl Seed {
@@ -23,20 +18,6 @@ impl Seed {
         Stream {
             state: std::array::from_fn(|_| splitmix64(&mut state)),
         }
-    }
-}
-
-impl fmt::Display for Seed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for Seed {
-    type Err = std::num::ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Seed)
     }
 }
 
@@ -92,6 +73,15 @@ impl Stream {
                 return least + bits % choices;
             }
         }
+    }
+
+    /// A number below `bound`, each equally likely: an index into so many things.
+    ///
+    /// # Panics
+    /// When `bound` is 0.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        assert!(bound > 0, "no number is below 0");
+        self.between(0, bound - 1)
     }
 
     /// A duration within these bounds, both included, in whole milliseconds.
