@@ -6,8 +6,22 @@
 use crate::error::PlanError;
 use crate::nearest::nearest;
 
+macro_rules! embedded {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../plans/", $name, ".toml")))),*]
+    };
+}
+
 /// Every embedded plan: its name and its text.
-pub const EMBEDDED: &[(&str, &str)] = &[("demo", include_str!("../../../plans/demo.toml"))];
+pub const EMBEDDED: &[(&str, &str)] = embedded![
+    "demo",
+    "smoke",
+    "quiet",
+    "standard-storm",
+    "canary-kip101",
+    "canary-kip101-default",
+    "bench-workload",
+];
 
 /// The text of a plan and what errors should call it, by an embedded plan's name (`demo`) or by a
 /// path (anything with a `/` or ending in `.toml`).

@@ -1,7 +1,7 @@
 //! The embedded plans: each reads, is what its file name says, and is complete in the list.
 
 use super::*;
-use crate::model::Plan;
+use crate::model::{Acks, Expected, Plan};
 
 #[test]
 fn every_plan_of_the_repository_is_embedded_and_reads() {
@@ -42,5 +42,45 @@ fn an_unknown_plan_is_told_with_the_nearest_and_all_there_are() {
     assert!(
         told.starts_with("failed to read the plan no/such.toml: "),
         "{told}"
+    );
+}
+
+fn embedded(name: &str) -> Plan {
+    let (origin, text) = find(name).unwrap_or_else(|e| panic!("{e}"));
+    Plan::parse(&text, &origin).unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[test]
+fn the_two_canaries_differ_in_the_protocol_alone() {
+    const PROTOCOL: &str = "inter.broker.protocol.version";
+    let old = embedded("canary-kip101");
+    let mut default = embedded("canary-kip101-default");
+    assert_eq!(old.expect, Some(Expected::Broken));
+    assert_eq!(default.expect, Some(Expected::Held));
+    assert_eq!(default.cluster.properties.get(PROTOCOL), None);
+    let protocol = old.cluster.properties[PROTOCOL].clone();
+    default
+        .cluster
+        .properties
+        .insert(PROTOCOL.to_owned(), protocol);
+    default.name.clone_from(&old.name);
+    default.about.clone_from(&old.about);
+    default.expect = old.expect;
+    assert_eq!(default, old);
+}
+
+#[test]
+fn the_demo_puts_two_contracts_under_one_leader() {
+    let demo = embedded("demo");
+    let (ledger, metrics) = (&demo.topics["ledger"], &demo.topics["metrics"]);
+    assert_eq!(
+        (ledger.load.acks, ledger.load.idempotent),
+        (Acks::All, true)
+    );
+    assert_eq!(ledger.min_insync_replicas, 2);
+    assert_eq!(metrics.load.acks, Acks::Leader);
+    assert_eq!(
+        ledger.assignment, metrics.assignment,
+        "one broker leads both"
     );
 }
