@@ -1,5 +1,7 @@
 //! Plans: what reads, what is refused where and in which words, and that writing undoes reading.
 
+use std::time::Duration;
+
 use super::*;
 use crate::model::{Action, Condition, Target};
 
