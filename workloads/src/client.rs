@@ -36,8 +36,12 @@ pub trait Producer {
     fn submit(&mut self, records: &[Record]);
 
     /// Completions since the last call, at least one; waits for it. Each operation completes
-    /// exactly once.
+    /// exactly once. Dropping the future before it is ready loses nothing.
     async fn completions(&mut self) -> Vec<Completion>;
+
+    /// Whether the client library gave this handle up for good: it will refuse every record from now
+    /// on, and an application would open another.
+    fn is_dead(&self) -> bool;
 
     /// Waits until nothing is in flight, at most `within`; what is then still in flight is purged
     /// and completes as unknown. After this `completions` has delivered every operation.

@@ -3,5 +3,10 @@
 //! It never touches a host and does not know that faults exist.
 
 pub mod client;
+pub mod fate;
+pub mod load;
+pub mod rdkafka;
 
 pub use client::{Clients, Completion, Consumer, OpenError, Producer, Record};
+pub use load::{Counts, Drained, Sent, Workload, drain, start};
+pub use rdkafka::RdKafka;

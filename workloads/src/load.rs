@@ -1,0 +1,270 @@
+//! The load of a run: producers and read-along consumers of every topic, at the plan's rates.
+//!
+//! It is the only writer of operation events. An operation is recorded before the client library
+//! hears of it and again after its outcome is known, so that recorded intervals contain the truth.
+//! It does not know that faults exist, and concludes nothing.
+
+mod reading;
+mod sending;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use history::{ClientId, Clock, Offset, Partition, Pen, ProducerSetting, Topic};
+use plan::{Load, Rate, TopicSpec};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+pub use reading::{Drained, drain};
+
+use crate::client::{Clients, OpenError};
+use reading::Reader;
+use sending::{Ask, Progress, Sender};
+
+/// What one topic's clients have done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Records handed to the client library.
+    pub sent: u64,
+    /// Of these, acknowledged.
+    pub acked: u64,
+    /// Of these, certainly not written.
+    pub failed: u64,
+    /// Of these, nobody can tell.
+    pub unknown: u64,
+    /// Of these, not yet come back.
+    pub in_flight: u64,
+    /// Records given to the read-along consumers; one read again counts again.
+    pub delivered: u64,
+}
+
+/// What came of a step's sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sent {
+    /// Acknowledged.
+    pub acked: u32,
+    /// Certainly not written.
+    pub failed: u32,
+    /// Nobody can tell; those included that had no outcome when the time was up (the history tells
+    /// what became of them).
+    pub unknown: u32,
+}
+
+/// What all tasks of a workload share. One thread, so cells.
+#[derive(Clone)]
+struct Desk {
+    pen: Pen,
+    clock: Clock,
+    next_value: Rc<Cell<u64>>,
+    next_client: Rc<Cell<u16>>,
+    producers: Rc<RefCell<BTreeMap<ClientId, ProducerSetting>>>,
+}
+
+impl Desk {
+    fn client(&self) -> ClientId {
+        let id = self.next_client.get();
+        self.next_client.set(id + 1);
+        ClientId(id)
+    }
+
+    fn describe(&self, client: ClientId, topic: &Topic, load: &Load) {
+        let setting = ProducerSetting {
+            topic: topic.clone(),
+            acks: load.acks.to_string(),
+            idempotent: load.idempotent,
+            retries: true,
+            max_in_flight: load.max_in_flight,
+        };
+        self.producers.borrow_mut().insert(client, setting);
+    }
+}
+
+/// A topic's clients.
+struct Lane {
+    counts: Rc<Cell<Counts>>,
+    asks: Vec<mpsc::UnboundedSender<Ask>>,
+    next: Cell<usize>,
+    senders: Vec<JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+/// A running load. Dropping it without [`Workload::stop`] leaves its tasks to the runtime.
+pub struct Workload {
+    lanes: BTreeMap<Topic, Lane>,
+    desk: Desk,
+    reading: Rc<Cell<bool>>,
+}
+
+/// Opens the producers and read-along consumers of every topic, and begins. Topics that send on
+/// demand only get their clients. Runs on the present `LocalSet`.
+///
+/// # Errors
+/// When the client library refuses a client; nothing has begun then.
+pub fn start<C: Clients + 'static>(
+    clients: Rc<C>,
+    topics: &BTreeMap<Topic, TopicSpec>,
+    pen: Pen,
+    clock: Clock,
+) -> Result<Workload, OpenError> {
+    let desk = Desk {
+        pen,
+        clock,
+        next_value: Rc::default(),
+        next_client: Rc::default(),
+        producers: Rc::default(),
+    };
+    let reading = Rc::new(Cell::new(true));
+    let mut opened = Vec::new();
+    for (topic, spec) in topics {
+        opened.push((topic, open(&clients, topic, spec, &desk, &reading)?));
+    }
+    let lanes = opened
+        .into_iter()
+        .map(|(topic, opened)| (topic.clone(), opened.begin()))
+        .collect();
+    Ok(Workload {
+        lanes,
+        desk,
+        reading,
+    })
+}
+
+/// A topic's clients before they begin.
+struct Opened<C: Clients> {
+    counts: Rc<Cell<Counts>>,
+    senders: Vec<(Sender<C>, mpsc::UnboundedSender<Ask>)>,
+    readers: Vec<Reader<C::Consumer>>,
+}
+
+fn open<C: Clients>(
+    clients: &Rc<C>,
+    topic: &Topic,
+    spec: &TopicSpec,
+    desk: &Desk,
+    reading: &Rc<Cell<bool>>,
+) -> Result<Opened<C>, OpenError> {
+    let partitions: Vec<Partition> = spec.partitions(topic).collect();
+    let counts = Rc::new(Cell::new(Counts::default()));
+    let handles = match spec.load.rate {
+        Rate::OnDemand => spec.load.producers.max(1),
+        Rate::PerSecond(_) | Rate::Max => spec.load.producers,
+    };
+    let mut senders = Vec::new();
+    for index in 0..handles {
+        let (asks, inbox) = mpsc::unbounded_channel();
+        let share = (index, handles);
+        let lane = (Rc::clone(&counts), partitions.clone(), share);
+        let sender = Sender::open(clients, topic, &spec.load, lane, desk.clone(), inbox)?;
+        senders.push((sender, asks));
+    }
+    let mut readers = Vec::new();
+    for _ in 0..spec.load.consumers {
+        let client = desk.client();
+        readers.push(Reader {
+            consumer: clients.consumer(client)?,
+            client,
+            pen: desk.pen.clone(),
+            clock: desk.clock,
+            positions: partitions.iter().map(|p| (p.clone(), Offset(0))).collect(),
+            counts: Rc::clone(&counts),
+            reading: Rc::clone(reading),
+        });
+    }
+    Ok(Opened {
+        counts,
+        senders,
+        readers,
+    })
+}
+
+impl<C: Clients + 'static> Opened<C> {
+    fn begin(self) -> Lane {
+        let (senders, asks) = self
+            .senders
+            .into_iter()
+            .map(|(sender, asks)| (tokio::task::spawn_local(sender.run()), asks))
+            .unzip();
+        let readers = self
+            .readers
+            .into_iter()
+            .map(|reader| tokio::task::spawn_local(reader.run()))
+            .collect();
+        Lane {
+            counts: self.counts,
+            asks,
+            next: Cell::new(0),
+            senders,
+            readers,
+        }
+    }
+}
+
+impl Workload {
+    /// What every topic's clients have done so far.
+    pub fn counts(&self) -> BTreeMap<Topic, Counts> {
+        self.lanes
+            .iter()
+            .map(|(topic, lane)| (topic.clone(), lane.counts.get()))
+            .collect()
+    }
+
+    /// Sends `count` records to a partition and waits for their outcomes, at most `within`.
+    ///
+    /// # Panics
+    /// When the partition's topic has no load: plans are checked for that.
+    pub async fn send(&self, partition: &Partition, count: u32, within: Duration) -> Sent {
+        let until = Instant::now() + within;
+        let lane = self
+            .lanes
+            .get(&partition.topic)
+            .filter(|lane| !lane.asks.is_empty())
+            .unwrap_or_else(|| panic!("{partition} has no producer in this workload"));
+        let turn = lane.next.replace(lane.next.get() + 1) % lane.asks.len();
+        let progress = Rc::new(Progress::of(count));
+        let ask = Ask::Send {
+            partition: partition.clone(),
+            count,
+            progress: Rc::clone(&progress),
+        };
+        if lane.asks[turn].send(ask).is_ok() {
+            // When the time is up, what has no outcome yet counts as unknown.
+            let _in_time = timeout_at(until, progress.done()).await.is_ok();
+        }
+        progress.so_far()
+    }
+
+    /// Every producer that was opened, with its settings; of a handle that was opened again, both.
+    pub fn producers(&self) -> BTreeMap<ClientId, ProducerSetting> {
+        self.desk.producers.borrow().clone()
+    }
+
+    /// A client id that nobody has used yet: for the drain's consumers.
+    pub fn next_client(&self) -> ClientId {
+        self.desk.client()
+    }
+
+    /// Ends the load: no new sends, everything in flight awaited for at most `within` and then
+    /// purged, every operation returned, every client closed. The final counts.
+    pub async fn stop(self, within: Duration) -> BTreeMap<Topic, Counts> {
+        self.reading.set(false);
+        for asks in self.lanes.values().flat_map(|lane| &lane.asks) {
+            // A sender that is gone has nothing in flight.
+            let _gone = asks.send(Ask::Stop { within });
+        }
+        let mut counts = BTreeMap::new();
+        for (topic, lane) in self.lanes {
+            for task in lane.senders.into_iter().chain(lane.readers) {
+                if let Err(ended) = task.await
+                    && let Ok(panic) = ended.try_into_panic()
+                {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+            counts.insert(topic, lane.counts.get());
+        }
+        counts
+    }
+}

@@ -1,0 +1,210 @@
+//! One consumer handle, recorded: reading along during the run, and draining at its end.
+//!
+//! Nothing is remembered between the two: a drain has clients of its own.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use history::{
+    Call, ClientId, Clock, Delivery, Event, Offset, OpId, Outcome, Partition, Pen, Reply,
+};
+use tokio::time::sleep;
+
+use super::Counts;
+use crate::client::{Clients, Consumer, OpenError};
+
+/// Records asked for in one poll of a read-along consumer, at most.
+const ALONG_MAX: usize = 500;
+
+/// Records asked for in one poll of a drain, at most.
+const DRAIN_MAX: usize = 1000;
+
+/// How long one poll waits for records; also how late a consumer hears that it should end.
+const POLL: Duration = Duration::from_millis(500);
+
+/// The pause after a poll that failed, before asking again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A read-along consumer. A run's topics are new, so it begins at offset 0.
+pub struct Reader<R> {
+    pub consumer: R,
+    pub client: ClientId,
+    pub pen: Pen,
+    pub clock: Clock,
+    pub positions: BTreeMap<Partition, Offset>,
+    pub counts: Rc<Cell<Counts>>,
+    /// False once it should end.
+    pub reading: Rc<Cell<bool>>,
+}
+
+impl<R: Consumer> Reader<R> {
+    /// Reads until it is told to end. A poll is never cut short: it returns, and is recorded.
+    pub async fn run(self) {
+        let mut recorded = Recorded {
+            consumer: self.consumer,
+            client: self.client,
+            pen: self.pen,
+            clock: self.clock,
+            positions: self.positions,
+            failures: 0,
+        };
+        recorded.assign().await;
+        while self.reading.get() {
+            if let Some(delivered) = recorded.poll(ALONG_MAX, POLL).await {
+                let mut counts = self.counts.get();
+                counts.delivered += delivered;
+                self.counts.set(counts);
+                // A consumer that never has to wait would starve everybody else.
+                tokio::task::yield_now().await;
+            } else {
+                recorded.resume().await;
+            }
+        }
+    }
+}
+
+/// A consumer whose every call is recorded, with the positions that it has reached.
+struct Recorded<R> {
+    consumer: R,
+    client: ClientId,
+    pen: Pen,
+    clock: Clock,
+    /// The next offset of each partition.
+    positions: BTreeMap<Partition, Offset>,
+    /// Polls that failed since something was delivered.
+    failures: u32,
+}
+
+impl<R: Consumer> Recorded<R> {
+    fn invoked(&self, call: Call) -> OpId {
+        let op = self.pen.next_op();
+        self.pen.write(Event::Invoked {
+            op,
+            client: self.client,
+            at: self.clock.mark(),
+            call,
+        });
+        op
+    }
+
+    fn returned(&self, op: OpId, reply: Reply) {
+        let at = self.clock.mark();
+        self.pen.write(Event::Returned { op, at, reply });
+    }
+
+    async fn assign(&mut self) {
+        let from: Vec<(Partition, Offset)> = self
+            .positions
+            .iter()
+            .map(|(p, o)| (p.clone(), *o))
+            .collect();
+        let op = self.invoked(Call::Assign { from: from.clone() });
+        let outcome = self.consumer.assign(&from).await;
+        self.returned(op, Reply::Assigned(outcome));
+    }
+
+    /// One poll: how many records came, or nothing when it failed.
+    async fn poll(&mut self, max: usize, within: Duration) -> Option<u64> {
+        let op = self.invoked(Call::Poll);
+        let reply = self.consumer.poll(max, within).await;
+        let came = match &reply {
+            Reply::Polled(Outcome::Ok(deliveries)) => {
+                advance(&mut self.positions, deliveries);
+                if !deliveries.is_empty() {
+                    self.failures = 0;
+                }
+                Some(deliveries.len() as u64)
+            }
+            Reply::Polled(Outcome::Failed(_) | Outcome::Unknown(_)) => {
+                self.failures += 1;
+                None
+            }
+            Reply::Sent(_) | Reply::Assigned(_) => {
+                panic!("{op}: {reply:?} does not answer a poll")
+            }
+        };
+        self.returned(op, reply);
+        came
+    }
+
+    /// After a failed poll: asks again where it stood, and if that fails at once, from the start of
+    /// the logs. A position may have gone for good: a log may end before it.
+    async fn resume(&mut self) {
+        sleep(PAUSE * self.failures.clamp(1, 8)).await;
+        if self.failures > 1 {
+            self.positions.values_mut().for_each(|at| *at = Offset(0));
+        }
+        self.assign().await;
+    }
+}
+
+fn advance(positions: &mut BTreeMap<Partition, Offset>, deliveries: &[Delivery]) {
+    for run in deliveries.chunk_by(|a, b| a.partition == b.partition) {
+        if let Some(last) = run.last()
+            && let Some(position) = positions.get_mut(&last.partition)
+        {
+            *position = Offset(last.offset.0 + 1);
+        }
+    }
+}
+
+/// How far a drain came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drained {
+    /// The next offset of each partition.
+    pub reached: BTreeMap<Partition, Offset>,
+    /// Whether every partition was read to the end that was asked for.
+    pub complete: bool,
+    /// Records delivered, over all partitions.
+    pub records: u64,
+}
+
+/// Reads partitions with a fresh consumer, each from its first offset until it has reached its
+/// second (the end, exclusive), or until the time is up.
+///
+/// # Errors
+/// When the client library refuses the consumer.
+pub async fn drain<C: Clients>(
+    clients: &C,
+    client: ClientId,
+    partitions: &[(Partition, Offset, Offset)],
+    pen: &Pen,
+    clock: &Clock,
+    within: Duration,
+) -> Result<Drained, OpenError> {
+    let ends = clock.mark() + within;
+    let mut recorded = Recorded {
+        consumer: clients.consumer(client)?,
+        client,
+        pen: pen.clone(),
+        clock: *clock,
+        positions: partitions
+            .iter()
+            .map(|(p, from, _)| (p.clone(), *from))
+            .collect(),
+        failures: 0,
+    };
+    let at_end = |positions: &BTreeMap<Partition, Offset>| {
+        let reached = |(p, _, end): &(Partition, Offset, Offset)| positions.get(p) >= Some(end);
+        partitions.iter().all(reached)
+    };
+    let mut records = 0;
+    if !at_end(&recorded.positions) {
+        recorded.assign().await;
+    }
+    while !at_end(&recorded.positions) && clock.mark() < ends {
+        let left = ends.since(clock.mark());
+        match recorded.poll(DRAIN_MAX, POLL.min(left)).await {
+            Some(delivered) => records += delivered,
+            None => recorded.resume().await,
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(Drained {
+        complete: at_end(&recorded.positions),
+        reached: recorded.positions,
+        records,
+    })
+}

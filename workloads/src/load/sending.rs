@@ -1,0 +1,355 @@
+//! One producer handle: hands records to the library as they fall due, and records what came back.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use history::{
+    Call, ClientId, Event, Mark, OpId, Outcome, Partition, Reply, SendAck, Topic, ValueId,
+};
+use plan::{Load, Rate};
+use rustc_hash::FxHashMap;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::{Counts, Desk, Sent};
+use crate::client::{Clients, Completion, OpenError, Producer, Record};
+
+/// Records in flight at most for one producer; below what the library's queue holds.
+pub const IN_FLIGHT_MAX: usize = 50_000;
+
+/// Records handed over at once, at most.
+const CHUNK: usize = 500;
+
+/// How often due records are handed out.
+const TICK: Duration = Duration::from_millis(5);
+
+/// How much of a backlog is caught up after the runtime was held up; the rest is forgone, so that
+/// a hiccup does not turn into a burst.
+const CATCH_UP: Duration = Duration::from_secs(1);
+
+/// How long a producer that the library gave up may take to give its records back.
+const BURIAL: Duration = Duration::from_secs(2);
+
+/// What a sender is asked from outside.
+pub enum Ask {
+    /// Send so many records to a partition.
+    Send {
+        partition: Partition,
+        count: u32,
+        progress: Rc<Progress>,
+    },
+    /// Finish and end.
+    Stop { within: Duration },
+}
+
+/// How far an asked send has come.
+pub struct Progress {
+    asked: u32,
+    sent: Cell<Sent>,
+    done: Notify,
+}
+
+impl Progress {
+    /// Nothing of `asked` records has an outcome yet.
+    pub fn of(asked: u32) -> Self {
+        Self {
+            asked,
+            sent: Cell::default(),
+            done: Notify::new(),
+        }
+    }
+
+    fn settled(&self) -> u32 {
+        let sent = self.sent.get();
+        sent.acked + sent.failed + sent.unknown
+    }
+
+    /// Waits until every record has an outcome.
+    pub async fn done(&self) {
+        while self.settled() < self.asked {
+            self.done.notified().await;
+        }
+    }
+
+    /// Outcomes so far; records without one count as unknown.
+    pub fn so_far(&self) -> Sent {
+        let mut sent = self.sent.get();
+        sent.unknown += self.asked - self.settled();
+        sent
+    }
+
+    fn settle(&self, outcome: &Outcome<SendAck>) {
+        let mut sent = self.sent.get();
+        match outcome {
+            Outcome::Ok(_) => sent.acked += 1,
+            Outcome::Failed(_) => sent.failed += 1,
+            Outcome::Unknown(_) => sent.unknown += 1,
+        }
+        self.sent.set(sent);
+        if self.settled() == self.asked {
+            self.done.notify_one();
+        }
+    }
+}
+
+/// One producer handle and what it still has to do.
+pub struct Sender<C: Clients> {
+    clients: Rc<C>,
+    topic: Topic,
+    load: Load,
+    partitions: Vec<Partition>,
+    /// Which of how many handles of its topic this is.
+    share: (u32, u32),
+    counts: Rc<Cell<Counts>>,
+    desk: Desk,
+    inbox: mpsc::UnboundedReceiver<Ask>,
+    producer: C::Producer,
+    client: ClientId,
+    in_flight: usize,
+    /// The next partition's turn.
+    turn: usize,
+    /// Records that fell due and were handed out or forgone.
+    handed: u64,
+    began: Mark,
+    /// Asked sends that are not yet handed over.
+    asked: VecDeque<(Partition, u32, Rc<Progress>)>,
+    /// Asked sends in flight.
+    awaited: FxHashMap<OpId, Rc<Progress>>,
+}
+
+impl<C: Clients> Sender<C> {
+    /// Opens the handle.
+    pub fn open(
+        clients: &Rc<C>,
+        topic: &Topic,
+        load: &Load,
+        (counts, partitions, share): (Rc<Cell<Counts>>, Vec<Partition>, (u32, u32)),
+        desk: Desk,
+        inbox: mpsc::UnboundedReceiver<Ask>,
+    ) -> Result<Self, OpenError> {
+        let client = desk.client();
+        let producer = clients.producer(client, load)?;
+        desk.describe(client, topic, load);
+        Ok(Self {
+            clients: Rc::clone(clients),
+            topic: topic.clone(),
+            load: load.clone(),
+            turn: share.0 as usize,
+            partitions,
+            share,
+            counts,
+            began: desk.clock.mark(),
+            desk,
+            inbox,
+            producer,
+            client,
+            in_flight: 0,
+            handed: 0,
+            asked: VecDeque::new(),
+            awaited: FxHashMap::default(),
+        })
+    }
+
+    /// Works until it is told to stop, or nobody is left who could tell it.
+    pub async fn run(mut self) {
+        self.began = self.desk.clock.mark();
+        let mut tick = ticks();
+        let within = loop {
+            let room = self.in_flight < IN_FLIGHT_MAX;
+            let paced = matches!(self.load.rate, Rate::PerSecond(_));
+            let greedy =
+                matches!(self.load.rate, Rate::Max) && self.in_flight + CHUNK <= IN_FLIGHT_MAX;
+            tokio::select! {
+                biased;
+                ask = self.inbox.recv() => match ask {
+                    Some(Ask::Send { partition, count, progress }) => {
+                        self.asked.push_back((partition, count, progress));
+                    }
+                    Some(Ask::Stop { within }) => break within,
+                    None => break Duration::ZERO,
+                },
+                batch = self.producer.completions(), if self.in_flight > 0 => self.returned(batch),
+                _ = tick.tick(), if paced => self.hand_out_due(),
+                () = tokio::task::yield_now(), if room && !self.asked.is_empty() => {
+                    self.hand_out_asked();
+                }
+                () = tokio::task::yield_now(), if greedy => self.hand_out(CHUNK),
+            }
+            if self.producer.is_dead() {
+                self.reopen().await;
+            }
+        };
+        self.finish(within).await;
+    }
+
+    async fn finish(&mut self, within: Duration) {
+        let last = self.producer.finish(within).await;
+        self.returned(last);
+        assert_eq!(
+            self.in_flight, 0,
+            "{}: a finished producer still owes completions",
+            self.client
+        );
+    }
+
+    /// Does what an application does with a handle that the library gave up: opens another.
+    async fn reopen(&mut self) {
+        self.finish(BURIAL).await;
+        let client = self.desk.client();
+        // If no other can be had, the dead handle's refusals go on saying so.
+        if let Ok(producer) = self.clients.producer(client, &self.load) {
+            self.desk.describe(client, &self.topic, &self.load);
+            (self.producer, self.client) = (producer, client);
+        }
+    }
+
+    /// Hands out what has fallen due since the last time, this handle's share of it.
+    fn hand_out_due(&mut self) {
+        let Rate::PerSecond(rate) = self.load.rate else {
+            return;
+        };
+        let elapsed = self.desk.clock.mark().since(self.began);
+        let due = share_of(records(rate, elapsed), self.share);
+        let most = records(rate, CATCH_UP).max(1) as usize;
+        let count = ((due - self.handed) as usize)
+            .min(most)
+            .min(IN_FLIGHT_MAX.saturating_sub(self.in_flight));
+        self.handed = due;
+        self.hand_out(count);
+    }
+
+    /// Hands out `count` records, the partitions in turn.
+    fn hand_out(&mut self, count: usize) {
+        let (partitions, first) = (&self.partitions, self.turn);
+        let targets =
+            (first..first + count).map(|turn| partitions[turn % partitions.len()].clone());
+        let records = records_to(targets, &self.desk);
+        self.turn = (first + count) % self.partitions.len();
+        self.submit(&records);
+    }
+
+    /// Hands out a chunk of what was asked for first.
+    fn hand_out_asked(&mut self) {
+        let Some((partition, count, progress)) = self.asked.pop_front() else {
+            return;
+        };
+        let now = (count as usize)
+            .min(CHUNK)
+            .min(IN_FLIGHT_MAX.saturating_sub(self.in_flight));
+        let records = records_to(std::iter::repeat_n(partition.clone(), now), &self.desk);
+        for record in &records {
+            self.awaited.insert(record.op, Rc::clone(&progress));
+        }
+        let rest = count - now as u32;
+        if rest > 0 {
+            self.asked.push_front((partition, rest, progress));
+        }
+        self.submit(&records);
+    }
+
+    /// Records, then hands over.
+    fn submit(&mut self, records: &[Record]) {
+        if records.is_empty() {
+            return;
+        }
+        let at = self.desk.clock.mark();
+        let client = self.client;
+        let events = records.iter().map(|record| Event::Invoked {
+            op: record.op,
+            client,
+            at,
+            call: Call::Send {
+                partition: record.partition.clone(),
+                value: record.value,
+            },
+        });
+        self.desk.pen.write_all(events.collect());
+        self.in_flight += records.len();
+        self.count(|counts| {
+            counts.sent += records.len() as u64;
+            counts.in_flight += records.len() as u64;
+        });
+        self.producer.submit(records);
+    }
+
+    /// Records what came back.
+    fn returned(&mut self, batch: Vec<Completion>) {
+        self.in_flight -= batch.len();
+        let mut counts = self.counts.get();
+        counts.in_flight -= batch.len() as u64;
+        let mut events = Vec::with_capacity(batch.len());
+        for Completion { op, at, outcome } in batch {
+            match outcome {
+                Outcome::Ok(_) => counts.acked += 1,
+                Outcome::Failed(_) => counts.failed += 1,
+                Outcome::Unknown(_) => counts.unknown += 1,
+            }
+            if !self.awaited.is_empty()
+                && let Some(progress) = self.awaited.remove(&op)
+            {
+                progress.settle(&outcome);
+            }
+            let reply = Reply::Sent(outcome);
+            events.push(Event::Returned { op, at, reply });
+        }
+        self.counts.set(counts);
+        self.desk.pen.write_all(events);
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Counts)) {
+        let mut counts = self.counts.get();
+        change(&mut counts);
+        self.counts.set(counts);
+    }
+}
+
+fn ticks() -> Interval {
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
+}
+
+/// New records for these partitions: consecutive operations, consecutive values.
+fn records_to(targets: impl ExactSizeIterator<Item = Partition>, desk: &Desk) -> Vec<Record> {
+    let count = targets.len() as u64;
+    let op = desk.pen.next_ops(count).0;
+    let value = desk.next_value.replace(desk.next_value.get() + count);
+    targets
+        .zip(0..)
+        .map(|(partition, n)| Record {
+            op: OpId(op + n),
+            partition,
+            value: ValueId(value + n),
+        })
+        .collect()
+}
+
+/// Records that fall due in a time.
+fn records(per_second: u32, elapsed: Duration) -> u64 {
+    (u128::from(per_second) * elapsed.as_nanos() / 1_000_000_000) as u64
+}
+
+/// One handle's share of what is due to all, dealt out in turn; the shares add up to `due`.
+fn share_of(due: u64, (index, handles): (u32, u32)) -> u64 {
+    (due + u64::from(handles - 1 - index)) / u64::from(handles)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up_and_are_dealt_in_turn() {
+        for due in 0..20 {
+            let shares: Vec<u64> = (0..3).map(|index| share_of(due, (index, 3))).collect();
+            assert_eq!(shares.iter().sum::<u64>(), due);
+            assert!(
+                shares.is_sorted_by(|a, b| a >= b && a - b <= 1),
+                "{shares:?}"
+            );
+        }
+        assert_eq!(records(2000, Duration::from_millis(1234)), 2468);
+    }
+}

@@ -1,0 +1,103 @@
+//! The real clients: librdkafka, driven as applications drive it.
+//!
+//! Foreign threads live only in here (one poll thread for each producer, and the library's own).
+//! Nothing in here records, retries above the library, or prints.
+
+mod consumer;
+mod ffi;
+mod notes;
+mod producer;
+mod settings;
+
+use std::sync::Arc;
+
+use ::rdkafka::ClientConfig;
+use ::rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use ::rdkafka::consumer::BaseConsumer;
+use ::rdkafka::producer::BaseProducer;
+use history::{ClientId, Clock, RunId};
+use plan::Load;
+use tokio::sync::Notify;
+
+pub use consumer::RdConsumer;
+pub use producer::RdProducer;
+pub use settings::QUEUE_MESSAGES;
+
+use crate::client::{Clients, OpenError};
+use ffi::{Reader, Silent};
+use notes::Notes;
+
+/// Opens clients of one cluster, for one run.
+pub struct RdKafka {
+    bootstrap: String,
+    run: RunId,
+    clock: Clock,
+    notes: Notes,
+}
+
+impl RdKafka {
+    /// Clients that find their cluster at `bootstrap` (`host:port`, separated by commas) and stamp
+    /// their records with `run`.
+    pub fn new(bootstrap: String, run: RunId, clock: Clock) -> Self {
+        Self {
+            bootstrap,
+            run,
+            clock,
+            notes: Notes::default(),
+        }
+    }
+
+    /// The last things that the library said about itself (at most 2000 lines, oldest first).
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.lines()
+    }
+
+    fn open<T: FromClientConfigAndContext<Silent>>(
+        client: ClientId,
+        settings: Vec<(&'static str, String)>,
+    ) -> Result<T, OpenError> {
+        let mut config = ClientConfig::new();
+        config.set_log_level(RDKafkaLogLevel::Warning);
+        config.extend(
+            settings
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value)),
+        );
+        T::from_config_and_context(&config, Silent).map_err(|error| OpenError {
+            client,
+            why: error.to_string(),
+        })
+    }
+}
+
+impl Clients for RdKafka {
+    type Producer = RdProducer;
+    type Consumer = RdConsumer;
+
+    fn producer(&self, id: ClientId, load: &Load) -> Result<RdProducer, OpenError> {
+        let producer: BaseProducer<Silent> =
+            Self::open(id, settings::producer(&self.bootstrap, id, load))?;
+        let stamp = (self.run, id, self.clock);
+        RdProducer::start(producer, stamp, load, self.notes.clone()).map_err(|error| OpenError {
+            client: id,
+            why: format!("no poll thread: {error}"),
+        })
+    }
+
+    fn consumer(&self, id: ClientId) -> Result<RdConsumer, OpenError> {
+        let consumer: BaseConsumer<Silent> =
+            Self::open(id, settings::consumer(&self.bootstrap, id))?;
+        let reader = Reader::new(consumer, Arc::new(Notify::new()));
+        let stamp = (self.run, id, self.clock);
+        Ok(RdConsumer::new(reader, stamp, self.notes.clone()))
+    }
+
+    fn describe(&self) -> String {
+        let (_, version) = ::rdkafka::util::get_rdkafka_version();
+        let features = ClientConfig::new()
+            .create_native_config()
+            .and_then(|config| config.get("builtin.features"))
+            .unwrap_or_else(|error| error.to_string());
+        format!("librdkafka {version} ({features})")
+    }
+}
