@@ -19,7 +19,7 @@ use crate::write;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     /// The seed that it was drawn from; `a follower of P` is resolved by its stream `target`.
-    pub seed: u64,
+    pub seed: Seed,
     /// The steps, in order; no target in them is `any`.
     pub steps: Vec<Step>,
 }
@@ -27,13 +27,12 @@ pub struct Schedule {
 impl Schedule {
     /// Draws the schedule of a plan. Written steps are taken over, with `any` drawn; a palette is
     /// drawn until its length is full. The same plan and seed give the same schedule, always.
-    pub fn draw(plan: &Plan, seed: u64) -> Schedule {
-        let chance = Seed(seed);
+    pub fn draw(plan: &Plan, seed: Seed) -> Schedule {
         let mut steps = match &plan.storm {
             Storm::Steps(steps) => steps.clone(),
-            Storm::Drawn(palette) => drawn(palette, chance),
+            Storm::Drawn(palette) => drawn(palette, seed),
         };
-        let mut targets = chance.stream("any");
+        let mut targets = seed.stream("any");
         for step in &mut steps {
             if let Action::Fault { ask, .. } = &mut step.action {
                 settle(ask, &mut targets);
@@ -42,20 +41,20 @@ impl Schedule {
         Schedule { seed, steps }
     }
 
-    /// Reads a saved schedule, called `schedule.toml` in errors.
+    /// Reads a saved schedule. `origin` is what errors call the text.
     ///
     /// # Errors
     /// The first thing that is wrong, with its line. Whether the steps fit a plan is [`Self::fits`].
-    pub fn parse(text: &str) -> Result<Schedule, PlanError> {
-        let origin = "schedule.toml";
+    pub fn parse(text: &str, origin: &str) -> Result<Schedule, PlanError> {
         let source = Source { origin, text };
         let document = source.parse()?;
         let root = Table::root(&source, &document, &["seed", "steps"])?;
         let seed = root.need("seed", "the seed of what is left to chance")?;
         let seed = match seed.as_text() {
-            None => seed.number()?,
+            None => Seed(seed.number()?),
             Some(digits) => digits
                 .parse()
+                .map(Seed)
                 .map_err(|_| seed.bad(format!("`{digits}` is not a number of 64 bits")))?,
         };
         let list = root.need("steps", "the steps of the storm")?;
@@ -85,9 +84,9 @@ impl fmt::Display for Schedule {
             "# What the storm does, step by step. It can be edited and run again."
         )?;
         // TOML's integers end at 63 bits.
-        match i64::try_from(self.seed) {
+        match i64::try_from(self.seed.0) {
             Ok(seed) => writeln!(f, "seed = {seed}")?,
-            Err(_) => writeln!(f, "seed = \"{}\"", self.seed)?,
+            Err(_) => writeln!(f, "seed = \"{}\"", self.seed.0)?,
         }
         write::steps(f, &self.steps)
     }

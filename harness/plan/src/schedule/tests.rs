@@ -20,7 +20,7 @@ fn stormy() -> Plan {
 
 #[test]
 fn a_seed_means_the_same_storm_for_ever() {
-    let drawn = Schedule::draw(&stormy(), 42);
+    let drawn = Schedule::draw(&stormy(), Seed(42));
     assert_eq!(drawn.to_string(), include_str!("seed-42.toml"), "{drawn}");
 }
 
@@ -28,12 +28,12 @@ fn a_seed_means_the_same_storm_for_ever() {
 fn written_steps_are_taken_over_and_any_is_drawn() {
     let plan = plan("steps = [\"kill any for 3s\", \"pause a follower of ledger/0\", \"heal\"]");
     let kills: Vec<String> = (0..40)
-        .map(|seed| Schedule::draw(&plan, seed).steps[0].to_string())
+        .map(|seed| Schedule::draw(&plan, Seed(seed)).steps[0].to_string())
         .collect();
     for node in NODES {
         assert!(kills.contains(&format!("kill {node} for 3s")), "{node}");
     }
-    let drawn = Schedule::draw(&plan, 1);
+    let drawn = Schedule::draw(&plan, Seed(1));
     assert_eq!(drawn.steps[1].to_string(), "pause a follower of ledger/0");
     assert_eq!(drawn.steps.len(), 3);
 }
@@ -42,7 +42,7 @@ fn written_steps_are_taken_over_and_any_is_drawn() {
 fn a_storm_keeps_to_its_bounds() {
     let plan = stormy();
     for seed in 0..200 {
-        let schedule = Schedule::draw(&plan, seed);
+        let schedule = Schedule::draw(&plan, Seed(seed));
         let mut free = Duration::ZERO;
         for step in &schedule.steps {
             let (
@@ -67,7 +67,7 @@ fn a_storm_keeps_to_its_bounds() {
 
 #[test]
 fn a_schedule_of_another_plan_does_not_fit() {
-    let mut schedule = Schedule::draw(&stormy(), 1);
+    let mut schedule = Schedule::draw(&stormy(), Seed(1));
     schedule.steps[0] = "kill leader of other/0 for 2s".parse().expect("a step");
     assert_eq!(
         schedule.fits(&stormy()),
@@ -77,7 +77,11 @@ fn a_schedule_of_another_plan_does_not_fit() {
 
 #[test]
 fn a_saved_schedule_is_refused_with_its_line() {
-    let told = |text: &str| Schedule::parse(text).unwrap_err().to_string();
+    let told = |text: &str| {
+        Schedule::parse(text, "schedule.toml")
+            .unwrap_err()
+            .to_string()
+    };
     assert!(told("seed = 1\nsteps = [\n\"kil n1\",\n]").starts_with("schedule.toml:3: expected"));
     assert!(told("sede = 1\nsteps = []").contains("did you mean `seed`?"));
     assert!(told("seed = -1\nsteps = []").contains("must be a whole number, not negative"));
@@ -91,9 +95,9 @@ proptest! {
         mut steps in prop::collection::vec(crate::step::tests::step(), 0..6),
     ) {
         steps.iter_mut().for_each(|step| step.when = When::Next);
-        let schedule = Schedule { seed, steps };
+        let schedule = Schedule { seed: Seed(seed), steps };
         let text = schedule.to_string();
-        prop_assert_eq!(Schedule::parse(&text), Ok(schedule), "{}", text);
+        prop_assert_eq!(Schedule::parse(&text, "again"), Ok(schedule), "{}", text);
     }
 }
 
@@ -111,9 +115,9 @@ fn an_odd_log_line_survives_saving() {
         },
     };
     let schedule = Schedule {
-        seed: u64::MAX,
+        seed: Seed(u64::MAX),
         steps: vec![step],
     };
     let text = schedule.to_string();
-    assert_eq!(Schedule::parse(&text), Ok(schedule), "{text}");
+    assert_eq!(Schedule::parse(&text, "again"), Ok(schedule), "{text}");
 }
