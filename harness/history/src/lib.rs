@@ -9,6 +9,7 @@ mod error;
 pub mod event;
 pub mod fault;
 pub mod frames;
+pub mod hosttime;
 pub mod ids;
 pub mod observation;
 pub mod outcome;
@@ -25,6 +26,7 @@ pub use error::HistoryError;
 pub use event::{Call, Delivery, Event, Payload, Phase, Reply, SendAck, StepEvent, StepStage};
 pub use fault::{Deed, FaultEvent, FaultKind, Link, PortName, Service, Stage};
 pub use frames::{Counts, Recording, Torn};
+pub use hosttime::HostClocks;
 pub use ids::{ClientId, Epoch, FaultId, NodeId, Offset, OpId, Partition, RunId, Topic, ValueId};
 pub use observation::{
     ClockSample, Exit, ImageReason, ImageTaken, Observation, ProcessChange, ProcessEvent,
