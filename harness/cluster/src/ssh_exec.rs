@@ -26,9 +26,11 @@ const STDERR_KEPT: usize = 64 * 1024;
 /// normal end the watcher kills what is left of the group, itself first of all.
 const WATCHED: &str = r#"exec 3<&0; { while read -r _; do :; done; kill -9 -$$; } <&3 >/dev/null 2>&1 & exec "$@" </dev/null 3<&-"#;
 
-/// The same with $1 bytes to read. The shell stays, since a pipeline's command cannot take its
-/// place; it ends the way the command ended (an exit status of 128 + n counts as signal n here).
-const WATCHED_FED: &str = r#"exec 3<&0; { head -c "$1"; exec >&-; while read -r _; do :; done; kill -9 -$$; } <&3 2>/dev/null | { shift; exec "$@"; } 3<&- & wait $!; s=$?; [ $s -gt 128 ] && [ $s -le 192 ] && kill -$((s-128)) $$; exit $s"#;
+/// The same with $1 bytes to read. The feeding half is put in the background inside its half of the
+/// pipeline, because some shells wait for both halves. The shell stays, since a pipeline's command
+/// cannot take its place; it ends the way the command ended (exit status 128 + n counts as signal n
+/// here).
+const WATCHED_FED: &str = r#"exec 3<&0; { { head -c "$1"; exec >&-; while read -r _; do :; done; kill -9 -$$; } <&3 2>/dev/null & } | { shift; exec "$@"; } 3<&-; s=$?; [ $s -gt 128 ] && [ $s -le 192 ] && kill -$((s-128)) $$; exit $s"#;
 
 /// What is to be run.
 pub(crate) struct Order<'a> {
