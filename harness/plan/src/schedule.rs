@@ -3,7 +3,7 @@
 //! A schedule is data: printed, saved as `schedule.toml`, edited and replayed. Nothing here knows
 //! whether a step can be done.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use crate::check;
@@ -74,21 +74,37 @@ impl Schedule {
             check::step(step, &plan.topics).map_err(|why| format!("`{step}`: {why}"))
         })
     }
-}
 
-impl fmt::Display for Schedule {
-    /// TOML; [`Schedule::parse`] of it is the schedule again.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The schedule as TOML; [`Schedule::parse`] of it is the schedule again.
+    pub fn to_toml(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out)
+            .unwrap_or_else(|_| unreachable!("writing into a string cannot fail"));
+        out
+    }
+
+    fn write(&self, out: &mut String) -> fmt::Result {
         writeln!(
-            f,
+            out,
             "# What the storm does, step by step. It can be edited and run again."
         )?;
         // TOML's integers end at 63 bits.
         match i64::try_from(self.seed.0) {
-            Ok(seed) => writeln!(f, "seed = {seed}")?,
-            Err(_) => writeln!(f, "seed = \"{}\"", self.seed.0)?,
+            Ok(seed) => writeln!(out, "seed = {seed}")?,
+            Err(_) => writeln!(out, "seed = \"{}\"", self.seed.0)?,
         }
-        write::steps(f, &self.steps)
+        write::steps(out, &self.steps)
+    }
+}
+
+impl fmt::Display for Schedule {
+    /// For people: one step a line, numbered from 1.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.steps.len().to_string().len();
+        for (index, step) in self.steps.iter().enumerate() {
+            writeln!(f, "{:>width$}  {step}", index + 1)?;
+        }
+        Ok(())
     }
 }
 

@@ -96,7 +96,7 @@ fn load(out: &mut String, load: &Load) -> fmt::Result {
 }
 
 /// `steps = [...]`, one a line.
-pub(crate) fn steps(out: &mut impl Write, steps: &[impl Display]) -> fmt::Result {
+pub(crate) fn steps(out: &mut String, steps: &[impl Display]) -> fmt::Result {
     if steps.is_empty() {
         return writeln!(out, "steps = []");
     }
