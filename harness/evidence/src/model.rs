@@ -210,7 +210,8 @@ pub struct LogLine {
 /// the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Says {
-    /// A new broker process wrote its first line or `started (kafka.server.KafkaServer)`.
+    /// KafkaServer.scala: a new process wrote `starting (kafka.server.KafkaServer)`, before it loads
+    /// anything, or later `started (...)`, when it serves clients. Two lines per process that lives.
     BrokerStarted,
     /// Partition.scala, makeLeader: `Leader P starts at leader epoch E from offset O with high
     /// watermark H ISR [..]`.
@@ -249,7 +250,8 @@ pub enum Says {
         /// New log end.
         to: Offset,
     },
-    /// ReplicaFetcherThread.scala, old protocol: `Truncating partition P to local high watermark N`.
+    /// AbstractFetcherThread.scala: `Truncating partition P to local high watermark N`. What the old
+    /// protocol does at every new epoch, and every protocol while the log holds no epoch (empty).
     TruncatingToHw {
         /// Of which partition.
         partition: Partition,
@@ -263,7 +265,8 @@ pub enum Says {
         /// What was asked.
         to: Offset,
     },
-    /// Log.scala: a full truncation, `Truncate and start at offset N`.
+    /// Log.scala: a full truncation, `Truncate and start at offset N` (at DEBUG only), or
+    /// Partition.scala: `Unexpected offset in append to P .. will start the log from offset N`.
     TruncateFully {
         /// Of which partition.
         partition: Partition,
@@ -286,7 +289,8 @@ pub enum Says {
         /// Initial HW.
         hw: Offset,
     },
-    /// Partition.scala: `Shrinking ISR from A to B. Leader: (highWatermark: H, endOffset: L)`.
+    /// Partition.scala: `Shrinking ISR from A to B. Leader: (highWatermark: H, endOffset: L)`. A and B
+    /// are ascending here; their order in the line means nothing.
     Shrinking {
         /// Of which partition.
         partition: Partition,
@@ -299,7 +303,7 @@ pub enum Says {
         /// The leader's LEO.
         leo: Offset,
     },
-    /// Partition.scala: `ISR updated to A`, with the version where given.
+    /// Partition.scala: `ISR updated to A`, with the version where given; A is ascending here.
     IsrUpdated {
         /// Of which partition.
         partition: Partition,
@@ -309,7 +313,8 @@ pub enum Says {
         version: Option<i32>,
     },
     /// PartitionStateMachine.scala on the controller: `Changed partition P from S to S with state
-    /// LeaderAndIsr(leader, epoch, isr, zkVersion)`.
+    /// LeaderAndIsr(leader, epoch, isr, zkVersion)`. ReplicaStateMachine.scala, the controller's own
+    /// ISR change: `Partition P state changed to (Leader:..,ISR:..,LeaderEpoch:..)`, no version.
     PartitionState {
         /// Of which partition.
         partition: Partition,
@@ -349,6 +354,6 @@ pub enum Says {
         /// To.
         to: Offset,
     },
-    /// A fatal line: what a broker that died at start said last.
+    /// A fatal line, or the first line of its exception: what a process that died at start said last.
     Fatal,
 }

@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
 
-use history::{Event, NodeId, Service};
+use history::{Event, HostClocks, NodeId, Service, Span};
 
 use crate::batch::Recognise;
 use crate::image::read_image;
@@ -47,7 +47,23 @@ pub fn read(dir: &Path, events: &[Event], recognise: Recognise<'_>) -> Evidence 
     for node in nodes(dir, &mut evidence.unreadable) {
         read_node(dir, node, &mut evidence);
     }
+    let clocks = HostClocks::of(events);
+    for line in &mut evidence.lines {
+        line.span = place(&clocks, line.node, line.host_unix_millis);
+    }
     evidence
+}
+
+/// A line's time in run time. Log4j drops what is below a millisecond, so the line was written
+/// somewhere within the one that it names.
+fn place(clocks: &HostClocks, node: NodeId, millis: i64) -> Option<Span> {
+    const MILLISECOND: i64 = 1_000_000;
+    let from = millis.checked_mul(MILLISECOND)?;
+    let to = from.checked_add(MILLISECOND)?;
+    Some(Span {
+        from: clocks.place(node, from)?.from,
+        to: clocks.place(node, to)?.to,
+    })
 }
 
 /// Nodes that have a directory, ascending.

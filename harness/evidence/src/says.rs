@@ -224,8 +224,8 @@ fn shrinking(ident: &str, message: &str) -> Option<Option<Says>> {
     let mut scan = Scan(message);
     scan.skip("Shrinking ISR from ")?;
     Some((|| {
-        let from = scan.nodes(" to ")?;
-        let to = scan.nodes(". Leader: (highWatermark: ")?;
+        let from = scan.node_set(" to ")?;
+        let to = scan.node_set(". Leader: (highWatermark: ")?;
         let hw = scan.offset()?;
         scan.skip(", endOffset: ")?;
         Some(Says::Shrinking {
@@ -243,7 +243,7 @@ fn isr_updated(ident: &str, message: &str) -> Option<Option<Says>> {
     let mut scan = Scan(message);
     scan.skip("ISR updated to ")?;
     Some((|| {
-        let isr = scan.nodes(" and version updated to [")?;
+        let isr = scan.node_set(" and version updated to [")?;
         Some(Says::IsrUpdated {
             partition: of(ident)?,
             isr,

@@ -56,7 +56,7 @@ impl<'a> Scan<'a> {
         Partition::from_dir_name(self.until(literal)?)
     }
 
-    /// Broker ids with commas, before the next `literal`.
+    /// Broker ids with commas, before the next `literal`, as written.
     pub(crate) fn nodes(&mut self, literal: &str) -> Option<Vec<NodeId>> {
         let list = self.until(literal)?;
         if list.trim().is_empty() {
@@ -65,5 +65,12 @@ impl<'a> Scan<'a> {
         list.split(',')
             .map(|id| id.trim().parse().ok().map(NodeId))
             .collect()
+    }
+
+    /// The same of a Scala set, whose order means nothing: ascending.
+    pub(crate) fn node_set(&mut self, literal: &str) -> Option<Vec<NodeId>> {
+        let mut nodes = self.nodes(literal)?;
+        nodes.sort_unstable();
+        Some(nodes)
     }
 }

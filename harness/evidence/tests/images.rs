@@ -5,8 +5,8 @@ use std::path::Path;
 
 use evidence::{Image, NewBatch, NewRecord, Says, Unreadable, read_image, write_batch};
 use history::{
-    Epoch, Event, ImageReason, ImageTaken, Mark, NodeId, Offset, Partition, Payload, ProcessState,
-    ValueId,
+    ClockSample, Epoch, Event, ImageReason, ImageTaken, Mark, NodeId, Offset, Partition, Payload,
+    ProcessState, ValueId,
 };
 
 const FILE: &str = "images/n0-final.tar.zst";
@@ -212,7 +212,17 @@ fn a_run_directory_is_read_whole() {
     fs::write(logs.join("state-change.log"), "").unwrap();
     let mut gone = taken();
     gone.file = "images/n1-final.tar.zst".to_owned();
-    let events = [Event::Image(taken()), Event::Image(gone)];
+    let clock = ClockSample {
+        node: NodeId(0),
+        asked: Mark::from_millis(100),
+        answered: Mark::from_millis(102),
+        host_unix_nanos: 1_795_317_055_000_000_000,
+    };
+    let events = [
+        Event::Image(taken()),
+        Event::Image(gone),
+        Event::Clock(clock),
+    ];
 
     let evidence = evidence::read(dir.path(), &events, &recognise);
     assert_eq!(evidence.images.len(), 1);

@@ -2,6 +2,7 @@
 
 use evidence::{Says, says};
 use history::{Epoch, NodeId, Offset, Partition};
+use proptest::prelude::*;
 
 fn said(line: &str) -> Says {
     says(line)
@@ -137,7 +138,7 @@ fn in_sync_replicas() {
     );
     assert_eq!(
         said(&format!(
-            "{partition} ISR updated to 0,2 and version updated to [4] (kafka.cluster.Partition)"
+            "{partition} ISR updated to 2,0 and version updated to [4] (kafka.cluster.Partition)"
         )),
         Says::IsrUpdated {
             partition: p("ledger/0"),
@@ -274,4 +275,40 @@ fn lines_that_only_look_like_one() {
     }
     let future = "INFO [Broker id=1] Leader metrics-0 starts at leader epoch 1 from place 8079 (state.change.logger)";
     assert!(matches!(says(future), Some(Err(_))));
+}
+
+/// Real beginnings with torn, doubled and foreign continuations.
+fn pieces() -> impl Strategy<Value = String> {
+    let piece = proptest::sample::select(vec![
+        "INFO [Log partition=ledger-0, dir=/x] ",
+        "WARN [Partition ledger-0 broker=1] ",
+        "Truncating to offset ",
+        "Truncating partition ",
+        "Leader ledger-0 starts at leader epoch ",
+        " from offset ",
+        " ISR [",
+        "Shrinking ISR from 0,1 to ",
+        ". Leader: (highWatermark: ",
+        "Non-monotonic update of high watermark from (offset=",
+        "Changed partition ledger-0 from A to B with state LeaderAndIsr(leader=",
+        "99999999999999999999",
+        "-",
+        "7",
+        "0,300",
+        "]",
+        "ä\u{1F30A}",
+    ]);
+    proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics_and_only_whole_lines_are_understood(text in pieces(), any in any::<String>()) {
+        for text in [text, any] {
+            if let Some(Ok(said)) = says(&text) {
+                prop_assert!(format!("{said:?}").contains("ledger"), "{said:?}");
+                prop_assert!(text.contains("ledger-0"), "{text}");
+            }
+        }
+    }
 }
