@@ -3,13 +3,34 @@
 //! It never chooses a fault and never records an event.
 
 pub mod admin;
+pub mod artefacts;
+pub mod broker;
+pub mod cmd;
+pub mod config;
 pub mod error;
+pub mod host;
+mod host_files;
+pub mod install;
+mod keys;
 pub mod labfile;
+mod lane;
+mod ssh;
+mod ssh_exec;
 pub mod probe;
+pub mod properties;
+pub mod remote;
+mod remote_all;
+mod remote_ask;
+mod remote_copy;
+mod remote_up;
 pub mod system;
 pub mod wire;
 pub mod zookeeper;
 
+pub use artefacts::Artefacts;
+pub use cmd::Cmd;
 pub use error::ClusterError;
+pub use host::{End, Host, Lane, Ran};
 pub use labfile::{HostSpec, Kind, LabFile, LabFileError, Login, Ports, Sudo};
+pub use remote::RemoteCluster;
 pub use system::{Copied, CutReading, Described, Probes, Started, System};

@@ -1,0 +1,258 @@
+//! The processes of one host: started, signalled, and looked up in the host's own process table.
+//!
+//! A process is ours only if its id *and* its start time are those that it wrote down when it was
+//! started: ids are reused. It decides nothing; when to start or kill what is the caller's business.
+
+use std::time::Duration;
+
+use history::{ProcessState, Service};
+
+use crate::cmd::Cmd;
+use crate::config::Layout;
+use crate::error::ClusterError;
+use crate::host::{Host, Lane};
+
+/// Looking up a process, or sending it a signal.
+const SHORT: Duration = Duration::from_secs(10);
+
+/// Reads a pid file (`$1`) and the process table. Fields 3 and 22 of stat: state, start time; the
+/// command's name before them may hold blanks and brackets.
+const STATE: &str = r#"state() {
+  read -r pid start 2>/dev/null <"$1" || { echo gone; return; }
+  stat=$(cat "/proc/$pid/stat" 2>/dev/null) || { echo gone; return; }
+  set -- ${stat##*) }
+  [ "${20}" = "$start" ] || { echo gone; return; }
+  case $1 in
+    Z|X|x) echo gone ;;
+    T|t) echo "paused $pid" ;;
+    *) echo "running $pid" ;;
+  esac
+}
+"#;
+
+/// `$1` pid file, `$2` working directory, then the program, which takes this shell's place.
+const SPAWN: &str = r#"f=$1; cd "$2" || exit 1; shift 2
+start=$(sed 's/.*) //' "/proc/$$/stat" | cut -d ' ' -f 20) || exit 1
+echo "$$ $start" >"$f.new" && mv -f -- "$f.new" "$f" || exit 1
+exec "$@""#;
+
+/// `$1` pid file, `$2` signal. Prints the state that it met.
+const SIGNAL: &str = r#"now=$(state "$1"); echo "$now"
+set -- "$2" $now
+[ "$2" = gone ] || kill -"$1" "$3""#;
+
+/// `$1` pid file, `$2` hundredths of a second to wait at most. Prints the state at the end.
+const WAIT_GONE: &str = r#"i=0
+while now=$(state "$1"); [ "$now" != gone ] && [ "$i" -lt "$2" ]; do sleep 0.02; i=$((i+2)); done
+echo "$now""#;
+
+/// `$1` log, `$2` the JVM's own output. An error of Kafka's is a line and, below it, an exception.
+const LAST_WORDS: &str = r#"said=$(tail -n 400 -- "$1" 2>/dev/null |
+  awk '/ (ERROR|FATAL) / { print; getline; if ($0 !~ /^[0-9]/) print }' | head -n 4 | cut -c 1-400)
+[ -n "$said" ] || said=$(tail -n 3 -- "$2" 2>/dev/null | cut -c 1-400)
+printf '%s' "$said""#;
+
+/// One service of one host.
+#[derive(Debug, Clone, Copy)]
+pub struct Process<'a> {
+    /// Where.
+    pub host: &'a Host,
+    /// Where its files are.
+    pub layout: &'a Layout,
+    /// What.
+    pub service: Service,
+}
+
+impl Process<'_> {
+    /// What the process table says.
+    pub async fn state(&self) -> Result<ProcessState, ClusterError> {
+        let text = self.with_state("state \"$1\"", &[]).await?;
+        self.read(&text)
+    }
+
+    /// Starts a command line in this process's name; it appends its output to a file of its own.
+    pub async fn spawn(&self, argv: Vec<String>) -> Result<u32, ClusterError> {
+        let args = [self.layout.pid_file(self.service), self.layout.logs()];
+        let cmd = Cmd::script(SPAWN, args.into_iter().chain(argv));
+        self.host
+            .daemon(&cmd, &self.layout.output(self.service))
+            .await
+    }
+
+    /// Sends a signal, and says what the process was before; nothing is sent to one that is gone.
+    pub async fn signal(&self, name: &str) -> Result<ProcessState, ClusterError> {
+        let text = self.with_state(SIGNAL, &[name.to_owned()]).await?;
+        self.read(&text)
+    }
+
+    /// Waits until the process is gone; what it is after at most `within`.
+    pub async fn wait_gone(&self, within: Duration) -> Result<ProcessState, ClusterError> {
+        let hundredths = (within.as_millis() / 10).to_string();
+        let script = format!("{STATE}{WAIT_GONE}");
+        let cmd = Cmd::script(&script, [self.layout.pid_file(self.service), hundredths]);
+        let text = self
+            .host
+            .ok(Lane::Control, &cmd, within * 3 + SHORT)
+            .await?;
+        self.read(&text)
+    }
+
+    /// SIGTERM, and SIGKILL when `grace` has passed. A paused process is continued, or it would
+    /// never hear the first.
+    pub async fn end(&self, grace: Duration) -> Result<(), ClusterError> {
+        if self.signal("TERM").await? == ProcessState::Gone {
+            return Ok(());
+        }
+        self.signal("CONT").await?;
+        if self.wait_gone(grace).await? == ProcessState::Gone {
+            return Ok(());
+        }
+        self.kill().await
+    }
+
+    /// SIGKILL, and a look whether it is gone.
+    pub async fn kill(&self) -> Result<(), ClusterError> {
+        if self.signal("KILL").await? == ProcessState::Gone {
+            return Ok(());
+        }
+        match self.wait_gone(Duration::from_secs(10)).await? {
+            ProcessState::Gone => Ok(()),
+            ProcessState::Running { pid } | ProcessState::Paused { pid } => {
+                Err(self.host.error(format!(
+                    "the {} (process {pid}) is still there 10s after SIGKILL; look at its state \
+                     with `ps -o stat,wchan -p {pid}`",
+                    self.service
+                )))
+            }
+        }
+    }
+
+    /// The reason a process gave for its end, from its own log, on one line.
+    pub async fn last_words(&self) -> String {
+        let files = [
+            self.layout.log(self.service),
+            self.layout.output(self.service),
+        ];
+        let cmd = Cmd::script(LAST_WORDS, files.clone());
+        let said = self.host.ok(Lane::Control, &cmd, SHORT).await;
+        let said = said.unwrap_or_else(|error| error.to_string());
+        let lines: Vec<&str> = said
+            .lines()
+            .map(str::trim)
+            .filter(|l| !l.is_empty())
+            .collect();
+        if lines.is_empty() {
+            return format!("its log says nothing (see {} there)", files[0]);
+        }
+        format!("its log says: {}", lines.join("; "))
+    }
+
+    async fn with_state(&self, script: &str, args: &[String]) -> Result<String, ClusterError> {
+        let all = std::iter::once(self.layout.pid_file(self.service)).chain(args.iter().cloned());
+        let cmd = Cmd::script(&format!("{STATE}{script}"), all);
+        self.host.ok(Lane::Control, &cmd, SHORT).await
+    }
+
+    fn read(&self, text: &str) -> Result<ProcessState, ClusterError> {
+        read_state(text).ok_or_else(|| {
+            let why = format!(
+                "the state of the {} cannot be read from `{text}`",
+                self.service
+            );
+            self.host.error(why)
+        })
+    }
+}
+
+fn read_state(text: &str) -> Option<ProcessState> {
+    let mut words = text.split_whitespace();
+    let state = words.next()?;
+    let pid = words.next().map(str::parse);
+    match (state, pid) {
+        ("gone", None) => Some(ProcessState::Gone),
+        ("running", Some(Ok(pid))) => Some(ProcessState::Running { pid }),
+        ("paused", Some(Ok(pid))) => Some(ProcessState::Paused { pid }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    /// Runs a script as a host would, with a pid file as its first argument.
+    fn sh(script: &str, args: &[&str]) -> String {
+        let output = Command::new("sh")
+            .args(["-c", &format!("{STATE}{script}"), "sh"])
+            .args(args)
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn a_process_is_known_by_its_start_time_and_not_by_its_id_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("broker.pid");
+        let file = file.to_str().unwrap();
+        let look = || read_state(&sh("state \"$1\"", &[file])).unwrap();
+        assert_eq!(look(), ProcessState::Gone, "no pid file");
+
+        let mut child = Command::new("sh")
+            .args(["-c", SPAWN, "sh", file, "/", "sleep", "600"])
+            .spawn()
+            .unwrap();
+        let pid = child.id();
+        while look() == ProcessState::Gone {}
+        assert_eq!(look(), ProcessState::Running { pid });
+
+        sh(SIGNAL, &[file, "STOP"]);
+        while look() != (ProcessState::Paused { pid }) {}
+        sh(SIGNAL, &[file, "CONT"]);
+        assert_eq!(sh(WAIT_GONE, &[file, "10"]), format!("running {pid}\n"));
+
+        std::fs::write(file, format!("{pid} 12")).unwrap();
+        assert_eq!(look(), ProcessState::Gone, "the id was reused");
+
+        child.kill().unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let start = stat
+            .rsplit(") ")
+            .next()
+            .unwrap()
+            .split(' ')
+            .nth(19)
+            .unwrap();
+        std::fs::write(file, format!("{pid} {start}")).unwrap();
+        assert_eq!(sh(WAIT_GONE, &[file, "500"]), "gone\n", "a zombie is gone");
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn the_reason_of_a_death_is_found_in_the_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("server.log");
+        let text = "2026-01-01 00:00:00,000 INFO starting (k)\n\
+                    2026-01-01 00:00:00,001 ERROR Fatal error during startup (k)\n\
+                    java.lang.IllegalStateException: no disk\n\tat x\n\
+                    2026-01-01 00:00:00,002 INFO shutting down (k)\n";
+        std::fs::write(&log, text).unwrap();
+        let said = sh(LAST_WORDS, &[log.to_str().unwrap(), "/nowhere"]);
+        assert_eq!(
+            said,
+            "2026-01-01 00:00:00,001 ERROR Fatal error during startup (k)\n\
+             java.lang.IllegalStateException: no disk"
+        );
+        let said = sh(LAST_WORDS, &["/nowhere", log.to_str().unwrap()]);
+        assert!(said.ends_with("shutting down (k)"));
+    }
+
+    #[test]
+    fn nonsense_is_no_state() {
+        for text in ["", "running", "running x", "gone 5", "dead 5"] {
+            assert_eq!(read_state(text), None, "{text}");
+        }
+    }
+}

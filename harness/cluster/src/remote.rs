@@ -1,0 +1,301 @@
+//! Kafka and ZooKeeper on hosts over SSH: [`System`] for real brokers.
+//!
+//! It acts and reads back. It chooses no fault, records no event, and never retries what a broker
+//! refused for good. Starting is in `remote_up`, what is asked of running brokers in `remote_ask`,
+//! copying in `remote_copy`.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use history::{
+    Clock, ClockSample, FaultId, Link, NodeId, Partition, PortName, ProcessState, RunId, Service,
+    Topic,
+};
+use plan::{ClusterSpec, TopicSpec};
+
+use crate::artefacts::Artefacts;
+use crate::broker::Process;
+use crate::cmd::Cmd;
+use crate::config::Layout;
+use crate::error::ClusterError;
+use crate::host::{Host, Lane};
+use crate::install;
+use crate::labfile::LabFile;
+use crate::probe::{self, Watched};
+use crate::properties::{self, ZkTimes};
+use crate::remote_all::{all, all_ok};
+use crate::system::{Copied, CutReading, Described, Probes, Started, System};
+
+/// A command that only looks.
+const SHORT: Duration = Duration::from_secs(10);
+/// A stop that takes longer is an error: the caller decides whether to kill.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+/// At the very end nothing is worth waiting for: what is examined was copied before.
+const LAST_GRACE: Duration = Duration::from_secs(2);
+/// Seconds after which a connection that nobody answers counts as cut.
+const CONNECT_SECONDS: u32 = 2;
+
+/// Hosts that we are logged in to, with Kafka and ZooKeeper on them.
+#[derive(Debug)]
+pub struct RemoteCluster {
+    pub(crate) lab: LabFile,
+    pub(crate) spec: ClusterSpec,
+    pub(crate) artefacts: Artefacts,
+    pub(crate) layout: Layout,
+    pub(crate) times: ZkTimes,
+    pub(crate) nodes: Vec<Node>,
+    /// What was created, to be compared with what is in force.
+    pub(crate) topics: RefCell<BTreeMap<Topic, TopicSpec>>,
+    owner: RunId,
+    steal: bool,
+}
+
+/// One host and where its services answer.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) host: Host,
+    pub(crate) probe: SocketAddr,
+    pub(crate) zookeeper: SocketAddr,
+}
+
+impl RemoteCluster {
+    /// Logs in to every host of the lab. Touches nothing there.
+    ///
+    /// # Errors
+    /// The first host that refuses, with the remedy.
+    pub async fn connect(
+        lab: &LabFile,
+        spec: &ClusterSpec,
+        artefacts: &Artefacts,
+        owner: RunId,
+        steal: bool,
+    ) -> Result<Self, ClusterError> {
+        let connecting = lab.hosts.iter().map(|host| async move {
+            Ok(Node {
+                probe: resolve(host.node, &host.address, lab.ports.probe).await?,
+                zookeeper: resolve(host.node, &host.address, lab.ports.zk_client).await?,
+                host: Host::connect(lab, host).await?,
+            })
+        });
+        Ok(Self {
+            nodes: all_ok(connecting).await?,
+            layout: Layout::new(lab),
+            lab: lab.clone(),
+            spec: spec.clone(),
+            artefacts: artefacts.clone(),
+            times: properties::zookeeper_times(spec.profile),
+            topics: RefCell::default(),
+            owner,
+            steal,
+        })
+    }
+
+    pub(crate) fn node(&self, node: NodeId) -> Result<&Node, ClusterError> {
+        let found = self.nodes.iter().find(|n| n.host.node() == node);
+        found.ok_or_else(|| ClusterError::Node {
+            node,
+            why: format!("the lab {} has no such host", self.lab.name),
+        })
+    }
+
+    pub(crate) fn service(
+        &self,
+        node: NodeId,
+        service: Service,
+    ) -> Result<Process<'_>, ClusterError> {
+        Ok(Process {
+            host: &self.node(node)?.host,
+            layout: &self.layout,
+            service,
+        })
+    }
+
+    /// Sends a signal that only a living process can obey.
+    async fn signal_living(
+        &self,
+        node: NodeId,
+        service: Service,
+        signal: &str,
+    ) -> Result<(), ClusterError> {
+        let process = self.service(node, service)?;
+        match process.signal(signal).await? {
+            ProcessState::Gone => Err(process
+                .host
+                .error(format!("the {service} is gone; SIG{signal} was not sent"))),
+            ProcessState::Running { .. } | ProcessState::Paused { .. } => Ok(()),
+        }
+    }
+
+    /// Ends both services of a host and removes what the run left there.
+    async fn leave(&self, node: &Node) -> Result<(), ClusterError> {
+        for service in [Service::Broker, Service::ZooKeeper] {
+            let process = self.service(node.host.node(), service)?;
+            process.end(LAST_GRACE).await?;
+        }
+        install::clear(&node.host, &self.layout).await
+    }
+}
+
+impl System for RemoteCluster {
+    fn nodes(&self) -> Vec<NodeId> {
+        self.nodes.iter().map(|node| node.host.node()).collect()
+    }
+
+    fn bootstrap(&self) -> String {
+        let hosts = self.lab.hosts.iter();
+        let listeners = hosts.map(|host| format!("{}:{}", host.address, self.lab.ports.broker));
+        listeners.collect::<Vec<_>>().join(",")
+    }
+
+    async fn install(&self) -> Result<(), ClusterError> {
+        let each = self
+            .nodes
+            .iter()
+            .map(|node| install::install(&node.host, &self.lab, &self.spec, &self.artefacts));
+        all_ok(each).await.map(drop)
+    }
+
+    async fn bring_up(&self) -> Result<Vec<Started>, ClusterError> {
+        self.start_everything().await
+    }
+
+    async fn create_topic(&self, name: &Topic, spec: &TopicSpec) -> Result<(), ClusterError> {
+        self.create(name, spec).await
+    }
+
+    async fn describe(&self) -> Result<Described, ClusterError> {
+        self.read_back().await
+    }
+
+    async fn sample_clocks(&self, clock: &Clock) -> Result<Vec<ClockSample>, ClusterError> {
+        let samples = self.nodes.iter().map(|node| async move {
+            let asked = clock.mark();
+            let cmd = Cmd::new("date").arg("+%s%N");
+            let said = node.host.ok(Lane::Control, &cmd, SHORT).await?;
+            let answered = clock.mark();
+            let host_unix_nanos = said.trim().parse().map_err(|_| {
+                node.host
+                    .error(format!("`date +%s%N` printed {said:?}, which is no time"))
+            })?;
+            Ok(ClockSample {
+                node: node.host.node(),
+                asked,
+                answered,
+                host_unix_nanos,
+            })
+        });
+        all_ok(samples).await
+    }
+
+    fn probes(&self, clock: Clock, partitions: Vec<Partition>, interval: Duration) -> Probes {
+        let watched: Vec<Watched> = self
+            .nodes
+            .iter()
+            .map(|node| Watched {
+                node: node.host.node(),
+                broker: node.probe,
+                zookeeper: node.zookeeper,
+            })
+            .collect();
+        probe::start(&watched, clock, &partitions, interval)
+    }
+
+    async fn process(&self, node: NodeId, service: Service) -> Result<ProcessState, ClusterError> {
+        self.service(node, service)?.state().await
+    }
+
+    async fn kill(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
+        self.service(node, service)?.kill().await
+    }
+
+    async fn pause(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
+        self.signal_living(node, service, "STOP").await
+    }
+
+    async fn resume(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
+        self.signal_living(node, service, "CONT").await
+    }
+
+    async fn stop(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
+        let process = self.service(node, service)?;
+        process.signal("TERM").await?;
+        match process.wait_gone(STOP_WITHIN).await? {
+            ProcessState::Gone => Ok(()),
+            ProcessState::Running { pid } | ProcessState::Paused { pid } => {
+                Err(process.host.error(format!(
+                    "the {service} (process {pid}) did not end within {}s of SIGTERM; {}",
+                    STOP_WITHIN.as_secs(),
+                    process.last_words().await
+                )))
+            }
+        }
+    }
+
+    async fn start(&self, node: NodeId, service: Service) -> Result<Started, ClusterError> {
+        self.start_service(node, service).await
+    }
+
+    async fn cut(&self, _: FaultId, _: &[Link]) -> Result<(), ClusterError> {
+        Err(ClusterError::Lab("links cannot be cut yet".to_owned()))
+    }
+
+    async fn mend(&self, _: FaultId) -> Result<(), ClusterError> {
+        Ok(())
+    }
+
+    async fn cuts(&self) -> Result<Vec<CutReading>, ClusterError> {
+        Ok(Vec::new())
+    }
+
+    async fn connects(&self, link: Link) -> Result<bool, ClusterError> {
+        let from = &self.node(link.from)?.host;
+        let address = &self.node(link.to)?.host.spec().address;
+        let port = self.lab.ports.number(link.port.unwrap_or(PortName::Broker));
+        let cmd = Cmd::new("timeout")
+            .arg(CONNECT_SECONDS)
+            .args(["bash", "-c", "exec 3<>\"/dev/tcp/$0/$1\""])
+            .arg(address)
+            .arg(port);
+        Ok(from.run(Lane::Control, &cmd, SHORT).await?.succeeded())
+    }
+
+    async fn find_log_line(
+        &self,
+        node: NodeId,
+        needle: &str,
+    ) -> Result<Option<String>, ClusterError> {
+        self.log_line(node, needle).await
+    }
+
+    async fn copy_image(
+        &self,
+        node: NodeId,
+        partitions: &[Partition],
+        into: &Path,
+    ) -> Result<Copied, ClusterError> {
+        self.image(node, partitions, into).await
+    }
+
+    async fn copy_logs(&self, node: NodeId, into: &Path) -> Result<(), ClusterError> {
+        self.logs(node, into).await
+    }
+
+    async fn tear_down(&self) -> Result<(), ClusterError> {
+        let left = all(self.nodes.iter().map(|node| self.leave(node))).await;
+        left.into_iter().collect()
+    }
+}
+
+async fn resolve(node: NodeId, address: &str, port: u16) -> Result<SocketAddr, ClusterError> {
+    let why = |why: String| ClusterError::Node {
+        node,
+        why: format!("its address `{address}` means nothing here: {why}; correct the lab file"),
+    };
+    let mut found = tokio::net::lookup_host((address, port))
+        .await
+        .map_err(|e| why(e.to_string()))?;
+    found.next().ok_or_else(|| why("no such host".to_owned()))
+}
