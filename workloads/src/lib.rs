@@ -3,6 +3,8 @@
 //! It never touches a host and does not know that faults exist.
 
 pub mod client;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
 pub mod fate;
 pub mod load;
 pub mod rdkafka;

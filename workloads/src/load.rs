@@ -6,6 +6,8 @@
 
 mod reading;
 mod sending;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
