@@ -1,0 +1,306 @@
+//! Commit evidence (docs/guarantees.md, "committed"): what proves that a record stood below the
+//! high watermark.
+//!
+//! Only leaders are believed, each within its own epoch. What a follower says of its high watermark
+//! is never evidence: 3.0.0 followers take the leader's before they cut their logs (KAFKA-14704).
+
+use history::{Epoch, Mark, NodeId, Offset, Seen, ValueId};
+
+use super::partition::PartFacts;
+use super::roles::{Term, Until};
+use super::{Facts, PartId};
+use crate::judgement::TimeSpan;
+
+/// A high watermark that a leader gave while it led.
+#[derive(Debug, Clone, Copy)]
+pub struct HwPoint {
+    /// The epoch that it led.
+    pub epoch: Epoch,
+    /// The leader.
+    pub node: NodeId,
+    /// Everything below was committed.
+    pub hw: Offset,
+    /// When.
+    pub at: Option<TimeSpan>,
+    /// From what.
+    pub source: ProofSource,
+    /// Proves something only for records that this image holds; position in `PartFacts::images`.
+    pub only_image: Option<usize>,
+}
+
+/// What proves a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProofSource {
+    /// An acks=all send succeeded; position in `ops.sends`.
+    AckAll(u32),
+    /// A leader served it to a consumer; position in `ops.reads`.
+    Delivered(u32),
+    /// An epoch-checked fetch; position in `observations`.
+    LeaderHw(u32),
+    /// A `Leader ... starts` or `Shrinking ISR` line.
+    Line(usize),
+    /// A high watermark checkpoint written while that broker led; position in `evidence.images`.
+    Checkpoint(usize),
+}
+
+/// Proof that a record was committed.
+#[derive(Debug, Clone, Copy)]
+pub struct CommitProof {
+    /// From what.
+    pub source: ProofSource,
+    /// When it was known.
+    pub at: Option<TimeSpan>,
+}
+
+/// The high watermarks that leaders gave, of all kinds; the highest of each leader in each epoch.
+pub fn hw_points(facts: &Facts, part: &PartFacts) -> Vec<HwPoint> {
+    let mut points = Vec::new();
+    for &index in &part.seen {
+        let observation = facts.observations[index as usize];
+        if let Seen::LeaderHw { epoch, hw, .. } = &observation.seen {
+            points.push(HwPoint {
+                epoch: *epoch,
+                node: observation.node,
+                hw: *hw,
+                at: Some(TimeSpan {
+                    from: observation.asked,
+                    to: observation.answered,
+                }),
+                source: ProofSource::LeaderHw(index),
+                only_image: None,
+            });
+        }
+    }
+    for term in &part.roles.terms {
+        points.push(line_point(facts, term.line, term.node, term.epoch, term.hw));
+    }
+    for &(line, node, epoch, hw) in &part.roles.shrinks {
+        points.push(line_point(facts, line, node, epoch, hw));
+    }
+    points.extend(client_points(facts, part));
+    points.extend(checkpoint_points(facts, part));
+    highest(points)
+}
+
+/// Of each leader in each epoch only its highest: whatever a lower one proves, that one does.
+fn highest(mut points: Vec<HwPoint>) -> Vec<HwPoint> {
+    let key = |point: &HwPoint| (point.epoch, point.node, point.only_image);
+    points.sort_by_key(|point| (key(point), std::cmp::Reverse(point.hw)));
+    points.dedup_by_key(|point| key(point));
+    points
+}
+
+fn line_point(facts: &Facts, line: usize, node: NodeId, epoch: Epoch, hw: Offset) -> HwPoint {
+    HwPoint {
+        epoch,
+        node,
+        hw,
+        at: facts.line_span(line),
+        source: ProofSource::Line(line),
+        only_image: None,
+    }
+}
+
+/// Kinds (a) and (b) for records that stand in F: a committed record of an epoch commits all before
+/// it in any log that has it. One point for each epoch.
+fn client_points(facts: &Facts, part: &PartFacts) -> Vec<HwPoint> {
+    let Some(log) = part.final_log() else {
+        return Vec::new();
+    };
+    let mut best: std::collections::BTreeMap<Epoch, (Offset, ProofSource, TimeSpan)> =
+        std::collections::BTreeMap::new();
+    let mut note = |offset: Offset, source: ProofSource, at: TimeSpan| {
+        let Some(epoch) = log.epoch_at(offset) else {
+            return;
+        };
+        let end = Offset(offset.0 + 1);
+        match best.get(&epoch) {
+            Some((known, ..)) if *known >= end => {}
+            _ => {
+                best.insert(epoch, (end, source, at));
+            }
+        }
+    };
+    for (place, &index) in part.sends.iter().enumerate() {
+        let send = &facts.ops.sends[index as usize];
+        if let (Some(offset), Some(at)) = (send.acked_at(), send.returned)
+            && part.final_at[place] == Some(offset)
+            && acks_all(facts, send.client)
+        {
+            let at = TimeSpan {
+                from: send.invoked,
+                to: at,
+            };
+            note(offset, ProofSource::AckAll(index), at);
+        }
+    }
+    for &index in &part.reads {
+        let read = &facts.ops.reads[index as usize];
+        if let history::Payload::Value(value) = read.payload
+            && log.holds(read.offset, value)
+            && served_by_leader(facts, part, index)
+        {
+            let at = TimeSpan {
+                from: read.invoked,
+                to: read.returned,
+            };
+            note(read.offset, ProofSource::Delivered(index), at);
+        }
+    }
+    best.into_iter()
+        .filter_map(|(epoch, (hw, source, at))| {
+            let node = part.roles.term_of(epoch)?.node;
+            Some(HwPoint {
+                epoch,
+                node,
+                hw,
+                at: Some(at),
+                source,
+                only_image: None,
+            })
+        })
+        .collect()
+}
+
+/// A checkpoint is believed only if it lies beyond what the broker had when it became leader (it
+/// moved while it led) and no other process came in between.
+fn checkpoint_points(facts: &Facts, part: &PartFacts) -> Vec<HwPoint> {
+    let mut points = Vec::new();
+    for (place, image) in part.images.iter().enumerate() {
+        let archive = facts.image(image.image);
+        let Some(&hw) = archive.hw_checkpoint.get(&part.name) else {
+            continue;
+        };
+        let led =
+            part.roles.terms.iter().find(|term| {
+                term.node == image.node && leads_through(facts, part, term, archive.from)
+            });
+        if let Some(term) = led
+            && hw > term.hw
+        {
+            points.push(HwPoint {
+                epoch: term.epoch,
+                node: term.node,
+                hw,
+                at: Some(TimeSpan {
+                    from: archive.from,
+                    to: archive.to,
+                }),
+                source: ProofSource::Checkpoint(image.image),
+                only_image: Some(place),
+            });
+        }
+    }
+    points
+}
+
+/// Whether a time of leadership had begun before `moment` and nothing of the same broker followed
+/// it until then (its process may have died).
+fn leads_through(facts: &Facts, part: &PartFacts, term: &Term, moment: Mark) -> bool {
+    let begun = facts
+        .line_span(term.line)
+        .is_some_and(|span| span.to <= moment);
+    let ended = match term.until {
+        Until::Open => None,
+        Until::NextLife(line) | Until::LedAgain(line) => Some(line),
+        Until::Followed(follow) => Some(part.roles.follows[follow].line),
+    };
+    begun
+        && ended.is_none_or(|line| {
+            facts
+                .line_span(line)
+                .is_some_and(|span| span.from >= moment)
+        })
+}
+
+/// Whether a producer waits for all in-sync replicas.
+pub fn acks_all(facts: &Facts, client: history::ClientId) -> bool {
+    facts
+        .recording
+        .setting
+        .producers
+        .get(&client)
+        .is_some_and(|producer| matches!(producer.acks.as_str(), "all" | "-1"))
+}
+
+/// Whether a delivery came from a broker that led. Unless a replica selector is configured, none
+/// but leaders answer consumers.
+pub fn served_by_leader(facts: &Facts, part: &PartFacts, read: u32) -> bool {
+    let read = &facts.ops.reads[read as usize];
+    match read.broker {
+        Some(broker) if !part.roles.terms.is_empty() => part
+            .roles
+            .terms
+            .iter()
+            .any(|term| term.node == broker && not_after(facts, term.line, read.returned)),
+        Some(_) | None => facts
+            .broker_setting("replica.selector.class")
+            .is_none_or(|class| class.is_empty() || class == "null"),
+    }
+}
+
+fn not_after(facts: &Facts, line: usize, moment: Mark) -> bool {
+    facts.line_span(line).is_none_or(|span| span.from <= moment)
+}
+
+/// Kinds (c) and (d) for one record: a leader's high watermark beyond it, in its own epoch, or in a
+/// later one whose leader is shown to have held it.
+pub fn below_a_leaders_hw(
+    facts: &Facts,
+    part: PartId,
+    offset: Offset,
+    epoch: Epoch,
+    value: ValueId,
+) -> Option<CommitProof> {
+    let part = &facts.parts[part];
+    part.hw_points
+        .iter()
+        .filter(|point| point.hw > offset)
+        .find(|point| match point.only_image {
+            Some(image) => part.images[image].view.holds(offset, value),
+            None => point.epoch == epoch || leader_held(facts, part, point, offset, epoch, value),
+        })
+        .map(|point| CommitProof {
+            source: point.source,
+            at: point.at,
+        })
+}
+
+/// Whether an image of the leader shows that it held the record while it led: taken after it began
+/// to lead, or before and nothing was cut at or below the record in between.
+fn leader_held(
+    facts: &Facts,
+    part: &PartFacts,
+    point: &HwPoint,
+    offset: Offset,
+    epoch: Epoch,
+    value: ValueId,
+) -> bool {
+    if point.epoch < epoch {
+        return false;
+    }
+    let Some(began) = part
+        .roles
+        .terms
+        .iter()
+        .find(|term| term.epoch == point.epoch && term.node == point.node)
+        .and_then(|term| facts.line_span(term.line))
+    else {
+        return false;
+    };
+    part.images.iter().any(|image| {
+        let archive = facts.image(image.image);
+        let holds = image.node == point.node
+            && image.view.holds(offset, value)
+            && image.view.epoch_at(offset) == Some(epoch);
+        holds
+            && (archive.from >= began.to
+                || !part.roles.cuts.iter().any(|cut| {
+                    cut.node == point.node
+                        && cut.to <= offset
+                        && facts
+                            .line_span(cut.line)
+                            .is_none_or(|at| at.to >= archive.from && at.from <= began.to)
+                }))
+    })
+}

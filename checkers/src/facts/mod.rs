@@ -1,0 +1,291 @@
+//! A recording, indexed: one pass over the events and the lines, then tables by partition.
+//!
+//! Nothing is judged here; what the tables cannot tell stays absent.
+
+mod commit;
+mod elections;
+mod logview;
+mod ops;
+mod partition;
+mod roles;
+mod values;
+
+use std::collections::BTreeMap;
+
+use evidence::{Image, LogLine};
+use history::{
+    Event, FaultEvent, Mark, NodeId, Observation, Partition, Phase, ProcessEvent, Stage, StepEvent,
+    Topic,
+};
+use rustc_hash::FxHashMap;
+
+pub use commit::{
+    CommitProof, HwPoint, ProofSource, acks_all, below_a_leaders_hw, served_by_leader,
+};
+pub use elections::{Election, nodes};
+pub use logview::LogView;
+pub use ops::{Fate, Ops, ReadFact, SendFact};
+pub use partition::{Final, PartFacts, PartImage};
+pub use roles::{Cut, CutKind, Follow, HwBack, Loaded, Roles, Term, Until};
+pub use values::Values;
+
+use crate::judgement::{TimeSpan, Witness};
+use crate::recording::Recording;
+
+/// A partition's position in [`Facts::parts`].
+pub type PartId = usize;
+
+/// A recording, indexed.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// What was recorded.
+    pub recording: &'a Recording,
+    /// Sends, reads, and where each value was sent.
+    pub ops: Ops,
+    /// Partitions, ascending by name.
+    pub parts: Vec<PartFacts<'a>>,
+    /// Faults in order of their numbers.
+    pub faults: Vec<FaultStory<'a>>,
+    /// Beginning of each phase, in recorded order.
+    pub phases: Vec<(Phase, Mark)>,
+    /// Steps of the schedule, in recorded order.
+    pub steps: Vec<&'a StepEvent>,
+    /// Processes beginning and ending, in recorded order.
+    pub processes: Vec<&'a ProcessEvent>,
+    /// Answers of probes, in recorded order.
+    pub observations: Vec<&'a Observation>,
+    /// The last moment of the history.
+    pub length: Mark,
+}
+
+/// A fault with its stages.
+#[derive(Debug)]
+pub struct FaultStory<'a> {
+    /// The stages in recorded order.
+    pub stages: Vec<&'a FaultEvent>,
+}
+
+impl<'a> FaultStory<'a> {
+    /// What was asked and done, from the first stage.
+    pub fn deed(&self) -> Option<(&'a str, &'a history::Deed)> {
+        self.stages.iter().find_map(|event| match &event.stage {
+            Stage::Injecting { asked, deed } => Some((asked.as_str(), deed)),
+            Stage::Injected { .. }
+            | Stage::Ineffective { .. }
+            | Stage::Healing
+            | Stage::Healed { .. }
+            | Stage::Stuck { .. } => None,
+        })
+    }
+
+    /// When it was proved in force, and by what.
+    pub fn proof(&self) -> Option<(Mark, &'a str)> {
+        self.stages.iter().find_map(|event| match &event.stage {
+            Stage::Injected { evidence } => Some((event.at, evidence.as_str())),
+            Stage::Injecting { .. }
+            | Stage::Ineffective { .. }
+            | Stage::Healing
+            | Stage::Healed { .. }
+            | Stage::Stuck { .. } => None,
+        })
+    }
+
+    /// From the intent (it may act before it is proved) to the proof that it is undone.
+    pub fn widest(&self, end: Mark) -> TimeSpan {
+        let from = self.stages.first().map_or(Mark(0), |event| event.at);
+        let to = self
+            .stages
+            .iter()
+            .rev()
+            .find(|event| matches!(event.stage, Stage::Healed { .. }))
+            .map_or(end, |event| event.at);
+        TimeSpan { from, to }
+    }
+
+    /// From the proof (the intent without one) to the beginning of the heal (the end without one).
+    pub fn in_force(&self, end: Mark) -> TimeSpan {
+        let begun = self.stages.first().map_or(Mark(0), |event| event.at);
+        let to = self
+            .stages
+            .iter()
+            .find(|event| matches!(event.stage, Stage::Healing | Stage::Healed { .. }))
+            .map_or(end, |event| event.at);
+        TimeSpan {
+            from: self.proof().map_or(begun, |(at, _)| at),
+            to,
+        }
+    }
+}
+
+impl<'a> Facts<'a> {
+    /// Indexes a recording.
+    pub fn of(recording: &'a Recording) -> Self {
+        let ids = part_ids(recording);
+        let ops = Ops::of(recording, &ids);
+        let mut facts = Self {
+            recording,
+            ops,
+            parts: Vec::new(),
+            faults: Vec::new(),
+            phases: Vec::new(),
+            steps: Vec::new(),
+            processes: Vec::new(),
+            observations: Vec::new(),
+            length: Mark(0),
+        };
+        facts.gather();
+        let roles = roles::all(recording, &ids);
+        facts.parts = partition::all(&facts, &ids, roles);
+        facts
+    }
+
+    /// Sorts the events that are no operations into their tables.
+    fn gather(&mut self) {
+        let mut faults: BTreeMap<_, Vec<&FaultEvent>> = BTreeMap::new();
+        let mut last = Mark(0);
+        for event in &self.recording.events {
+            let at = match event {
+                Event::Invoked { at, .. } | Event::Returned { at, .. } => *at,
+                Event::Phase { at, phase } => {
+                    self.phases.push((*phase, *at));
+                    *at
+                }
+                Event::Fault(fault) => {
+                    faults.entry(fault.fault).or_default().push(fault);
+                    fault.at
+                }
+                Event::Observed(seen) => {
+                    self.observations.push(seen);
+                    seen.answered
+                }
+                Event::Process(process) => {
+                    self.processes.push(process);
+                    process.at
+                }
+                Event::Step(step) => {
+                    self.steps.push(step);
+                    step.at
+                }
+                Event::Clock(sample) => sample.answered,
+                Event::Image(image) => image.to,
+            };
+            last = last.max(at);
+        }
+        self.length = last;
+        self.faults = faults
+            .into_values()
+            .map(|stages| FaultStory { stages })
+            .collect();
+    }
+
+    /// The topics under judgement with the positions of their partitions.
+    pub fn topics(&self) -> BTreeMap<Topic, Vec<PartId>> {
+        let mut topics: BTreeMap<Topic, Vec<PartId>> = self
+            .recording
+            .setting
+            .topics
+            .keys()
+            .map(|topic| (topic.clone(), Vec::new()))
+            .collect();
+        for (id, part) in self.parts.iter().enumerate() {
+            topics.entry(part.name.topic.clone()).or_default().push(id);
+        }
+        topics
+    }
+
+    /// A line of a broker's log.
+    pub fn line(&self, line: usize) -> &'a LogLine {
+        &self.recording.evidence.lines[line]
+    }
+
+    /// An image.
+    pub fn image(&self, image: usize) -> &'a Image {
+        &self.recording.evidence.images[image]
+    }
+
+    /// A line as evidence of a finding.
+    pub fn quote(&self, line: usize) -> Witness {
+        let line = self.line(line);
+        Witness {
+            node: Some(line.node),
+            source: line.file.clone(),
+            line: Some(line.line),
+            at: line.span.map(TimeSpan::from),
+            text: line.text.clone(),
+        }
+    }
+
+    /// "n0 state-change.log:41".
+    pub fn cite(&self, line: usize) -> String {
+        let line = self.line(line);
+        let file = line.file.rsplit('/').next().unwrap_or(&line.file);
+        format!("{} {file}:{}", line.node, line.line)
+    }
+
+    /// When a line was written, in run time.
+    pub fn line_span(&self, line: usize) -> Option<TimeSpan> {
+        self.line(line).span.map(TimeSpan::from)
+    }
+
+    /// The beginning of a phase.
+    pub fn phase_start(&self, wanted: Phase) -> Option<Mark> {
+        self.phases
+            .iter()
+            .find(|(phase, _)| *phase == wanted)
+            .map(|(_, at)| *at)
+    }
+
+    /// The end of a broker's process that was running at `after`, if it ended.
+    pub fn exit_after(&self, node: NodeId, after: Mark) -> Option<Mark> {
+        self.processes
+            .iter()
+            .find(|event| {
+                event.node == node
+                    && event.service == history::Service::Broker
+                    && event.at >= after
+                    && matches!(event.change, history::ProcessChange::Exited(_))
+            })
+            .map(|event| event.at)
+    }
+
+    /// The value of a broker setting, if all brokers agree on it.
+    pub fn broker_setting(&self, key: &str) -> Option<&'a str> {
+        let mut values = self
+            .recording
+            .setting
+            .brokers
+            .values()
+            .filter_map(|settings| settings.get(key).map(String::as_str));
+        let first = values.next()?;
+        values.all(|value| value == first).then_some(first)
+    }
+}
+
+/// Every partition of the setting, and any other that was sent to.
+fn part_ids(recording: &Recording) -> FxHashMap<Partition, PartId> {
+    let mut names: Vec<Partition> = recording
+        .setting
+        .topics
+        .iter()
+        .flat_map(|(topic, setting)| setting.partitions(topic))
+        .collect();
+    let mut known: FxHashMap<Partition, PartId> =
+        names.iter().map(|name| (name.clone(), 0)).collect();
+    for event in &recording.events {
+        if let Event::Invoked {
+            call: history::Call::Send { partition, .. },
+            ..
+        } = event
+            && !known.contains_key(partition)
+        {
+            known.insert(partition.clone(), 0);
+            names.push(partition.clone());
+        }
+    }
+    names.sort();
+    names
+        .into_iter()
+        .enumerate()
+        .map(|(id, name)| (name, id))
+        .collect()
+}

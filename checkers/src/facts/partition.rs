@@ -1,0 +1,292 @@
+//! One partition: its replicas' images, its final log, its roles, its probes.
+
+use history::{Epoch, ImageReason, NodeId, Offset, Partition, Payload, Seen};
+use rustc_hash::FxHashMap;
+
+use super::commit::{self, HwPoint};
+use super::elections::{self, Election};
+use super::logview::LogView;
+use super::roles::Roles;
+use super::{Facts, PartId};
+
+/// One partition.
+#[derive(Debug)]
+pub struct PartFacts<'a> {
+    /// Its name.
+    pub name: Partition,
+    /// Its replicas, in assignment order.
+    pub replicas: Vec<NodeId>,
+    /// Every image that holds a log of it, in the order taken.
+    pub images: Vec<PartImage<'a>>,
+    /// F, the leader's log of the final capture; or why there is none.
+    pub fin: Result<Final, String>,
+    /// The brokers' transition lines.
+    pub roles: Roles,
+    /// Leader epochs, ascending.
+    pub elections: Vec<Election>,
+    /// High watermarks that leaders gave, in no particular order.
+    pub hw_points: Vec<HwPoint>,
+    /// Positions in `ops.sends`, in order of invocation.
+    pub sends: Vec<u32>,
+    /// Positions in `ops.reads`, in recorded order.
+    pub reads: Vec<u32>,
+    /// Positions in `observations`, in recorded order.
+    pub seen: Vec<u32>,
+    /// For each send of `sends`: where its value first stands in F.
+    pub final_at: Vec<Option<Offset>>,
+    /// Further copies in F: position in `ops.sends`, offset.
+    pub copies: Vec<(u32, Offset)>,
+    /// Records of F that are not ours or damaged.
+    pub phantoms: Vec<(Offset, Payload)>,
+    /// Records of F that are ours, without an invocation, or sent to another partition.
+    pub strangers: Vec<Offset>,
+    /// Data records in F.
+    pub data_records: u64,
+}
+
+/// A log of a partition within an image.
+#[derive(Debug)]
+pub struct PartImage<'a> {
+    /// Position in `evidence.images`.
+    pub image: usize,
+    /// Whose.
+    pub node: NodeId,
+    /// Absence, order and holes may be read from it.
+    pub sound: bool,
+    /// Of the final capture.
+    pub last: bool,
+    /// The log.
+    pub view: LogView<'a>,
+}
+
+/// Which log is F.
+#[derive(Debug, Clone, Copy)]
+pub struct Final {
+    /// Position in [`PartFacts::images`].
+    pub image: usize,
+    /// The last leader.
+    pub leader: NodeId,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Where F begins.
+    pub start: Offset,
+    /// The epoch file of F ends with the leader's epoch.
+    pub epoch_agrees: bool,
+}
+
+impl<'a> PartFacts<'a> {
+    /// F, if there is one.
+    pub fn final_log(&self) -> Option<&LogView<'a>> {
+        let fin = self.fin.as_ref().ok()?;
+        Some(&self.images[fin.image].view)
+    }
+
+    /// The images of the final capture, by node.
+    pub fn finals(&self) -> impl Iterator<Item = &PartImage<'a>> {
+        self.images.iter().filter(|image| image.last)
+    }
+
+    /// The best leader-sourced high watermark of an epoch.
+    pub fn hw_of(&self, epoch: Epoch) -> Option<&HwPoint> {
+        self.hw_points
+            .iter()
+            .filter(|point| point.epoch == epoch && point.only_image.is_none())
+            .max_by_key(|point| point.hw)
+    }
+}
+
+/// Builds all partitions; `roles` by partition id.
+pub fn all<'a>(
+    facts: &Facts<'a>,
+    ids: &FxHashMap<Partition, PartId>,
+    roles: Vec<Roles>,
+) -> Vec<PartFacts<'a>> {
+    let mut names: Vec<(&Partition, PartId)> = ids.iter().map(|(name, id)| (name, *id)).collect();
+    names.sort_by_key(|(_, id)| *id);
+    let mut parts: Vec<PartFacts<'a>> = names
+        .into_iter()
+        .zip(roles)
+        .map(|((name, _), roles)| bare(facts, name, roles))
+        .collect();
+    distribute(facts, ids, &mut parts);
+    for (id, part) in parts.iter_mut().enumerate() {
+        zk_versions(facts, part);
+        part.elections = elections::of(&part.roles);
+        part.fin = choose_final(facts, part);
+        place_values(facts, id, part);
+        part.hw_points = commit::hw_points(facts, part);
+    }
+    parts
+}
+
+fn bare<'a>(facts: &Facts<'a>, name: &Partition, roles: Roles) -> PartFacts<'a> {
+    let replicas = facts
+        .recording
+        .setting
+        .topics
+        .get(&name.topic)
+        .and_then(|topic| topic.assignment.get(&name.index))
+        .cloned()
+        .unwrap_or_default();
+    let images = facts
+        .recording
+        .evidence
+        .images
+        .iter()
+        .enumerate()
+        .filter_map(|(index, image)| {
+            let log = image.logs.get(name)?;
+            Some(PartImage {
+                image: index,
+                node: image.node,
+                sound: image.sound,
+                last: image.reason == ImageReason::Final,
+                view: LogView::of(log),
+            })
+        })
+        .collect();
+    PartFacts {
+        name: name.clone(),
+        replicas,
+        images,
+        fin: Err("not looked for".to_owned()),
+        roles,
+        elections: Vec::new(),
+        hw_points: Vec::new(),
+        sends: Vec::new(),
+        reads: Vec::new(),
+        seen: Vec::new(),
+        final_at: Vec::new(),
+        copies: Vec::new(),
+        phantoms: Vec::new(),
+        strangers: Vec::new(),
+        data_records: 0,
+    }
+}
+
+fn distribute(facts: &Facts, ids: &FxHashMap<Partition, PartId>, parts: &mut [PartFacts]) {
+    for (index, send) in facts.ops.sends.iter().enumerate() {
+        parts[send.part].sends.push(index as u32);
+    }
+    for (index, read) in facts.ops.reads.iter().enumerate() {
+        parts[read.part].reads.push(index as u32);
+    }
+    for (index, observation) in facts.observations.iter().enumerate() {
+        let partition = match &observation.seen {
+            Seen::LogEnd { partition, .. }
+            | Seen::Watermarks { partition, .. }
+            | Seen::LeaderHw { partition, .. }
+            | Seen::Belief { partition, .. }
+            | Seen::ZkState { partition, .. } => partition,
+            Seen::Controller { .. } | Seen::Silent { .. } => continue,
+        };
+        if let Some(&id) = ids.get(partition) {
+            parts[id].seen.push(index as u32);
+        }
+    }
+}
+
+/// Adds the versions that ZooKeeper itself showed.
+fn zk_versions(facts: &Facts, part: &mut PartFacts) {
+    for &index in &part.seen {
+        if let Seen::ZkState {
+            epoch,
+            isr,
+            version,
+            ..
+        } = &facts.observations[index as usize].seen
+        {
+            let entry = part
+                .roles
+                .versions
+                .entry(*version)
+                .or_insert_with(|| (isr.clone(), Some(*epoch), usize::MAX));
+            entry.1 = entry.1.or(Some(*epoch));
+        }
+    }
+}
+
+/// The last leader, by the highest epoch that anybody named.
+fn last_leader(facts: &Facts, part: &PartFacts) -> Option<(Epoch, NodeId)> {
+    let lines = part.roles.terms.iter().map(|term| (term.epoch, term.node));
+    let probes = part.seen.iter().filter_map(|&index| {
+        let observation = facts.observations[index as usize];
+        match &observation.seen {
+            Seen::LeaderHw { epoch, .. } => Some((*epoch, observation.node)),
+            Seen::Belief { leader, epoch, .. } | Seen::ZkState { leader, epoch, .. } => {
+                leader.map(|leader| (*epoch, leader))
+            }
+            Seen::LogEnd { .. }
+            | Seen::Watermarks { .. }
+            | Seen::Controller { .. }
+            | Seen::Silent { .. } => None,
+        }
+    });
+    lines.chain(probes).max()
+}
+
+fn choose_final(facts: &Facts, part: &PartFacts) -> Result<Final, String> {
+    let name = &part.name;
+    let Some((epoch, leader)) = last_leader(facts, part) else {
+        return Err(format!("no line and no probe names a leader of {name}"));
+    };
+    let Some(image) = part
+        .images
+        .iter()
+        .rposition(|image| image.last && image.node == leader)
+    else {
+        return Err(format!(
+            "the final capture holds no log of {name} from {leader}, its last leader ({epoch})"
+        ));
+    };
+    let view = &part.images[image].view;
+    let archive = facts.image(part.images[image].image);
+    let moved = archive.log_start.get(name).copied();
+    let known = view.log.epochs.last().map(|(epoch, _)| *epoch);
+    Ok(Final {
+        image,
+        leader,
+        epoch,
+        start: moved.unwrap_or(Offset(0)).max(view.start()),
+        epoch_agrees: known == Some(epoch),
+    })
+}
+
+/// Looks every record of F up among the sends.
+fn place_values(facts: &Facts, id: PartId, part: &mut PartFacts) {
+    part.final_at = vec![None; part.sends.len()];
+    let Ok(fin) = part.fin else { return };
+    let log = part.images[fin.image].view.log;
+    for batch in log.batches.iter().filter(|batch| !batch.is_control()) {
+        for record in log.records_of(batch) {
+            if record.offset < fin.start {
+                continue;
+            }
+            part.data_records += 1;
+            let value = match record.payload {
+                Payload::Value(value) => value,
+                Payload::Corrupt | Payload::Foreign => {
+                    part.phantoms.push((record.offset, record.payload));
+                    continue;
+                }
+            };
+            let here = facts
+                .ops
+                .by_value
+                .get(value)
+                .filter(|&send| facts.ops.sends[send as usize].part == id);
+            let Some(send) = here else {
+                part.strangers.push(record.offset);
+                continue;
+            };
+            // `sends` ascends, so a send's place in it is found by its number.
+            let Ok(place) = part.sends.binary_search(&send) else {
+                continue;
+            };
+            match part.final_at[place] {
+                None => part.final_at[place] = Some(record.offset),
+                Some(_) => part.copies.push((send, record.offset)),
+            }
+        }
+    }
+}

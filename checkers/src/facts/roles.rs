@@ -1,0 +1,382 @@
+//! Who led, who followed, who cut what: the brokers' own transition lines, in each host's order.
+//!
+//! Times of different hosts are not compared here; epochs order them. A *life* is one process of
+//! one broker: the first transition after a start says "previous leader epoch -1".
+
+use std::collections::BTreeMap;
+
+use evidence::{LogLine, Says};
+use history::{Epoch, NodeId, Offset, Partition};
+use rustc_hash::FxHashMap;
+
+use super::PartId;
+use crate::recording::Recording;
+
+/// What the lines say about one partition.
+#[derive(Debug, Default)]
+pub struct Roles {
+    /// Times of leadership, ascending by epoch, then life.
+    pub terms: Vec<Term>,
+    /// Every `Follower ... starts` line, by node in the host's order.
+    pub follows: Vec<Follow>,
+    /// Every cut, by node in the host's order.
+    pub cuts: Vec<Cut>,
+    /// Every `Non-monotonic update of high watermark`, by node in the host's order.
+    pub hw_back: Vec<HwBack>,
+    /// `Shrinking ISR` lines of leaders: line, node, epoch led then, HW.
+    pub shrinks: Vec<(usize, NodeId, Epoch, Offset)>,
+    /// `Log loaded` lines.
+    pub loads: Vec<Loaded>,
+    /// In-sync sets by version of the partition's state, from any line that gives both.
+    pub versions: BTreeMap<i32, (Vec<NodeId>, Option<Epoch>, usize)>,
+}
+
+/// A time of leadership of one process.
+#[derive(Debug, Clone)]
+pub struct Term {
+    /// Who led.
+    pub node: NodeId,
+    /// Which epoch.
+    pub epoch: Epoch,
+    /// Which life of the broker.
+    pub life: u32,
+    /// The `Leader ... starts` line.
+    pub line: usize,
+    /// Log end at its start.
+    pub leo: Offset,
+    /// High watermark at its start.
+    pub hw: Offset,
+    /// In-sync set at its start.
+    pub isr: Vec<NodeId>,
+    /// What ended it.
+    pub until: Until,
+}
+
+/// What ended a time of leadership, in the same broker's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Nothing in this log: it led to the end, or its process ended.
+    Open,
+    /// The process began anew: this line belongs to the next life.
+    NextLife(usize),
+    /// It became follower, in the same life; position in [`Roles::follows`].
+    Followed(usize),
+    /// It led again under a later epoch, in the same life: that line.
+    LedAgain(usize),
+}
+
+/// A `Follower ... starts` line.
+#[derive(Debug, Clone, Copy)]
+pub struct Follow {
+    /// Who follows.
+    pub node: NodeId,
+    /// Which epoch.
+    pub epoch: Epoch,
+    /// Which life of the broker.
+    pub life: u32,
+    /// The line.
+    pub line: usize,
+    /// Log end then; a lower bound.
+    pub leo: Offset,
+    /// High watermark then.
+    pub hw: Offset,
+    /// The epoch that this process knew before; absent in a new life.
+    pub previous: Option<Epoch>,
+}
+
+/// A cut of a replica's log.
+#[derive(Debug, Clone, Copy)]
+pub struct Cut {
+    /// Whose log.
+    pub node: NodeId,
+    /// Which life of the broker.
+    pub life: u32,
+    /// The line.
+    pub line: usize,
+    /// New log end.
+    pub to: Offset,
+    /// How.
+    pub kind: CutKind,
+    /// The `Follower` line of the same life that it answers to; position in [`Roles::follows`].
+    pub follow: Option<usize>,
+    /// The line of the old protocol that announces a cut to the local high watermark.
+    pub to_own_hw: Option<usize>,
+}
+
+/// How a log was cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutKind {
+    /// `Truncating to offset N`.
+    Tail,
+    /// `Truncate and start at offset N`: everything.
+    Whole,
+    /// Damage found while loading.
+    Corruption,
+}
+
+/// A high watermark that a broker itself saw going back.
+#[derive(Debug, Clone, Copy)]
+pub struct HwBack {
+    /// Whose.
+    pub node: NodeId,
+    /// Which life.
+    pub life: u32,
+    /// The line.
+    pub line: usize,
+    /// From.
+    pub from: Offset,
+    /// To.
+    pub to: Offset,
+    /// The cut to the same offset in the same life just before it; position in [`Roles::cuts`].
+    pub cut: Option<usize>,
+}
+
+/// A log was loaded at a start.
+#[derive(Debug, Clone, Copy)]
+pub struct Loaded {
+    /// By whom.
+    pub node: NodeId,
+    /// The line.
+    pub line: usize,
+    /// Initial high watermark.
+    pub hw: Offset,
+}
+
+/// Where one replica stands while its lines are read.
+#[derive(Debug, Default)]
+struct Cursor {
+    life: u32,
+    /// A start was seen, and no transition since.
+    fresh: bool,
+    leading: Option<usize>,
+    following: Option<usize>,
+    to_own_hw: Option<usize>,
+}
+
+/// Reads the lines of all partitions.
+pub fn all(recording: &Recording, ids: &FxHashMap<Partition, PartId>) -> Vec<Roles> {
+    let lines = &recording.evidence.lines;
+    let mut order: Vec<usize> = (0..lines.len()).collect();
+    // Within one millisecond a host's files cannot be ordered: a log is loaded before it gets a
+    // role, and gets a role before it is cut for it.
+    order.sort_by_key(|&i| {
+        (
+            lines[i].node,
+            lines[i].host_unix_millis,
+            rank(&lines[i].says),
+            i,
+        )
+    });
+    let mut roles: Vec<Roles> = (0..ids.len()).map(|_| Roles::default()).collect();
+    let mut cursors: FxHashMap<(NodeId, PartId), Cursor> = FxHashMap::default();
+    for index in order {
+        let line = &lines[index];
+        let Some(&part) = subject(&line.says).and_then(|name| ids.get(name)) else {
+            continue;
+        };
+        let cursor = cursors.entry((line.node, part)).or_default();
+        roles[part].read(index, line, cursor);
+    }
+    for role in &mut roles {
+        role.terms
+            .sort_by_key(|term| (term.epoch, term.life, term.node));
+    }
+    roles
+}
+
+fn rank(says: &Says) -> u8 {
+    match says {
+        Says::BrokerStarted | Says::Loaded { .. } | Says::Corruption { .. } => 0,
+        Says::LeaderStarts { .. } | Says::FollowerStarts { .. } => 1,
+        Says::TruncatingToHw { .. } => 2,
+        Says::Truncating { .. }
+        | Says::TruncationWithoutEffect { .. }
+        | Says::TruncateFully { .. }
+        | Says::ResetFetchOffset { .. } => 3,
+        Says::NonMonotonicHw { .. } => 4,
+        Says::Shrinking { .. }
+        | Says::IsrUpdated { .. }
+        | Says::PartitionState { .. }
+        | Says::ControllerElected { .. }
+        | Says::Rolled { .. }
+        | Says::Fatal => 5,
+    }
+}
+
+/// The partition that a line speaks of.
+fn subject(says: &Says) -> Option<&Partition> {
+    match says {
+        Says::LeaderStarts { partition, .. }
+        | Says::FollowerStarts { partition, .. }
+        | Says::Truncating { partition, .. }
+        | Says::TruncatingToHw { partition, .. }
+        | Says::TruncationWithoutEffect { partition, .. }
+        | Says::TruncateFully { partition, .. }
+        | Says::NonMonotonicHw { partition, .. }
+        | Says::Loaded { partition, .. }
+        | Says::Shrinking { partition, .. }
+        | Says::IsrUpdated { partition, .. }
+        | Says::PartitionState { partition, .. }
+        | Says::Corruption { partition, .. }
+        | Says::Rolled { partition, .. }
+        | Says::ResetFetchOffset { partition, .. } => Some(partition),
+        Says::BrokerStarted | Says::ControllerElected { .. } | Says::Fatal => None,
+    }
+}
+
+impl Roles {
+    fn read(&mut self, index: usize, line: &LogLine, cursor: &mut Cursor) {
+        let node = line.node;
+        match &line.says {
+            Says::Loaded { hw, .. } => {
+                self.next_life(cursor, index);
+                cursor.fresh = true;
+                self.loads.push(Loaded {
+                    node,
+                    line: index,
+                    hw: *hw,
+                });
+            }
+            Says::LeaderStarts {
+                epoch,
+                leo,
+                hw,
+                isr,
+                previous,
+                ..
+            } => {
+                self.transition(cursor, index, *previous);
+                self.end_term(cursor, Until::LedAgain(index));
+                cursor.leading = Some(self.terms.len());
+                cursor.following = None;
+                self.terms.push(Term {
+                    node,
+                    epoch: *epoch,
+                    life: cursor.life,
+                    line: index,
+                    leo: *leo,
+                    hw: *hw,
+                    isr: isr.clone(),
+                    until: Until::Open,
+                });
+            }
+            Says::FollowerStarts {
+                epoch,
+                leo,
+                hw,
+                previous,
+                ..
+            } => {
+                self.transition(cursor, index, *previous);
+                self.end_term(cursor, Until::Followed(self.follows.len()));
+                cursor.leading = None;
+                cursor.following = Some(self.follows.len());
+                self.follows.push(Follow {
+                    node,
+                    epoch: *epoch,
+                    life: cursor.life,
+                    line: index,
+                    leo: *leo,
+                    hw: *hw,
+                    previous: previous.filter(|epoch| epoch.0 >= 0),
+                });
+            }
+            Says::TruncatingToHw { .. } => cursor.to_own_hw = Some(index),
+            Says::Truncating { to, .. } => self.cut(cursor, node, index, *to, CutKind::Tail),
+            Says::TruncateFully { to, .. } => self.cut(cursor, node, index, *to, CutKind::Whole),
+            Says::Corruption { to: Some(to), .. } => {
+                self.cut(cursor, node, index, *to, CutKind::Corruption);
+            }
+            Says::TruncationWithoutEffect { .. } => cursor.to_own_hw = None,
+            Says::NonMonotonicHw { from, to, .. } => self.hw_back(cursor, node, index, *from, *to),
+            Says::Shrinking { hw, .. } => {
+                if let Some(term) = cursor.leading {
+                    let epoch = self.terms[term].epoch;
+                    self.shrinks.push((index, node, epoch, *hw));
+                }
+            }
+            Says::IsrUpdated {
+                isr,
+                version: Some(version),
+                ..
+            } => self.version(*version, isr, None, index),
+            Says::PartitionState {
+                isr,
+                epoch,
+                version: Some(version),
+                ..
+            } => self.version(*version, isr, Some(*epoch), index),
+            // A reset of the fetch position is followed by the log's own line, if it cuts.
+            Says::ResetFetchOffset { .. }
+            | Says::Corruption { to: None, .. }
+            | Says::IsrUpdated { version: None, .. }
+            | Says::PartitionState { version: None, .. }
+            | Says::Rolled { .. }
+            | Says::BrokerStarted
+            | Says::ControllerElected { .. }
+            | Says::Fatal => {}
+        }
+    }
+
+    fn next_life(&mut self, cursor: &mut Cursor, index: usize) {
+        self.end_term(cursor, Until::NextLife(index));
+        cursor.life += 1;
+        cursor.leading = None;
+        cursor.following = None;
+        cursor.to_own_hw = None;
+    }
+
+    fn transition(&mut self, cursor: &mut Cursor, index: usize, previous: Option<Epoch>) {
+        let newborn = previous.is_none_or(|epoch| epoch.0 < 0);
+        if newborn && !cursor.fresh {
+            self.next_life(cursor, index);
+        }
+        cursor.fresh = false;
+    }
+
+    fn end_term(&mut self, cursor: &Cursor, until: Until) {
+        if let Some(term) = cursor.leading {
+            self.terms[term].until = until;
+        }
+    }
+
+    fn cut(&mut self, cursor: &mut Cursor, node: NodeId, line: usize, to: Offset, kind: CutKind) {
+        self.cuts.push(Cut {
+            node,
+            life: cursor.life,
+            line,
+            to,
+            kind,
+            follow: cursor.following,
+            to_own_hw: cursor.to_own_hw.take(),
+        });
+    }
+
+    fn hw_back(&mut self, cursor: &Cursor, node: NodeId, line: usize, from: Offset, to: Offset) {
+        let cut = self
+            .cuts
+            .iter()
+            .rposition(|cut| cut.node == node && cut.life == cursor.life && cut.to == to);
+        self.hw_back.push(HwBack {
+            node,
+            life: cursor.life,
+            line,
+            from,
+            to,
+            cut,
+        });
+    }
+
+    fn version(&mut self, version: i32, isr: &[NodeId], epoch: Option<Epoch>, line: usize) {
+        let entry = self
+            .versions
+            .entry(version)
+            .or_insert_with(|| (isr.to_vec(), epoch, line));
+        entry.1 = entry.1.or(epoch);
+    }
+
+    /// The term of an epoch (the first life of it).
+    pub fn term_of(&self, epoch: Epoch) -> Option<&Term> {
+        self.terms.iter().find(|term| term.epoch == epoch)
+    }
+}

@@ -1,0 +1,449 @@
+//! A group of gone records told as a story: who accepted them, why they were never safe (or were),
+//! which election dropped them, who cut them, who still holds them. A step without evidence says so.
+
+use history::{Mark, NodeId, Offset, Seen};
+
+use super::{Gone, GoneTopic, Group, Kind, above_proof, held_by_images};
+use crate::contract::Contract;
+use crate::facts::{Cut, Facts, PartFacts, ProofSource, Term, nodes};
+use crate::judgement::{
+    Class, Finding, FindingId, OffsetRange, OpWitness, StillHeld, StorySentence, TimeSpan, Witness,
+    grouped,
+};
+
+/// The guarantee that a kind of absence belongs to first of all.
+pub fn guarantee(kind: Kind) -> &'static str {
+    match kind {
+        Kind::AckedBelow => "acked-lost-below-hw",
+        Kind::AckedAbove => "acked-lost-above-hw",
+        Kind::AckedUndetermined => "acked-lost-undetermined",
+        Kind::AckedElsewhere => "acked-offset-wrong",
+        Kind::Committed => "committed-lost",
+        Kind::Read => "read-then-vanished",
+    }
+}
+
+/// Tells a group.
+pub fn tell(facts: &Facts, contract: &Contract, gone: &GoneTopic, group: &Group) -> Finding {
+    let part = &facts.parts[group.part];
+    let records: Vec<Gone> = group.records.iter().map(|&r| gone.records[r]).collect();
+    let range = range(&records);
+    let mut story = Story::default();
+    if let Some(first) = records.first() {
+        faults_then(facts, part, group, first, &mut story);
+        accepted(facts, part, group, &records, &mut story);
+        committed(facts, part, first, &mut story);
+        election(facts, part, group, &mut story);
+        cuts(facts, part, group, &mut story);
+    }
+    let (held, nowhere) = held_by_images(part, records.iter().copied());
+    let still_held: Vec<StillHeld> = held
+        .into_iter()
+        .map(|(image, count)| {
+            let image = facts.image(image);
+            StillHeld {
+                node: image.node,
+                image: image.file.clone(),
+                taken: image.to,
+                count,
+            }
+        })
+        .collect();
+    let title = title(part, group, range, records.len() as u64);
+    Finding {
+        id: FindingId(0),
+        guarantee: guarantee(group.kind).to_owned(),
+        topic: part.name.topic.to_string(),
+        partition: Some(part.name.to_string()),
+        title,
+        offsets: range,
+        count: records.len() as u64,
+        class: group.class,
+        standing: group.standing,
+        story: story.sentences,
+        evidence: story.evidence,
+        first: records.first().and_then(|record| witness(facts, record)),
+        last: records.last().and_then(|record| witness(facts, record)),
+        still_held,
+        held_nowhere: Some(nowhere),
+        would_keep: would_keep(contract, group),
+    }
+}
+
+fn range(records: &[Gone]) -> Option<OffsetRange> {
+    let offsets = || records.iter().filter_map(|record| record.offset);
+    Some(OffsetRange {
+        from: offsets().min()?.0,
+        to: offsets().max()?.0 + 1,
+    })
+}
+
+/// `@8079..@22883`, or `@1` for a single one.
+pub fn span_of(range: Option<OffsetRange>) -> String {
+    match range {
+        None => "without an offset".to_owned(),
+        Some(range) if range.len() == 1 => format!("@{}", range.from),
+        Some(range) => format!("@{}..@{}", range.from, range.to - 1),
+    }
+}
+
+/// `1 record` or `14 805 records`.
+pub fn many(count: u64, one: &str, more: &str) -> String {
+    let noun = if count == 1 { one } else { more };
+    format!("{} {noun}", grouped(count))
+}
+
+fn title(part: &PartFacts, group: &Group, range: Option<OffsetRange>, count: u64) -> String {
+    let acked = many(count, "acknowledged record", "acknowledged records");
+    let what = match group.kind {
+        Kind::AckedBelow => format!("{acked} lost below the high watermark"),
+        Kind::AckedAbove => format!("{acked} lost above the high watermark"),
+        Kind::AckedUndetermined => {
+            format!("{acked} lost, on which side of the high watermark cannot be shown")
+        }
+        Kind::AckedElsewhere => format!("{acked} not where the acknowledgement said"),
+        Kind::Committed => format!(
+            "{} lost",
+            many(count, "committed record", "committed records")
+        ),
+        Kind::Read => format!(
+            "{} given to consumers and gone",
+            many(count, "record", "records")
+        ),
+    };
+    format!("{} {}: {what}", part.name, span_of(range))
+}
+
+fn would_keep(contract: &Contract, group: &Group) -> Option<String> {
+    match (group.kind, group.class) {
+        (Kind::AckedAbove | Kind::AckedUndetermined, _) if !contract.acks_all() => {
+            Some("acks=all".to_owned())
+        }
+        (_, Class::UncleanElection) => Some("unclean.leader.election.enable=false".to_owned()),
+        (_, Class::KnownBadProtocol) => {
+            Some("inter.broker.protocol.version of 2.0 or later".to_owned())
+        }
+        (_, _) => None,
+    }
+}
+
+/// The operation that sent (or, if nobody sent it, read) a record.
+fn witness(facts: &Facts, record: &Gone) -> Option<OpWitness> {
+    if let Some(send) = record.send {
+        let send = &facts.ops.sends[send as usize];
+        return Some(OpWitness {
+            op: send.op,
+            client: send.client,
+            value: Some(send.value),
+            offset: record.offset.map(|offset| offset.0),
+            invoked: send.invoked,
+            returned: send.returned,
+        });
+    }
+    let read = &facts.ops.reads[record.read? as usize];
+    Some(OpWitness {
+        op: read.op,
+        client: read.client,
+        value: Some(record.value),
+        offset: Some(read.offset.0),
+        invoked: read.invoked,
+        returned: Some(read.returned),
+    })
+}
+
+/// Sentences with the lines that they rest on.
+#[derive(Debug, Default)]
+pub struct Story {
+    /// The sentences.
+    pub sentences: Vec<StorySentence>,
+    /// What they quote.
+    pub evidence: Vec<Witness>,
+}
+
+impl Story {
+    /// A sentence that rests on these lines (or, with none, on the history alone).
+    pub fn say(&mut self, facts: &Facts, text: String, lines: &[usize]) {
+        let evidence = lines
+            .iter()
+            .map(|&line| {
+                let quote = facts.quote(line);
+                let known = self.evidence.iter().position(|known| *known == quote);
+                let place = known.unwrap_or_else(|| {
+                    self.evidence.push(quote);
+                    self.evidence.len() - 1
+                });
+                place as u32
+            })
+            .collect();
+        self.sentences.push(StorySentence {
+            text,
+            evidence,
+            missing: None,
+        });
+    }
+
+    /// A step for which there is no evidence, and what would be needed.
+    pub fn missing(&mut self, text: String, needed: &str) {
+        self.sentences.push(StorySentence {
+            text,
+            evidence: Vec::new(),
+            missing: Some(needed.to_owned()),
+        });
+    }
+}
+
+/// "At 12.481s", from a host's own time.
+pub fn at(span: Option<TimeSpan>) -> String {
+    match span {
+        Some(span) => format!("At {}", middle(span)),
+        None => "At a time that no clock sample places,".to_owned(),
+    }
+}
+
+/// The middle of an interval.
+pub fn middle(span: TimeSpan) -> Mark {
+    Mark(span.from.0 + (span.to.0 - span.from.0.min(span.to.0)) / 2)
+}
+
+fn accepted_at(facts: &Facts, record: &Gone) -> Option<Mark> {
+    let send = &facts.ops.sends[record.send? as usize];
+    send.returned
+}
+
+/// Which faults touched the broker that accepted the records, then.
+fn faults_then(facts: &Facts, part: &PartFacts, group: &Group, first: &Gone, story: &mut Story) {
+    let Some(moment) = accepted_at(facts, first) else {
+        return;
+    };
+    let acceptor = group.term.map(|term| part.roles.terms[term].node);
+    for fault in &facts.faults {
+        let Some((_, deed)) = fault.deed() else {
+            continue;
+        };
+        let (span, harmed) = (fault.widest(facts.length), deed.nodes());
+        let touches = acceptor.is_none_or(|node| harmed.contains(&node));
+        // A leader's last records before it dies are the fault's doing as well.
+        let near = span.from.0 <= moment.0.saturating_add(10_000_000_000) && moment <= span.to;
+        if !touches || !near {
+            continue;
+        }
+        let number = fault.stages[0].fault;
+        let what = crate::faults::deed_in_words(deed);
+        let proof = match fault.proof() {
+            Some((_, evidence)) => format!("proved: {evidence}"),
+            None => "not proved".to_owned(),
+        };
+        let from = fault.in_force(facts.length).from;
+        story.say(
+            facts,
+            format!("From {from} on: {what} ({number}, {proof})."),
+            &[],
+        );
+    }
+}
+
+fn accepted(facts: &Facts, part: &PartFacts, group: &Group, records: &[Gone], story: &mut Story) {
+    let Some(first) = records.first() else { return };
+    let Some(index) = group.term else {
+        let what = "Which broker accepted them, and in which epoch, is not known.".to_owned();
+        let needed = "an image that holds them, the broker's name in the acknowledgement, or the \
+                      brokers' transition lines";
+        story.missing(what, needed);
+        return;
+    };
+    let term = &part.roles.terms[index];
+    let when = accepted_at(facts, first);
+    let isr = when
+        .and_then(|when| isr_at(facts, part, term, when))
+        .unwrap_or_else(|| term.isr.clone());
+    let hw = when.and_then(|when| hw_at(facts, part, term.node, when));
+    let hw = hw.map_or(String::new(), |(hw, at)| {
+        format!(", its high watermark {hw} when last asked ({at})")
+    });
+    let verb = if first.acked { "acknowledged" } else { "took" };
+    let text = format!(
+        "{} led {} and {verb} {}; the in-sync set was {}{hw}.",
+        term.node,
+        term.epoch,
+        many(records.len() as u64, "this record", "these records"),
+        nodes(&isr),
+    );
+    story.say(facts, text, &[term.line]);
+}
+
+/// Why the records were safe, or never were.
+fn committed(facts: &Facts, part: &PartFacts, first: &Gone, story: &mut Story) {
+    if let Some(proof) = first.proof {
+        let (text, lines) = proof_in_words(facts, first, proof.source);
+        story.say(facts, text, &lines);
+        return;
+    }
+    let above = first
+        .term
+        .zip(first.offset)
+        .and_then(|(term, offset)| above_proof(part, term, offset));
+    match (above, first.kind) {
+        (Some(follow), _) => {
+            let follow = &part.roles.follows[follow];
+            let text = format!(
+                "When {} stopped leading, its own high watermark stood at {}: none of them had ever \
+                 been below it.",
+                follow.node, follow.hw
+            );
+            story.say(facts, text, &[follow.line]);
+        }
+        (None, Kind::AckedUndetermined) => story.missing(
+            "Whether they were ever below the high watermark cannot be shown.".to_owned(),
+            "the `Follower ... starts` line of the process that acknowledged them; it ended before \
+             it could write one",
+        ),
+        (None, _) => {}
+    }
+}
+
+fn proof_in_words(facts: &Facts, first: &Gone, source: ProofSource) -> (String, Vec<usize>) {
+    match source {
+        ProofSource::AckAll(send) => {
+            let send = &facts.ops.sends[send as usize];
+            let at = send
+                .returned
+                .map_or(String::new(), |at| format!(" at {at}"));
+            let text = format!(
+                "{} was acknowledged to {} under acks=all{at} ({}): it was below the high watermark.",
+                first.value, send.client, send.op
+            );
+            (text, vec![])
+        }
+        ProofSource::Delivered(read) => {
+            let read = &facts.ops.reads[read as usize];
+            let by = read
+                .broker
+                .map_or(String::new(), |node| format!(" by {node}"));
+            let text = format!(
+                "{} was given to {} at {}{by} ({}): it was below the high watermark.",
+                first.value, read.client, read.returned, read.op
+            );
+            (text, vec![])
+        }
+        ProofSource::LeaderHw(index) => {
+            let seen = facts.observations[index as usize];
+            let text = match &seen.seen {
+                Seen::LeaderHw { epoch, hw, .. } => format!(
+                    "{} led {epoch} and gave its high watermark as {hw} at {}, beyond them.",
+                    seen.node, seen.answered
+                ),
+                _ => format!("{} gave a high watermark beyond them.", seen.node),
+            };
+            (text, vec![])
+        }
+        ProofSource::Line(line) => (
+            format!(
+                "{} wrote down a high watermark beyond them while it led.",
+                facts.line(line).node
+            ),
+            vec![line],
+        ),
+        ProofSource::Checkpoint(image) => (
+            format!(
+                "The high watermark checkpoint of {} in {}, written while it led, lies beyond them.",
+                facts.image(image).node,
+                facts.image(image).file
+            ),
+            vec![],
+        ),
+    }
+}
+
+fn election(facts: &Facts, part: &PartFacts, group: &Group, story: &mut Story) {
+    let Some(index) = group.dropped_by else {
+        let text = "No election is recorded whose leader lacked them.".to_owned();
+        let needed = "a `Leader ... starts` line of a later epoch at or below their offsets";
+        story.missing(text, needed);
+        return;
+    };
+    let election = &part.elections[index];
+    let term = &part.roles.terms[election.term];
+    let clean = match election.clean {
+        Some(true) => "cleanly",
+        Some(false) => "uncleanly",
+        None => "cleanly or not",
+    };
+    let text = format!(
+        "{} {} was elected for {}, {clean} ({}); its log ended at {}, its high watermark stood at {}.",
+        at(facts.line_span(term.line)),
+        term.node,
+        term.epoch,
+        election.clean_because,
+        term.leo,
+        term.hw
+    );
+    story.say(facts, text, &[term.line]);
+}
+
+fn cuts(facts: &Facts, part: &PartFacts, group: &Group, story: &mut Story) {
+    if group.cuts.is_empty() {
+        story.missing(
+            "No line shows who cut them.".to_owned(),
+            "a `Truncating to offset` line of a broker that held them",
+        );
+    }
+    for &index in &group.cuts {
+        let cut = &part.roles.cuts[index];
+        story.say(facts, cut_in_words(facts, part, cut), &cut_lines(part, cut));
+    }
+}
+
+/// The lines of a cut: the `Follower` line that it answers to, the old protocol's line, its own.
+pub fn cut_lines(part: &PartFacts, cut: &Cut) -> Vec<usize> {
+    let follow = cut.follow.map(|follow| part.roles.follows[follow].line);
+    follow
+        .into_iter()
+        .chain(cut.to_own_hw)
+        .chain([cut.line])
+        .collect()
+}
+
+fn cut_in_words(facts: &Facts, part: &PartFacts, cut: &Cut) -> String {
+    let when = at(facts.line_span(cut.line));
+    let own = match cut.to_own_hw {
+        Some(_) => ", its own high watermark, without asking the leader",
+        None => "",
+    };
+    match cut.follow.map(|follow| part.roles.follows[follow]) {
+        Some(follow) => format!(
+            "{when} {} followed {} with its log ending at {} and its high watermark at {}, and cut \
+             the log to {}{own}.",
+            cut.node, follow.epoch, follow.leo, follow.hw, cut.to
+        ),
+        None => format!("{when} {} cut its log to {}{own}.", cut.node, cut.to),
+    }
+}
+
+/// The in-sync set as ZooKeeper or any broker's metadata of that epoch had it last.
+fn isr_at(facts: &Facts, part: &PartFacts, term: &Term, when: Mark) -> Option<Vec<NodeId>> {
+    part.seen
+        .iter()
+        .map(|&index| facts.observations[index as usize])
+        .filter(|seen| seen.answered <= when)
+        .filter_map(|seen| match &seen.seen {
+            Seen::ZkState { epoch, isr, .. } if *epoch == term.epoch => Some(isr.clone()),
+            Seen::Belief { epoch, isr, .. } if *epoch == term.epoch && seen.node == term.node => {
+                Some(isr.clone())
+            }
+            _ => None,
+        })
+        .last()
+}
+
+/// The high watermark that a broker gave last before a moment.
+fn hw_at(facts: &Facts, part: &PartFacts, node: NodeId, when: Mark) -> Option<(Offset, Mark)> {
+    part.seen
+        .iter()
+        .map(|&index| facts.observations[index as usize])
+        .filter(|seen| seen.node == node && seen.answered <= when)
+        .filter_map(|seen| match &seen.seen {
+            Seen::LeaderHw { hw, .. } | Seen::Watermarks { hw, .. } => Some((*hw, seen.answered)),
+            _ => None,
+        })
+        .last()
+}
