@@ -23,7 +23,7 @@ const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-
 const DIGESTS: &str = "SHA256SUMS";
 
 /// A resolved class path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Artefacts {
     /// Kafka's version: `3.0.0`.
     pub version: String,
@@ -32,7 +32,7 @@ pub struct Artefacts {
 }
 
 /// One jar on the controller.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Jar {
     /// `kafka_2.13-3.0.0.jar`.
     pub name: String,

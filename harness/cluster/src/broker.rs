@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use history::{ProcessState, Service};
+use tokio::time::{Instant, sleep};
 
 use crate::cmd::Cmd;
 use crate::config::Layout;
@@ -14,6 +15,8 @@ use crate::host::{Host, Lane};
 
 /// Looking up a process, or sending it a signal.
 const SHORT: Duration = Duration::from_secs(10);
+/// Between two looks at a process that should end.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Reads a pid file (`$1`) and the process table. Fields 3 and 22 of stat: state, start time; the
 /// command's name before them may hold blanks and brackets.
@@ -40,11 +43,6 @@ exec "$@""#;
 const SIGNAL: &str = r#"now=$(state "$1"); echo "$now"
 set -- "$2" $now
 [ "$2" = gone ] || kill -"$1" "$3""#;
-
-/// `$1` pid file, `$2` hundredths of a second to wait at most. Prints the state at the end.
-const WAIT_GONE: &str = r#"i=0
-while now=$(state "$1"); [ "$now" != gone ] && [ "$i" -lt "$2" ]; do sleep 0.02; i=$((i+2)); done
-echo "$now""#;
 
 /// `$1` log, `$2` the JVM's own output. An error of Kafka's is a line and, below it, an exception.
 const LAST_WORDS: &str = r#"said=$(tail -n 400 -- "$1" 2>/dev/null |
@@ -85,16 +83,17 @@ impl Process<'_> {
         self.read(&text)
     }
 
-    /// Waits until the process is gone; what it is after at most `within`.
+    /// Waits until the process is gone; what it is after at most `within`. The host is asked again
+    /// and again, so that its control lane is never held.
     pub async fn wait_gone(&self, within: Duration) -> Result<ProcessState, ClusterError> {
-        let hundredths = (within.as_millis() / 10).to_string();
-        let script = format!("{STATE}{WAIT_GONE}");
-        let cmd = Cmd::script(&script, [self.layout.pid_file(self.service), hundredths]);
-        let text = self
-            .host
-            .ok(Lane::Control, &cmd, within * 3 + SHORT)
-            .await?;
-        self.read(&text)
+        let deadline = Instant::now() + within;
+        loop {
+            let state = self.state().await?;
+            if state == ProcessState::Gone || Instant::now() >= deadline {
+                return Ok(state);
+            }
+            sleep(LOOK).await;
+        }
     }
 
     /// SIGTERM, and SIGKILL when `grace` has passed. A paused process is continued, or it would
@@ -211,7 +210,7 @@ mod tests {
         sh(SIGNAL, &[file, "STOP"]);
         while look() != (ProcessState::Paused { pid }) {}
         sh(SIGNAL, &[file, "CONT"]);
-        assert_eq!(sh(WAIT_GONE, &[file, "10"]), format!("running {pid}\n"));
+        while look() != (ProcessState::Running { pid }) {}
 
         std::fs::write(file, format!("{pid} 12")).unwrap();
         assert_eq!(look(), ProcessState::Gone, "the id was reused");
@@ -226,7 +225,11 @@ mod tests {
             .nth(19)
             .unwrap();
         std::fs::write(file, format!("{pid} {start}")).unwrap();
-        assert_eq!(sh(WAIT_GONE, &[file, "500"]), "gone\n", "a zombie is gone");
+        while look() != ProcessState::Gone {}
+        assert!(
+            std::path::Path::new(&format!("/proc/{pid}")).exists(),
+            "a zombie"
+        );
         child.wait().unwrap();
     }
 
