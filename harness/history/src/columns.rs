@@ -135,6 +135,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn blocks_come_back_as_they_were(events in any_events(0..200)) {
             let mut writer = BlockWriter::default();

@@ -11,6 +11,7 @@ pub mod fault;
 pub mod frames;
 pub mod hosttime;
 pub mod ids;
+pub mod notation;
 pub mod observation;
 pub mod outcome;
 pub mod payload;
@@ -28,6 +29,7 @@ pub use fault::{Deed, FaultEvent, FaultKind, Link, PortName, Service, Stage};
 pub use frames::{Counts, Recording, Torn};
 pub use hosttime::HostClocks;
 pub use ids::{ClientId, Epoch, FaultId, NodeId, Offset, OpId, Partition, RunId, Topic, ValueId};
+pub use notation::NotationError;
 pub use observation::{
     ClockSample, Exit, ImageReason, ImageTaken, Observation, ProcessChange, ProcessEvent,
     ProcessState, Seen,
