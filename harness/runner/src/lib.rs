@@ -1,1 +1,22 @@
-//! (skeleton)
+//! One plan in, one sealed run directory out.
+//!
+//! The runner drives the phases and writes everything down. It never judges, and it does not know
+//! whether the cluster behind [`cluster::System`] and the clients behind [`workloads::Clients`] are
+//! real: the tests run the same code on a fake cluster in virtual time.
+
+mod capture;
+mod error;
+mod interrupt;
+mod order;
+mod phases;
+mod pump;
+mod settle;
+mod storm;
+
+pub mod progress;
+
+pub use error::RunError;
+pub use interrupt::{Interrupt, Interrupts};
+pub use order::{Finished, Order};
+pub use phases::run;
+pub use progress::Progress;
