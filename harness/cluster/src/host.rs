@@ -265,6 +265,15 @@ impl Host {
         })
     }
 
+    /// What a script puts before a command that needs root: `sudo -n`, or nothing where the login
+    /// is root itself.
+    pub fn root_prefix(&self) -> &'static str {
+        match self.inner.route.login.sudo {
+            Sudo::None => "",
+            Sudo::Passwordless => "sudo -n",
+        }
+    }
+
     /// An error about this host.
     pub fn error(&self, why: impl Into<String>) -> ClusterError {
         ClusterError::Node {

@@ -5,9 +5,11 @@
 pub mod admin;
 pub mod artefacts;
 pub mod broker;
+pub mod claim;
 pub mod cmd;
 pub mod config;
 pub mod error;
+pub mod fabric;
 pub mod host;
 mod host_files;
 pub mod install;

@@ -1,3 +1,5 @@
+#![allow(dead_code, reason = "each test file uses its part")]
+
 //! A real sshd on loopback for one test: own host keys, own user key, own port, ended by its pid.
 
 use std::net::TcpListener;

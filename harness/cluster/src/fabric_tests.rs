@@ -1,0 +1,275 @@
+//! The firewall's commands and what it prints, without a firewall.
+
+use super::*;
+
+fn lab(name: &str) -> LabFile {
+    LabFile {
+        name: name.to_owned(),
+        ..crate::labfile::find("local").expect("built in")
+    }
+}
+
+fn link(from: u8, to: u8, port: Option<PortName>) -> Link {
+    Link {
+        from: NodeId(from),
+        to: NodeId(to),
+        port,
+    }
+}
+
+const NEW: &str = "\
+Chain INPUT (policy ACCEPT 0 packets, 0 bytes)
+    pkts      bytes target     prot opt in     out     source               destination         
+       9      540 TM-local-f3  0    --  *      *       0.0.0.0/0            0.0.0.0/0           
+       7      420 DROP       0    --  *      *       10.9.9.9             0.0.0.0/0            /* n0>n1 */
+
+Chain TM-local-f3 (1 references)
+    pkts      bytes target     prot opt in     out     source               destination         
+       0        0 RETURN     6    --  *      *       0.0.0.0/0            0.0.0.0/0            tcp dpt:22
+ 1234567        0 DROP       0    --  *      *       10.0.0.1             0.0.0.0/0            /* n0>n1 */
+       0        0 DROP       6    --  *      *       10.0.0.2             0.0.0.0/0            tcp dpt:9092 /* n2>n1:broker */
+
+Chain TM-local-f4 (0 references)
+    pkts      bytes target     prot opt in     out     source               destination         
+       0        0 DROP       0    --  *      *       10.0.0.1             0.0.0.0/0            /* n0>n1 */
+
+Chain TM-local-x-f5 (1 references)
+    pkts      bytes target     prot opt in     out     source               destination         
+       0        0 DROP       0    --  *      *       10.0.0.1             0.0.0.0/0            /* n0>n1 */
+";
+
+#[test]
+fn cuts_are_read_back_from_both_generations_of_iptables() {
+    let expected = vec![
+        CutReading {
+            fault: FaultId(3),
+            on: NodeId(1),
+            link: link(0, 1, None),
+            packets: 1_234_567,
+        },
+        CutReading {
+            fault: FaultId(3),
+            on: NodeId(1),
+            link: link(2, 1, Some(PortName::Broker)),
+            packets: 0,
+        },
+    ];
+    assert_eq!(parse(NEW, &lab("local"), NodeId(1)), Ok(expected.clone()));
+    // 1.4.21 names protocols, and pads the column differently.
+    let old = NEW
+        .replace(" 0    -- ", " all  -- ")
+        .replace(" 6    -- ", " tcp  -- ");
+    assert_ne!(old, NEW);
+    assert_eq!(parse(&old, &lab("local"), NodeId(1)), Ok(expected));
+}
+
+#[test]
+fn healing_sees_chains_that_are_not_hooked_in_and_no_other_labs() {
+    assert_eq!(chains(NEW, &lab("local")), [FaultId(3), FaultId(4)]);
+    assert_eq!(chains(NEW, &lab("local-x")), [FaultId(5)]);
+    assert_eq!(chains(NEW, &lab("loc")), []);
+}
+
+#[test]
+fn a_rule_that_is_not_ours_is_an_error_not_a_guess() {
+    let odd = NEW.replace("/* n2>n1:broker */", "/* hello */");
+    assert!(
+        parse(&odd, &lab("local"), NodeId(1))
+            .expect_err("odd")
+            .contains("hello")
+    );
+    let bare = NEW.replace("/* n2>n1:broker */", "");
+    assert!(parse(&bare, &lab("local"), NodeId(1)).is_err());
+}
+
+#[test]
+fn comments_read_back_as_their_links() {
+    for port in [None].into_iter().chain(PORTS.map(|(name, _)| Some(name))) {
+        assert_eq!(
+            read_comment(&comment(link(2, 0, port))),
+            Some(link(2, 0, port))
+        );
+    }
+    assert_eq!(read_comment("n0>n1:nonsense"), None);
+}
+
+#[test]
+fn chain_names_fit_and_differ() {
+    let long = "a-lab-with-a-long-name-1";
+    let other = "a-lab-with-a-long-name-2";
+    assert_eq!(long.len(), crate::labfile::NAME_MAX);
+    let last = FaultId(u16::MAX);
+    assert_eq!(chain(&lab("local"), FaultId(3)), "TM-local-f3");
+    assert!(
+        chain(&lab(long), last).len() <= CHAIN_MAX,
+        "{}",
+        chain(&lab(long), last)
+    );
+    assert_ne!(chain(&lab(long), last), chain(&lab(other), last));
+    assert_eq!(
+        read_chain(
+            &format!("Chain {} (2 references)", chain(&lab(long), last)),
+            &prefix(&lab(long))
+        ),
+        Some((last, 2))
+    );
+}
+
+#[test]
+fn what_must_not_be_cut_is_refused() {
+    let lab = lab("local");
+    let refused = |l: Link| rules(NodeId(1), &lab, &[l]).err().map(|e| e.to_string());
+    assert!(
+        refused(link(0, 1, Some(PortName::Probe)))
+            .expect("probe")
+            .contains("never cut")
+    );
+    assert!(
+        refused(link(1, 0, None))
+            .expect("elsewhere")
+            .contains("n1 -> n0")
+    );
+    assert!(refused(link(1, 1, None)).is_some());
+    assert!(
+        refused(link(7, 1, None))
+            .expect("unknown")
+            .contains("no host n7")
+    );
+    assert!(rules(NodeId(1), &lab, &[]).expect("nothing").is_none());
+    let rule = rules(NodeId(1), &lab, &[link(0, 1, Some(PortName::ZkPeer))])
+        .expect("fine")
+        .expect("one")
+        .remove(0);
+    assert_eq!(
+        (rule.from, rule.port, rule.comment),
+        (
+            lab.hosts[0].address.clone(),
+            "2888".to_owned(),
+            "n0>n1:zk-peer".to_owned()
+        )
+    );
+}
+
+/// Runs a script against a play iptables that logs its arguments and answers -C with `present`.
+fn rehearse(script: &str, chain: &str, args: &[&str], present: bool) -> Vec<String> {
+    let dir = tempfile::tempdir().expect("dir");
+    let log = dir.path().join("log");
+    let play = format!(
+        "#!/bin/sh\necho \"$*\" >>'{}'\ncase $2 in -C) exit {};; esac\n",
+        log.display(),
+        i32::from(!present)
+    );
+    let program = dir.path().join("iptables");
+    std::fs::write(&program, play).expect("play");
+    std::fs::set_permissions(
+        &program,
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .expect("mode");
+    let path = format!("{}:/usr/bin:/bin", dir.path().display());
+    let status = std::process::Command::new("sh")
+        .args(["-c", &format!("{PRELUDE}{script}"), "sh", "", chain])
+        .args(args)
+        .env("PATH", path)
+        .status()
+        .expect("sh");
+    assert!(status.success());
+    std::fs::read_to_string(log)
+        .expect("log")
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+const ARGS: [&str; 8] = [
+    "22",
+    "9192",
+    "10.0.0.1",
+    "-",
+    "n0>n1",
+    "10.0.0.2",
+    "9092",
+    "n2>n1:broker",
+];
+
+#[test]
+fn a_cut_returns_ssh_and_probes_first_and_hooks_in_last() {
+    let log = rehearse(CUT, "TM-local-f3", &ARGS, false);
+    let written: Vec<&str> = log
+        .iter()
+        .map(String::as_str)
+        .filter(|l| !l.starts_with("-w -C"))
+        .collect();
+    assert_eq!(
+        written,
+        [
+            "-w -N TM-local-f3",
+            "-w -A TM-local-f3 -p tcp --dport 22 -j RETURN",
+            "-w -A TM-local-f3 -p tcp --dport 9192 -j RETURN",
+            "-w -A TM-local-f3 -s 10.0.0.1 -m comment --comment n0>n1 -j DROP",
+            "-w -A TM-local-f3 -s 10.0.0.2 -p tcp --dport 9092 -m comment --comment n2>n1:broker -j DROP",
+            "-w -I INPUT 1 -j TM-local-f3",
+        ]
+    );
+}
+
+#[test]
+fn cutting_twice_adds_nothing() {
+    let log = rehearse(CUT, "TM-local-f3", &ARGS, true);
+    assert!(
+        !log.iter().any(|l| l.contains(" -A ") || l.contains(" -I ")),
+        "{log:?}"
+    );
+}
+
+/// The scripts against the real iptables, in a network namespace of their own: no packet is sent.
+#[test]
+fn the_real_iptables_takes_the_scripts() {
+    let able = |program: &str, args: &[&str]| {
+        std::process::Command::new(program)
+            .args(args)
+            .output()
+            .is_ok_and(|o| o.status.success())
+    };
+    if !able("unshare", &["-n", "iptables", "-w", "-n", "-L"]) {
+        println!(
+            "SKIPPED: no iptables in a network namespace of our own here (needs root, unshare, iptables)"
+        );
+        return;
+    }
+    let step = |script: &str, args: &str| {
+        format!(
+            "sh -c '{}' sh '' TM-local-f3 {args} || exit 9; echo ---",
+            format!("{PRELUDE}{script}").replace('\'', r"'\''")
+        )
+    };
+    let args = crate::cmd::quoted(ARGS);
+    let [cut, mend, list] = [step(CUT, &args), step(MEND, ""), step(LIST, "")];
+    let all = [&cut, &list, &cut, &list, &mend, &mend, &list]
+        .map(String::as_str)
+        .join("\n");
+    let out = std::process::Command::new("unshare")
+        .args(["-n", "sh", "-c", &all])
+        .output()
+        .expect("unshare");
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let lists: Vec<&str> = text
+        .split("---\n")
+        .filter(|part| part.contains("Chain INPUT"))
+        .collect();
+    let [once, twice, mended] = lists.as_slice() else {
+        panic!("three listings in {text}")
+    };
+    assert_eq!(once, twice, "cutting twice is cutting once");
+    let found = parse(once, &lab("local"), NodeId(1)).expect("readable");
+    assert_eq!(
+        found.iter().map(|r| r.link).collect::<Vec<_>>(),
+        [link(0, 1, None), link(2, 1, Some(PortName::Broker))]
+    );
+    assert!(!mended.contains("TM-"), "{mended}");
+}
