@@ -8,7 +8,7 @@ use std::fmt;
 use crate::lock::Lock;
 use crate::names::{self, State};
 use crate::tools::ip;
-use crate::{LabError, host};
+use crate::{LabError, process};
 
 /// What `down` found and removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub fn down(name: &str) -> Result<Removed, LabError> {
 pub(crate) fn end_namespaces(name: &str) -> Result<Removed, LabError> {
     let mut removed = Removed::default();
     for namespace in names::existing(name)? {
-        removed.processes += host::end_processes(&namespace)?;
+        removed.processes += process::end_processes(&namespace)?;
         ip(&["netns", "del", &namespace])?;
         removed.namespaces += 1;
     }

@@ -42,14 +42,14 @@ pub enum LabError {
         source: std::io::Error,
     },
     /// A host's sshd did not come up.
-    #[error("{host} did not listen on {address} within {seconds} s; its console says: {console}")]
+    #[error("{host} does not listen on {address} ({how}); its console says: {console}")]
     Silent {
         /// The namespace.
         host: String,
         /// Where it should have listened.
         address: String,
-        /// How long it was given.
-        seconds: u64,
+        /// How long it was given, or how it ended.
+        how: String,
         /// The end of its console and sshd's log.
         console: String,
     },

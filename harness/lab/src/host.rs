@@ -7,13 +7,13 @@
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use cluster::{HostSpec, LabFile};
 
 use crate::LabError;
 use crate::names::{self, State, make_dir};
-use crate::tools::{find, ip, run, start_daemon, tool, until};
+use crate::process::pids;
+use crate::tools::{find, run, start_daemon, tool};
 
 /// The first process of every host.
 const SCRIPT: &str = include_str!("host.sh");
@@ -25,9 +25,6 @@ const HIDDEN: [&str; 3] = ["/tmp", "/run", "/var/log"];
 const VITAL: [&str; 12] = [
     "/", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/proc", "/sys", "/dev", "/var", "/run",
 ];
-
-/// How long processes are given to end after SIGKILL.
-const END_MAX: Duration = Duration::from_secs(10);
 
 /// What is the same for all hosts of a lab.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -294,60 +291,6 @@ fn table_listens(table: &str, address: Ipv4Addr, port: u16) -> bool {
         let mut words = line.split_whitespace().skip(1);
         words.next() == Some(&wanted) && words.nth(1) == Some("0A")
     })
-}
-
-/// The processes of a network namespace, as this machine numbers them. None when it is not there.
-pub(crate) fn pids(namespace: &str) -> Result<Vec<i32>, LabError> {
-    if names::netns_file(namespace).symlink_metadata().is_err() {
-        return Ok(Vec::new());
-    }
-    // A name that leads nowhere has no processes.
-    let text = ip(&["netns", "pids", namespace]).unwrap_or_default();
-    Ok(text
-        .split_whitespace()
-        .filter_map(|w| w.parse().ok())
-        .collect())
-}
-
-/// Ends every process of a namespace and waits until none is left. They are ours by construction:
-/// nothing gets into a namespace of ours that we did not put there.
-pub(crate) fn end_processes(namespace: &str) -> Result<usize, LabError> {
-    let own = i32::try_from(std::process::id()).unwrap_or(0);
-    let mut ended = std::collections::BTreeSet::new();
-    let mut left = Vec::new();
-    let gone = until(END_MAX, || {
-        left = pids(namespace)?;
-        if left.contains(&own) {
-            return Err(LabError::Refused(format!(
-                "this process is inside {namespace} and would end itself; run the command outside \
-                 the lab"
-            )));
-        }
-        for pid in &left {
-            // ESRCH: it ended by itself in between.
-            if nix::sys::signal::kill(
-                nix::unistd::Pid::from_raw(*pid),
-                nix::sys::signal::Signal::SIGKILL,
-            )
-            .is_ok()
-            {
-                ended.insert(*pid);
-            }
-        }
-        Ok(left.is_empty().then_some(()))
-    })?;
-    match gone {
-        Some(()) => Ok(ended.len()),
-        None => Err(LabError::Immortal {
-            namespace: namespace.to_owned(),
-            pids: left
-                .iter()
-                .map(i32::to_string)
-                .collect::<Vec<_>>()
-                .join(", "),
-            seconds: END_MAX.as_secs(),
-        }),
-    }
 }
 
 #[cfg(test)]

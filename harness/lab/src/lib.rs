@@ -11,6 +11,7 @@ mod host;
 mod lock;
 mod names;
 mod net;
+mod process;
 mod shell;
 mod status;
 mod tools;

@@ -3,6 +3,8 @@
 //! Both ends of every pair are born inside namespaces; the caller's own never sees them. No
 //! namespace gets a default route, so no packet for a lab address can leave the machine.
 
+use std::net::Ipv4Addr;
+
 use crate::LabError;
 use crate::names::netns_file;
 use crate::tools::ip;
@@ -67,9 +69,12 @@ pub(crate) fn ensure_plugged(
     // Either end may be all that is left; deleting one deletes both.
     drop(ip(&["-n", switch, "link", "del", port]));
     drop(ip(&["-n", member, "link", "del", INTERFACE]));
+    // The same hardware address every time: a host that is made again would otherwise be out of
+    // reach until the others' neighbour tables expire.
+    let hardware = hardware_address(address)?;
     ip(&[
-        "-n", switch, "link", "add", port, "type", "veth", "peer", "name", INTERFACE, "netns",
-        member,
+        "-n", switch, "link", "add", port, "type", "veth", "peer", "name", INTERFACE, "address",
+        &hardware, "netns", member,
     ])?;
     ip(&["-n", switch, "link", "set", port, "master", BRIDGE, "up"])?;
     let with_prefix = format!("{address}/24");
@@ -77,6 +82,15 @@ pub(crate) fn ensure_plugged(
     ip(&["-n", member, "link", "set", "lo", "up"])?;
     ip(&["-n", member, "link", "set", INTERFACE, "up"])?;
     Ok(true)
+}
+
+/// A locally administered address that ends in the IPv4 address.
+fn hardware_address(address: &str) -> Result<String, LabError> {
+    let address: Ipv4Addr = address
+        .parse()
+        .map_err(|_| LabError::Refused(format!("`{address}` is no IPv4 address")))?;
+    let [a, b, c, d] = address.octets();
+    Ok(format!("02:74:{a:02x}:{b:02x}:{c:02x}:{d:02x}"))
 }
 
 /// Reads `ip -o link`: the flags stand in angle brackets.

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use crate::names::{self, State};
 use crate::tools::ip;
-use crate::{LabError, host, net};
+use crate::{LabError, net, process};
 
 /// A lab as it is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub fn status(name: &str) -> Result<Status, LabError> {
             true => ip(&["-n", &namespace, "-o", "-4", "addr", "show"])?,
             false => String::new(),
         };
-        let pids = host::pids(&namespace)?;
+        let pids = process::pids(&namespace)?;
         parts.push(Part {
             addresses: addresses
                 .lines()

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -21,13 +22,14 @@ const USUAL: [&str; 6] = [
 ];
 
 /// Programs, with the packages that hold them on Debian's and on Red Hat's side.
-const NEEDED: [(&str, &str, &str); 10] = [
+const NEEDED: [(&str, &str, &str); 11] = [
     ("ip", "iproute2", "iproute"),
     ("iptables", "iptables", "iptables"),
     ("sshd", "openssh-server", "openssh-server"),
     ("ssh", "openssh-client", "openssh-clients"),
     ("ssh-keygen", "openssh-client", "openssh"),
     ("unshare", "util-linux", "util-linux"),
+    ("nsenter", "util-linux", "util-linux"),
     ("setsid", "util-linux", "util-linux"),
     ("mount", "mount", "util-linux"),
     ("sh", "dash", "bash"),
@@ -42,12 +44,12 @@ pub fn missing_tools() -> Result<(), LabError> {
     check_tools("java")
 }
 
-/// As [`missing_tools`], with Java where the lab file says.
+/// As [`missing_tools`]; a Java that the lab file names otherwise is looked for when the lab is made.
 pub(crate) fn check_tools(java: &str) -> Result<(), LabError> {
     if !nix::unistd::geteuid().is_root() {
         return Err(LabError::NotRoot);
     }
-    lacking(&|name| find(if name == "java" { java } else { name }).is_some())
+    lacking(&|name| (name == "java" && java != "java") || find(name).is_some())
 }
 
 /// The programs alone, with the search handed in.
@@ -160,8 +162,9 @@ pub(crate) fn until<T>(
 
 /// Starts a program that outlives us, in a session of its own, its output appended to `console`.
 ///
-/// It is started by a shell that ends at once, so that it is never our child and never a zombie of
-/// ours.
+/// It inherits nothing else: a pipe of the caller's that it kept open would make `lab up | cat`
+/// wait for the end of the lab. It is not our child: started as the leader of a process group,
+/// `setsid` forks and ends at once. (A shell's `&` would leave SIGINT ignored on the hosts.)
 pub(crate) fn start_daemon(console: &Path, argv: &[&str]) -> Result<(), LabError> {
     let out = File::options()
         .create(true)
@@ -169,12 +172,16 @@ pub(crate) fn start_daemon(console: &Path, argv: &[&str]) -> Result<(), LabError
         .open(console)
         .map_err(LabError::file("open", console))?;
     let both = out.try_clone().map_err(LabError::file("open", console))?;
+    let close = r#"exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec "$@""#;
     let mut command = Command::new(tool("sh"));
     command
-        .args(["-c", r#""$@" & "#, "sh"])
+        .args(["-c", close, "sh"])
         .arg(tool("setsid"))
         .args(argv)
+        .env_clear()
+        .env("PATH", USUAL.join(":"))
         .current_dir("/")
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(out)
         .stderr(both);
@@ -185,7 +192,7 @@ pub(crate) fn start_daemon(console: &Path, argv: &[&str]) -> Result<(), LabError
         false => Err(LabError::Command {
             command: shown,
             how: status.to_string(),
-            said: "see the console".to_owned(),
+            said: format!("see {}", console.display()),
             hint: "",
         }),
     }

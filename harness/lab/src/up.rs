@@ -12,10 +12,13 @@ use crate::host::{self, Ground};
 use crate::lock::Lock;
 use crate::names::{self, State};
 use crate::tools::{check_tools, ip, run, until};
-use crate::{LabError, down, net};
+use crate::{LabError, down, net, process};
 
 /// How long hosts are given until their sshd listens. Two cores that compile something need seconds.
 const READY_MAX: Duration = Duration::from_secs(20);
+
+/// The host-side lock of a run, beside the marker (cluster's `claim`).
+const LOCK: &str = ".lock";
 
 /// Makes the lab, or what is missing of it, and returns its file with the login filled in: root,
 /// the lab's own key and its hosts' keys, and Java as the hosts call it. The hosts carry the
@@ -37,6 +40,7 @@ pub fn up(lab: &LabFile) -> Result<LabFile, LabError> {
     names::make_dir(&state.dir(), 0o700)?;
     host::make_key(&state.key(), &format!("tidemark-{}", lab.name))?;
     end_what_was_made_otherwise(lab, &state, &ground)?;
+    end_what_was_left(lab, &state, &ground)?;
     connect(lab)?;
     start_hosts(lab, &state, &ground)?;
     for host in &lab.hosts {
@@ -83,16 +87,48 @@ fn end_what_was_made_otherwise(
     host::write(&made_from, &now, 0o600)
 }
 
+/// Takes away what a killed program left on hosts that still work: its daemons and firewall rules
+/// go with the host's namespace, its lock by name. The lab is in use, and left alone, while
+/// any process is inside the controller's namespace: that is where every runner lives.
+fn end_what_was_left(lab: &LabFile, state: &State, ground: &Ground) -> Result<(), LabError> {
+    let controller = names::controller(&lab.name);
+    for host in &lab.hosts {
+        let namespace = names::host(&lab.name, host.node);
+        let lock = ground.dir_of(lab, state, host).join(LOCK);
+        let locked = lock.symlink_metadata().is_ok();
+        let residue = process::residue(&namespace)?;
+        if !process::pids(&controller)?.is_empty() {
+            return Ok(());
+        }
+        if !residue.is_empty() {
+            end_host(&namespace)?;
+        }
+        if locked {
+            let removed = match lock.is_dir() {
+                true => std::fs::remove_dir_all(&lock),
+                false => std::fs::remove_file(&lock),
+            };
+            removed.map_err(LabError::file("remove", &lock))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a host's namespace and every process and firewall rule with it; its files stay.
+fn end_host(namespace: &str) -> Result<(), LabError> {
+    process::end_processes(namespace)?;
+    if names::netns_file(namespace).symlink_metadata().is_ok() {
+        ip(&["netns", "del", namespace])?;
+    }
+    Ok(())
+}
+
 /// Namespaces, switch and cables. A host that does not answer loses its namespace first, and with
 /// it every process and firewall rule that it had.
 fn connect(lab: &LabFile) -> Result<(), LabError> {
     for host in &lab.hosts {
         if !host::listens(lab, host)? {
-            let namespace = names::host(&lab.name, host.node);
-            host::end_processes(&namespace)?;
-            if names::netns_file(&namespace).symlink_metadata().is_ok() {
-                ip(&["netns", "del", &namespace])?;
-            }
+            end_host(&names::host(&lab.name, host.node))?;
         }
     }
     let switch = names::switch(&lab.name);
@@ -123,11 +159,25 @@ fn start_hosts(lab: &LabFile, state: &State, ground: &Ground) -> Result<(), LabE
         waiting.push(host);
     }
     for host in waiting {
-        if until(READY_MAX, || Ok(host::listens(lab, host)?.then_some(())))?.is_none() {
+        let namespace = names::host(&lab.name, host.node);
+        let mut seen = false;
+        let ready = until(READY_MAX, || {
+            if host::listens(lab, host)? {
+                return Ok(Some(true));
+            }
+            let alive = !process::pids(&namespace)?.is_empty();
+            let died = seen && !alive;
+            seen |= alive;
+            Ok(died.then_some(false))
+        })?;
+        if ready != Some(true) {
             return Err(LabError::Silent {
-                host: names::host(&lab.name, host.node),
+                host: namespace,
                 address: host.address.clone(),
-                seconds: READY_MAX.as_secs(),
+                how: match ready {
+                    Some(_) => "its first process ended".to_owned(),
+                    None => format!("nothing for {} s", READY_MAX.as_secs()),
+                },
                 console: console(&state.host(host.node)),
             });
         }
