@@ -5,7 +5,7 @@ mod loopback;
 use std::time::Duration;
 
 use cluster::{Cmd, Host, Lane};
-use loopback::{keygen, sshd, sshd_with};
+use loopback::{keygen, sshd, sshd_with, sshd_with_rsa};
 
 #[tokio::test]
 async fn a_host_that_refuses() {
@@ -36,7 +36,9 @@ async fn a_host_that_refuses() {
 
 #[tokio::test]
 async fn a_host_key_that_differs() {
-    let Some(sshd) = sshd().await else { return };
+    let Some(sshd) = sshd_with_rsa().await else {
+        return;
+    };
     keygen("ed25519", &sshd.path("other"), "");
     sshd.know(&["other"]);
     let mut lab = sshd.lab();
@@ -83,7 +85,9 @@ async fn a_host_key_that_is_unknown() {
 
 #[tokio::test]
 async fn a_known_rsa_key_is_no_false_alarm() {
-    let Some(sshd) = sshd().await else { return };
+    let Some(sshd) = sshd_with_rsa().await else {
+        return;
+    };
     sshd.know(&["rsa"]);
     let lab = sshd.lab();
     Host::connect(&lab, &lab.hosts[0])

@@ -22,6 +22,14 @@ pub async fn sshd() -> Option<Sshd> {
     sshd_with("").await
 }
 
+/// The same with an RSA host key as well.
+pub async fn sshd_with_rsa() -> Option<Sshd> {
+    sshd_with(RSA).await
+}
+
+/// The line that asks for one; the directory is filled in.
+const RSA: &str = "HostKey @/rsa";
+
 /// The same with more lines of sshd_config.
 pub async fn sshd_with(more: &str) -> Option<Sshd> {
     let Some(program) = ["/usr/sbin/sshd", "/usr/bin/sshd"]
@@ -33,7 +41,10 @@ pub async fn sshd_with(more: &str) -> Option<Sshd> {
     };
     let dir = tempfile::tempdir().expect("a directory");
     let at = |name: &str| dir.path().join(name);
-    for (name, kind) in [("ed25519", "ed25519"), ("rsa", "rsa"), ("user", "ed25519")] {
+    if more == RSA {
+        keygen("rsa", &at("rsa"), "");
+    }
+    for (name, kind) in [("ed25519", "ed25519"), ("user", "ed25519")] {
         keygen(kind, &at(name), "");
     }
     std::fs::copy(at("user.pub"), at("authorized")).expect("authorized keys");
@@ -44,9 +55,10 @@ pub async fn sshd_with(more: &str) -> Option<Sshd> {
         .and_then(|l| l.local_addr())
         .expect("a free port")
         .port();
-    let d = dir.path().display();
+    let d = dir.path().display().to_string();
+    let more = more.replace('@', &d);
     let config = format!(
-        "{more}\nListenAddress 127.0.0.1\nPort {port}\nHostKey {d}/ed25519\nHostKey {d}/rsa\nAuthorizedKeysFile {d}/authorized\nUsePAM no\nStrictModes no\n\
+        "{more}\nListenAddress 127.0.0.1\nPort {port}\nHostKey {d}/ed25519\nAuthorizedKeysFile {d}/authorized\nUsePAM no\nStrictModes no\n\
          PasswordAuthentication no\nPermitRootLogin yes\nPidFile none\n"
     );
     std::fs::write(at("config"), config).expect("sshd_config");
@@ -66,7 +78,7 @@ pub async fn sshd_with(more: &str) -> Option<Sshd> {
             .await
             .is_ok()
         {
-            sshd.know(&["ed25519", "rsa"]);
+            sshd.know(&["ed25519"]);
             return Some(sshd);
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -78,7 +90,9 @@ pub async fn sshd_with(more: &str) -> Option<Sshd> {
 }
 
 pub fn keygen(kind: &str, file: &Path, passphrase: &str) {
+    let bits: &[&str] = if kind == "rsa" { &["-b", "2048"] } else { &[] };
     let status = Command::new("ssh-keygen")
+        .args(bits)
         .args(["-q", "-t", kind, "-N", passphrase, "-C", "", "-f"])
         .arg(file)
         .status()
