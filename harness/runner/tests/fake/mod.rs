@@ -1,0 +1,352 @@
+//! A cluster in memory behind `cluster::System`, for runs in virtual time.
+//!
+//! It has processes, cuts and a leader; the records are in `workloads::fake`. It misbehaves on
+//! order: a vice named by the test.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use cluster::{ClusterError, Copied, CutReading, Described, Probes, Started, System};
+use history::{
+    Clock, ClockSample, Epoch, FaultId, Link, NodeId, Observation, Offset, Partition, ProcessState,
+    Seen, Service, Topic,
+};
+use workloads::fake::FakeKafka;
+
+/// What the cluster does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vice {
+    /// Nothing.
+    None,
+    /// Brokers do not come up.
+    DeadOnArrival,
+    /// A kill kills nothing.
+    ImmortalBrokers,
+    /// A broker that was killed cannot be started again.
+    StaysDown,
+    /// The teardown fails.
+    ClingsOn,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    processes: BTreeMap<(NodeId, Service), ProcessState>,
+    cuts: BTreeMap<FaultId, Vec<Link>>,
+    next_pid: u32,
+    epoch: i32,
+    torn_down: bool,
+    locked: bool,
+}
+
+/// Three brokers; the first that lives leads everything.
+#[derive(Clone)]
+pub struct FakeCluster {
+    state: Rc<RefCell<State>>,
+    kafka: FakeKafka,
+    vice: Vice,
+}
+
+impl FakeCluster {
+    pub fn new(kafka: FakeKafka, vice: Vice) -> Self {
+        Self {
+            state: Rc::default(),
+            kafka,
+            vice,
+        }
+    }
+
+    /// What is left on the hosts: cuts, locks, processes that were not ended.
+    pub fn residue(&self) -> Vec<String> {
+        let state = self.state.borrow();
+        let mut left: Vec<String> = state
+            .cuts
+            .keys()
+            .map(|fault| format!("cut {fault}"))
+            .collect();
+        if state.locked || !state.torn_down {
+            left.push("lock".to_owned());
+        }
+        left
+    }
+
+    fn alive(&self, node: NodeId) -> bool {
+        let state = self.state.borrow();
+        matches!(
+            state.processes.get(&(node, Service::Broker)),
+            Some(ProcessState::Running { .. })
+        )
+    }
+
+    fn leader(&self) -> Option<NodeId> {
+        self.nodes().into_iter().find(|node| self.alive(*node))
+    }
+
+    fn set(&self, node: NodeId, service: Service, to: ProcessState) {
+        self.state
+            .borrow_mut()
+            .processes
+            .insert((node, service), to);
+    }
+
+    fn spawn(&self, node: NodeId, service: Service) -> Started {
+        let mut state = self.state.borrow_mut();
+        state.next_pid += 1;
+        let pid = 100 + state.next_pid;
+        state
+            .processes
+            .insert((node, service), ProcessState::Running { pid });
+        Started {
+            node,
+            service,
+            pid,
+            fresh: true,
+        }
+    }
+
+    fn round(&self, clock: &Clock, partitions: &[Partition]) -> Vec<Observation> {
+        let mut seen = Vec::new();
+        let (Some(leader), epoch) = (self.leader(), Epoch(self.state.borrow().epoch)) else {
+            return Vec::new();
+        };
+        let isr: Vec<NodeId> = self
+            .nodes()
+            .into_iter()
+            .filter(|n| self.alive(*n))
+            .collect();
+        for node in &isr {
+            for partition in partitions {
+                let end = Offset(self.kafka.values(partition).len() as i64);
+                let partition = partition.clone();
+                seen.push((
+                    *node,
+                    Seen::LogEnd {
+                        partition: partition.clone(),
+                        leo: end,
+                        epoch: None,
+                    },
+                ));
+                seen.push((
+                    *node,
+                    Seen::Watermarks {
+                        partition: partition.clone(),
+                        hw: end,
+                        lso: end,
+                        log_start: Offset(0),
+                    },
+                ));
+                let isr = isr.clone();
+                seen.push((
+                    *node,
+                    Seen::Belief {
+                        partition,
+                        leader: Some(leader),
+                        epoch,
+                        isr,
+                    },
+                ));
+            }
+        }
+        let now = clock.mark();
+        seen.into_iter()
+            .map(|(node, seen)| Observation {
+                asked: now,
+                answered: now,
+                node,
+                seen,
+            })
+            .collect()
+    }
+}
+
+impl System for FakeCluster {
+    fn nodes(&self) -> Vec<NodeId> {
+        (0..3).map(NodeId).collect()
+    }
+
+    fn bootstrap(&self) -> String {
+        "memory".to_owned()
+    }
+
+    async fn install(&self) -> Result<(), ClusterError> {
+        self.state.borrow_mut().locked = true;
+        Ok(())
+    }
+
+    async fn bring_up(&self) -> Result<Vec<Started>, ClusterError> {
+        if self.vice == Vice::DeadOnArrival {
+            let why = "the broker ended at once: FATAL no such disk".to_owned();
+            return Err(ClusterError::Node {
+                node: NodeId(1),
+                why,
+            });
+        }
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        let both = [Service::ZooKeeper, Service::Broker];
+        Ok(both
+            .iter()
+            .flat_map(|s| self.nodes().into_iter().map(|n| self.spawn(n, *s)))
+            .collect())
+    }
+
+    async fn create_topic(&self, _: &Topic, _: &plan::TopicSpec) -> Result<(), ClusterError> {
+        Ok(())
+    }
+
+    async fn describe(&self) -> Result<Described, ClusterError> {
+        Ok(Described::default())
+    }
+
+    async fn sample_clocks(&self, clock: &Clock) -> Result<Vec<ClockSample>, ClusterError> {
+        let at = clock.mark();
+        let sample = |node| ClockSample {
+            node,
+            asked: at,
+            answered: at,
+            host_unix_nanos: at.0 as i64,
+        };
+        Ok(self.nodes().into_iter().map(sample).collect())
+    }
+
+    fn probes(&self, clock: Clock, partitions: Vec<Partition>, interval: Duration) -> Probes {
+        let (sender, observations) = tokio::sync::mpsc::unbounded_channel();
+        let mut guard = tokio::task::JoinSet::new();
+        let cluster = self.clone();
+        guard.spawn_local(async move {
+            loop {
+                for seen in cluster.round(&clock, &partitions) {
+                    if sender.send(seen).is_err() {
+                        return;
+                    }
+                }
+                tokio::time::sleep(interval).await;
+            }
+        });
+        Probes {
+            observations,
+            guard,
+        }
+    }
+
+    async fn process(&self, node: NodeId, service: Service) -> Result<ProcessState, ClusterError> {
+        let state = self.state.borrow();
+        Ok(state
+            .processes
+            .get(&(node, service))
+            .copied()
+            .unwrap_or(ProcessState::Gone))
+    }
+
+    async fn kill(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
+        if self.vice != Vice::ImmortalBrokers {
+            self.set(node, service, ProcessState::Gone);
+            self.state.borrow_mut().epoch += 1;
+        }
+        Ok(())
+    }
+
+    async fn pause(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
+        self.set(node, service, ProcessState::Paused { pid: 1 });
+        Ok(())
+    }
+
+    async fn resume(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
+        self.set(node, service, ProcessState::Running { pid: 1 });
+        Ok(())
+    }
+
+    async fn stop(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
+        self.set(node, service, ProcessState::Gone);
+        Ok(())
+    }
+
+    async fn start(&self, node: NodeId, service: Service) -> Result<Started, ClusterError> {
+        if let ProcessState::Running { pid } = self.process(node, service).await? {
+            return Ok(Started {
+                node,
+                service,
+                pid,
+                fresh: false,
+            });
+        }
+        if self.vice == Vice::StaysDown {
+            let why = "the broker did not register within 30s".to_owned();
+            return Err(ClusterError::Node { node, why });
+        }
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        Ok(self.spawn(node, service))
+    }
+
+    async fn cut(&self, fault: FaultId, links: &[Link]) -> Result<(), ClusterError> {
+        self.state.borrow_mut().cuts.insert(fault, links.to_vec());
+        Ok(())
+    }
+
+    async fn mend(&self, fault: FaultId) -> Result<(), ClusterError> {
+        self.state.borrow_mut().cuts.remove(&fault);
+        Ok(())
+    }
+
+    async fn cuts(&self) -> Result<Vec<CutReading>, ClusterError> {
+        let state = self.state.borrow();
+        let each = state.cuts.iter().flat_map(|(fault, links)| {
+            links.iter().map(|link| CutReading {
+                fault: *fault,
+                on: link.to,
+                link: *link,
+                packets: 7,
+            })
+        });
+        Ok(each.collect())
+    }
+
+    async fn connects(&self, _: Link) -> Result<bool, ClusterError> {
+        Ok(false)
+    }
+
+    async fn find_log_line(&self, _: NodeId, _: &str) -> Result<Option<String>, ClusterError> {
+        Ok(None)
+    }
+
+    async fn copy_image(
+        &self,
+        node: NodeId,
+        _: &[Partition],
+        into: &Path,
+    ) -> Result<Copied, ClusterError> {
+        std::fs::write(into, b"").map_err(|error| ClusterError::Lab(error.to_string()))?;
+        let process = self.process(node, Service::Broker).await?;
+        Ok(Copied {
+            process,
+            unchanged: true,
+            bytes: 0,
+        })
+    }
+
+    async fn copy_logs(&self, _: NodeId, into: &Path) -> Result<(), ClusterError> {
+        std::fs::create_dir_all(into).map_err(|error| ClusterError::Lab(error.to_string()))
+    }
+
+    async fn tear_down(&self) -> Result<(), ClusterError> {
+        let mut state = self.state.borrow_mut();
+        state.torn_down = true;
+        state.locked = false;
+        if self.vice == Vice::ClingsOn {
+            return Err(ClusterError::Lab("the data directory is busy".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// Every node that an observation of the fake comes from.
+pub fn nodes_seen(events: &[history::Event]) -> BTreeSet<NodeId> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            history::Event::Observed(seen) => Some(seen.node),
+            _ => None,
+        })
+        .collect()
+}
