@@ -5,6 +5,7 @@
 
 pub mod clock;
 mod columns;
+pub mod consistency;
 mod error;
 pub mod event;
 pub mod fault;
@@ -23,6 +24,7 @@ mod testing;
 mod varint;
 
 pub use clock::{Clock, Mark, Span};
+pub use consistency::check_consistency;
 pub use error::HistoryError;
 pub use event::{Call, Delivery, Event, Payload, Phase, Reply, SendAck, StepEvent, StepStage};
 pub use fault::{Deed, FaultEvent, FaultKind, Link, PortName, Service, Stage};

@@ -22,10 +22,10 @@ impl Dice {
     }
 }
 
-/// Four producers, three partitions on three brokers, some 100 000 records a second. Batches are
-/// handed over with one time each; answers come per broker in produce batches, each record with a
+/// Four producers, three partitions on three brokers. Up to `batch` records are handed over at
+/// once, with one time; answers come per broker in produce batches, each record with a
 /// time of its own, out of order across partitions.
-fn throughput_run(sends: u64) -> Vec<Event> {
+fn throughput_run(sends: u64, batch: u64) -> Vec<Event> {
     let mut dice = Dice(0x5eed);
     let partitions: Vec<Partition> = (0..3).map(|n| Partition::new("ledger", n)).collect();
     let mut waiting: Vec<Vec<OpId>> = vec![Vec::new(); 3];
@@ -34,7 +34,7 @@ fn throughput_run(sends: u64) -> Vec<Event> {
     let (mut sent, mut now) = (0, 5_000_000_000);
     while sent < sends || waiting.iter().any(|ops| !ops.is_empty()) {
         let client = ClientId(dice.below(4) as u16);
-        for _ in 0..dice.below(200).min(sends - sent) {
+        for _ in 0..dice.below(batch + 1).min(sends - sent) {
             let at = dice.below(3) as usize;
             events.push(Event::Invoked {
                 op: OpId(sent + 1000),
@@ -48,9 +48,12 @@ fn throughput_run(sends: u64) -> Vec<Event> {
             waiting[at].push(OpId(sent + 1000));
             sent += 1;
         }
-        now += 200_000 + dice.below(1_600_000);
+        now += 500 + dice.below(19_000) * batch.div_ceil(2);
         let broker = dice.below(3) as usize;
-        let answered = dice.below(400).min(waiting[broker].len() as u64) as usize;
+        let answered = match dice.below(200) < batch {
+            true => dice.below(400).min(waiting[broker].len() as u64) as usize,
+            false => 0,
+        };
         for op in waiting[broker].drain(..answered) {
             now += 100 + dice.below(900);
             events.push(Event::Returned {
@@ -68,8 +71,16 @@ fn throughput_run(sends: u64) -> Vec<Event> {
 }
 
 #[test]
-fn a_throughput_run_costs_few_bytes_per_record_and_comes_back() {
-    let events = throughput_run(SENDS);
+fn batches_cost_few_bytes_per_record_and_come_back() {
+    write_and_read(&throughput_run(SENDS, 200));
+}
+
+#[test]
+fn single_records_cost_few_bytes_each_and_come_back() {
+    write_and_read(&throughput_run(SENDS, 1));
+}
+
+fn write_and_read(events: &[Event]) {
     let count = events.len() as f64;
     let dir = tempfile::tempdir().expect("a scratch directory");
     let path = dir.path().join("events.tmh");
@@ -77,7 +88,7 @@ fn a_throughput_run_costs_few_bytes_per_record_and_comes_back() {
 
     let clock = Clock::start();
     let mut writer = FrameWriter::begin(file).expect("written");
-    for event in &events {
+    for event in events {
         writer.push(event);
         if writer.is_full() {
             writer.cut().expect("written");
