@@ -30,5 +30,8 @@ test: setup
 test-slow: setup
 	$(SUDO) env "PATH=$$PATH" cargo test --workspace --locked -- --include-ignored
 
+bench-workload: build
+	$(SUDO) $(TIDEMARK) bench-workload
+
 install: build
 	install -D -m 755 $(TIDEMARK) $(DESTDIR)$(PREFIX)/bin/tidemark

@@ -12,7 +12,8 @@ use kafka_protocol::messages::create_topics_request::{
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
-    BrokerId, CreateTopicsRequest, DescribeConfigsRequest, MetadataRequest, TopicName,
+    BrokerId, CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest, MetadataRequest,
+    TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -21,6 +22,7 @@ use crate::wire::{Wire, WireError, error_name};
 /// First version with topic ids.
 const METADATA: i16 = 10;
 const CREATE_TOPICS: i16 = 5;
+const DELETE_TOPICS: i16 = 5;
 const DESCRIBE_CONFIGS: i16 = 4;
 /// Well below the time-out of the request itself, so that the broker's own words arrive.
 const CREATE_WITHIN_MS: i32 = 8_000;
@@ -139,6 +141,18 @@ pub async fn create_topic(
         .with_timeout_ms(CREATE_WITHIN_MS);
     let answer = wire.ask(CREATE_TOPICS, &request).await?;
     for result in &answer.topics {
+        refusal(result.error_code, result.error_message.as_ref())?;
+    }
+    Ok(())
+}
+
+/// Deletes a topic; only the controller can.
+pub async fn delete_topic(wire: &mut Wire, name: &Topic) -> Result<(), AdminError> {
+    let request = DeleteTopicsRequest::default()
+        .with_topic_names(vec![topic_name(name)])
+        .with_timeout_ms(CREATE_WITHIN_MS);
+    let answer = wire.ask(DELETE_TOPICS, &request).await?;
+    for result in &answer.responses {
         refusal(result.error_code, result.error_message.as_ref())?;
     }
     Ok(())

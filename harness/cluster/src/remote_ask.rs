@@ -37,6 +37,23 @@ impl RemoteCluster {
         all_ok(each).await.map(drop)
     }
 
+    /// Deletes a topic that was created here. The brokers remove its files when
+    /// `file.delete.delay.ms` of the topic has passed.
+    ///
+    /// # Errors
+    /// When there is no controller, or it refuses.
+    pub async fn delete_topic(&self, name: &Topic) -> Result<(), ClusterError> {
+        let deleted = async {
+            let mut wire = Wire::open(self.controller().await?.probe, CREATE_ANSWER).await?;
+            admin::delete_topic(&mut wire, name).await
+        };
+        let not_deleted =
+            |error| ClusterError::Lab(format!("topic {name} was not deleted: {error}"));
+        deleted.await.map_err(not_deleted)?;
+        self.topics.borrow_mut().remove(name);
+        Ok(())
+    }
+
     /// Asks the controller to create the topic; who that is may change while we ask.
     async fn ask_controller(&self, name: &Topic, spec: &TopicSpec) -> Result<(), ClusterError> {
         let properties = asked_of_topic(spec);

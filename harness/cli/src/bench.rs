@@ -1,0 +1,179 @@
+//! `make bench-workload`: our recorded producers beside Kafka's own `ProducerPerformance`, by turns,
+//! in a lab of their own. This is the outer process: artefacts, the lab up and down, the answer.
+//!
+//! It judges no broker and keeps no run. It refuses to start beside another one of its kind.
+
+mod figures;
+mod inside;
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use anyhow::{Context, anyhow};
+use cluster::artefacts::{Artefacts, TOOLS_POM, default_cache};
+use cluster::labfile::{self, LabFile};
+use history::RunId;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use plan::Plan;
+use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::exit::{Exit, Failure, OrExit};
+use crate::home::{fresh_number, say, say_error};
+use figures::{Pair, Summary};
+
+pub use inside::inside;
+
+/// What is measured: one topic and its load.
+const PLAN: &str = "bench-workload";
+/// The lab's name; runs on the local lab do not meet it.
+const LAB: &str = "bench";
+
+/// `tidemark bench-workload`.
+#[derive(Debug, clap::Args)]
+pub struct BenchArgs {
+    /// Pairs that count; one more goes before them to warm the brokers up.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
+    pairs: u32,
+    /// Seconds that one turn takes, about.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(2..=120))]
+    seconds: u32,
+}
+
+/// What the outer process tells the inner one, on its standard input.
+#[derive(Debug, Serialize, Deserialize)]
+struct Instructions {
+    lab: LabFile,
+    artefacts: Artefacts,
+    /// `java` as this machine calls it.
+    java: String,
+    /// The class path of Kafka's tools.
+    tools: String,
+    plan: String,
+    run: RunId,
+    /// Where histories are written; removed by the outer process.
+    scratch: PathBuf,
+    pairs: u32,
+    seconds: u32,
+}
+
+/// `tidemark bench-workload`: exit code 0 when both figures are as good as they must be, 1 when one
+/// is not.
+pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
+    let (origin, text) = plan::plans::find(PLAN).or_usage()?;
+    let plan = Plan::parse(&text, &origin).or_usage()?;
+    let cache = default_cache().or_harness()?;
+    let kafka = &plan.cluster.kafka;
+    let artefacts = Artefacts::broker(kafka, &cache).or_harness()?;
+    let tools = Artefacts::resolve(kafka, &cache, TOOLS_POM).or_harness()?;
+    let mut lab = labfile::find("local").or_usage()?;
+    LAB.clone_into(&mut lab.name);
+    let java = lab.java.clone();
+
+    let scratch = Scratch::new().or_harness()?;
+    let was_up = !lab::status(LAB).or_harness()?.is_down();
+    let measured = lab::up(&lab).context("the lab did not come up").and_then(|lab| {
+        measure(&Instructions {
+            lab,
+            artefacts,
+            java,
+            tools: tools.class_path(),
+            plan: text,
+            run: RunId::from_number(fresh_number()),
+            scratch: scratch.0.clone(),
+            pairs: args.pairs,
+            seconds: args.seconds,
+        })
+    });
+    // A lab that was up and would not have us belongs to somebody else.
+    if measured.is_ok() || !was_up {
+        lab::down(LAB).context("the lab did not go down").or_harness()?;
+    }
+    let pairs = measured.or_harness()?;
+    let summary = Summary::of(&pairs).or_harness()?;
+    say(&summary.to_string());
+    Ok(if summary.is_good() { Exit::Held } else { Exit::Broken })
+}
+
+/// A directory that goes when this is dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> anyhow::Result<Self> {
+        let dir = std::env::temp_dir().join(format!("tidemark-bench-{}", std::process::id()));
+        std::fs::create_dir(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            say_error(&format!("{} was not removed: {error}", self.0.display()));
+        }
+    }
+}
+
+/// Starts the inner process inside the controller's namespace and takes its figures from its
+/// standard output.
+fn measure(told: &Instructions) -> anyhow::Result<Vec<Pair>> {
+    let netns = lab::controller_netns(&told.lab.name);
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .args([OsStr::new("--inside"), netns.as_os_str(), OsStr::new("__bench")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .process_group(0);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (status, said) = runtime.block_on(with_signals(&mut command, told))?;
+    if !status.success() {
+        return Err(anyhow!("nothing was measured: the inner process ended with {status}"));
+    }
+    serde_json::from_str(&said).context("the inner process printed no figures")
+}
+
+/// Runs a child to its end and passes signals on to it. Its own process group keeps a terminal's
+/// Ctrl-C from counting twice.
+async fn with_signals(
+    command: &mut Command,
+    told: &Instructions,
+) -> anyhow::Result<(ExitStatus, String)> {
+    // Listening begins before the child, so that no signal falls between.
+    let mut signals = [
+        (Signal::SIGINT, signal(SignalKind::interrupt())?),
+        (Signal::SIGTERM, signal(SignalKind::terminate())?),
+        (Signal::SIGHUP, signal(SignalKind::hangup())?),
+    ];
+    let mut child = command.spawn().context("cannot start the inner process")?;
+    let mut input = child.stdin.take().ok_or_else(|| anyhow!("it has no input"))?;
+    input.write_all(&serde_json::to_vec(told)?)?;
+    drop(input);
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let mut ended = tokio::task::spawn_blocking(move || outcome(child));
+    loop {
+        let [(int, on_int), (term, on_term), (hup, on_hup)] = &mut signals;
+        let raised = tokio::select! {
+            biased;
+            ended = &mut ended => return ended?,
+            _ = on_int.recv() => *int,
+            _ = on_term.recv() => *term,
+            _ = on_hup.recv() => *hup,
+        };
+        // A child that is just ending is no error.
+        let _ = kill(pid, raised);
+    }
+}
+
+fn outcome(mut child: Child) -> anyhow::Result<(ExitStatus, String)> {
+    let mut said = String::new();
+    if let Some(output) = child.stdout.as_mut() {
+        output.read_to_string(&mut said)?;
+    }
+    Ok((child.wait()?, said))
+}
