@@ -24,6 +24,7 @@ pub mod remote;
 mod remote_all;
 mod remote_ask;
 mod remote_copy;
+mod remote_lock;
 mod remote_up;
 pub mod system;
 pub mod wire;

@@ -18,15 +18,18 @@ use plan::{ClusterSpec, TopicSpec};
 
 use crate::artefacts::Artefacts;
 use crate::broker::Process;
+use crate::claim;
 use crate::cmd::Cmd;
 use crate::config::Layout;
 use crate::error::ClusterError;
+use crate::fabric;
 use crate::host::{Host, Lane};
 use crate::install;
 use crate::labfile::LabFile;
 use crate::probe::{self, Watched};
 use crate::properties::{self, ZkTimes};
 use crate::remote_all::{all, all_ok};
+use crate::remote_lock::Locks;
 use crate::system::{Copied, CutReading, Described, Probes, Started, System};
 
 /// A command that only looks.
@@ -34,7 +37,7 @@ const SHORT: Duration = Duration::from_secs(10);
 /// A stop that takes longer is an error: the caller decides whether to kill.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// At the very end nothing is worth waiting for: what is examined was copied before.
-const LAST_GRACE: Duration = Duration::from_secs(2);
+const LAST_GRACE: Duration = Duration::from_secs(1);
 /// Seconds after which a connection that nobody answers counts as cut.
 const CONNECT_SECONDS: u32 = 2;
 
@@ -49,8 +52,9 @@ pub struct RemoteCluster {
     pub(crate) nodes: Vec<Node>,
     /// What was created, to be compared with what is in force.
     pub(crate) topics: RefCell<BTreeMap<Topic, TopicSpec>>,
-    owner: RunId,
-    steal: bool,
+    pub(crate) locks: RefCell<Locks>,
+    pub(crate) owner: RunId,
+    pub(crate) steal: bool,
 }
 
 /// One host and where its services answer.
@@ -62,10 +66,10 @@ pub(crate) struct Node {
 }
 
 impl RemoteCluster {
-    /// Logs in to every host of the lab. Touches nothing there.
+    /// Logs in to every host of the lab and looks for its marker. Touches nothing there.
     ///
     /// # Errors
-    /// The first host that refuses, with the remedy.
+    /// The first host that refuses or is not claimed, with the remedy.
     pub async fn connect(
         lab: &LabFile,
         spec: &ClusterSpec,
@@ -73,11 +77,13 @@ impl RemoteCluster {
         owner: RunId,
         steal: bool,
     ) -> Result<Self, ClusterError> {
-        let connecting = lab.hosts.iter().map(|host| async move {
+        let connecting = lab.hosts.iter().map(|spec| async move {
+            let host = Host::connect(lab, spec).await?;
+            claim::check(&host, lab).await?;
             Ok(Node {
-                probe: resolve(host.node, &host.address, lab.ports.probe).await?,
-                zookeeper: resolve(host.node, &host.address, lab.ports.zk_client).await?,
-                host: Host::connect(lab, host).await?,
+                probe: resolve(spec.node, &spec.address, lab.ports.probe).await?,
+                zookeeper: resolve(spec.node, &spec.address, lab.ports.zk_client).await?,
+                host,
             })
         });
         Ok(Self {
@@ -88,6 +94,7 @@ impl RemoteCluster {
             artefacts: artefacts.clone(),
             times: properties::zookeeper_times(spec.profile),
             topics: RefCell::default(),
+            locks: RefCell::default(),
             owner,
             steal,
         })
@@ -129,8 +136,16 @@ impl RemoteCluster {
         }
     }
 
-    /// Ends both services of a host and removes what the run left there.
+    /// Ends both services of a host and removes what the run left there: processes, cuts, files. A
+    /// host that is not ours is left alone.
     async fn leave(&self, node: &Node) -> Result<(), ClusterError> {
+        let Some(lock) = self.lock_of(node.host.node()) else {
+            return Ok(());
+        };
+        lock.renew().await?;
+        if claim::network_faults_allowed(&self.lab).is_ok() {
+            fabric::heal_all(&node.host, &self.lab).await?;
+        }
         for service in [Service::Broker, Service::ZooKeeper] {
             let process = self.service(node.host.node(), service)?;
             process.end(LAST_GRACE).await?;
@@ -151,6 +166,7 @@ impl System for RemoteCluster {
     }
 
     async fn install(&self) -> Result<(), ClusterError> {
+        self.lock().await?;
         let each = self
             .nodes
             .iter()
@@ -159,6 +175,7 @@ impl System for RemoteCluster {
     }
 
     async fn bring_up(&self) -> Result<Vec<Started>, ClusterError> {
+        self.still_ours()?;
         self.start_everything().await
     }
 
@@ -208,10 +225,12 @@ impl System for RemoteCluster {
     }
 
     async fn kill(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
+        self.still_ours()?;
         self.service(node, service)?.kill().await
     }
 
     async fn pause(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
+        self.still_ours()?;
         self.signal_living(node, service, "STOP").await
     }
 
@@ -220,6 +239,7 @@ impl System for RemoteCluster {
     }
 
     async fn stop(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
+        self.still_ours()?;
         let process = self.service(node, service)?;
         process.signal("TERM").await?;
         match process.wait_gone(STOP_WITHIN).await? {
@@ -235,19 +255,46 @@ impl System for RemoteCluster {
     }
 
     async fn start(&self, node: NodeId, service: Service) -> Result<Started, ClusterError> {
+        self.still_ours()?;
         self.start_service(node, service).await
     }
 
-    async fn cut(&self, _: FaultId, _: &[Link]) -> Result<(), ClusterError> {
-        Err(ClusterError::Lab("links cannot be cut yet".to_owned()))
+    async fn cut(&self, fault: FaultId, links: &[Link]) -> Result<(), ClusterError> {
+        self.still_ours()?;
+        claim::network_faults_allowed(&self.lab)?;
+        let each = self.nodes.iter().map(|node| async move {
+            let to = |link: &&Link| link.to == node.host.node();
+            let own: Vec<Link> = links.iter().filter(to).copied().collect();
+            match own.is_empty() {
+                true => Ok(()),
+                false => fabric::cut(&node.host, &self.lab, fault, &own).await,
+            }
+        });
+        all_ok(each).await.map(drop)
     }
 
-    async fn mend(&self, _: FaultId) -> Result<(), ClusterError> {
-        Ok(())
+    async fn mend(&self, fault: FaultId) -> Result<(), ClusterError> {
+        let each = self.nodes.iter();
+        let each = each.map(|node| fabric::mend(&node.host, &self.lab, fault));
+        all_ok(each).await.map(drop)
     }
 
     async fn cuts(&self) -> Result<Vec<CutReading>, ClusterError> {
-        Ok(Vec::new())
+        let each = self.nodes.iter();
+        let each = each.map(|node| fabric::readings(&node.host, &self.lab));
+        // A host that does not answer has nothing to say about its cuts; the others have.
+        let mut readings = Vec::new();
+        let mut refusal = None;
+        for answer in all(each).await {
+            match answer {
+                Ok(found) => readings.extend(found),
+                Err(error) => refusal = Some(error),
+            }
+        }
+        match refusal {
+            Some(error) if readings.is_empty() => Err(error),
+            Some(_) | None => Ok(readings),
+        }
     }
 
     async fn connects(&self, link: Link) -> Result<bool, ClusterError> {
@@ -285,7 +332,9 @@ impl System for RemoteCluster {
 
     async fn tear_down(&self) -> Result<(), ClusterError> {
         let left = all(self.nodes.iter().map(|node| self.leave(node))).await;
-        left.into_iter().collect()
+        let unlocked = self.unlock().await;
+        left.into_iter().collect::<Result<(), _>>()?;
+        unlocked
     }
 }
 

@@ -8,10 +8,12 @@ use std::task::Poll;
 
 use crate::error::ClusterError;
 
+/// A future, and its result once it has one.
+type Running<F> = (Pin<Box<F>>, Option<<F as Future>::Output>);
+
 /// Waits for all of them; results in the order of the futures.
 pub(crate) async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut running: Vec<(Pin<Box<F>>, Option<F::Output>)> =
-        futures.into_iter().map(|f| (Box::pin(f), None)).collect();
+    let mut running: Vec<Running<F>> = futures.into_iter().map(|f| (Box::pin(f), None)).collect();
     poll_fn(|cx| {
         let mut pending = false;
         for (future, result) in running.iter_mut().filter(|(_, result)| result.is_none()) {
