@@ -129,6 +129,7 @@ impl Recorder {
             .create_new(true)
             .open(path)
             .and_then(FrameWriter::begin)
+            .and_then(|frames| crate::rundir::sync_name(path).map(|()| frames))
             .map_err(|err| cannot_write(path, err))?;
         Ok(Self::start(frames, path))
     }

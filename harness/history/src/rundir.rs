@@ -174,19 +174,26 @@ impl RunDir {
 /// Writes a file whole or not at all: beside its place first, on the disk, then renamed.
 ///
 /// # Errors
-/// When any of that fails; the file is then as it was before.
+/// When any of that fails; the file is then whole, with its old bytes or with the new ones.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), HistoryError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(seal::UNFINISHED);
     let beside = path.with_file_name(name);
     let written = File::create(&beside)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_data()))
-        .and_then(|()| fs::rename(&beside, path));
+        .and_then(|()| fs::rename(&beside, path))
+        .and_then(|()| sync_name(path));
     if written.is_err() {
         // Perhaps it was never made; the error that matters is the one above.
         let _gone = fs::remove_file(&beside);
     }
     make(path, written)
+}
+
+/// Makes the disk keep a file's name, which lies in its directory.
+pub(crate) fn sync_name(path: &Path) -> std::io::Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), HistoryError> {

@@ -111,3 +111,18 @@ fn write_and_read(events: &[Event]) {
         "{bytes:.2} bytes per record sent"
     );
 }
+
+#[test]
+fn payloads_cost_little() {
+    let run = RunId::from_number(7);
+    let mut payload = Vec::new();
+    let clock = Clock::start();
+    for value in 0..SENDS {
+        let at = Mark(value * 1000);
+        payload::encode(run, ClientId(1), ValueId(value), at, 128, &mut payload);
+        let known = payload::recognise(run, &payload);
+        assert_eq!(known, Payload::Value(ValueId(value)));
+    }
+    let each = clock.mark().0 / SENDS;
+    println!("a payload of 128 bytes: {each} ns to make and to recognise");
+}
