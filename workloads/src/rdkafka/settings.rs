@@ -14,7 +14,7 @@ pub const RETRY_BACKOFF: Duration = Duration::from_millis(100);
 /// `queue.buffering.max.messages`: above anything that the load keeps in flight.
 pub const QUEUE_MESSAGES: usize = 200_000;
 
-/// What every client gets. A broker that went silent is given up after eight seconds, one that
+/// What every client gets. A broker that went silent is given up after six seconds, one that
 /// does not accept after two, and metadata are never older than a second: runs last a minute, and
 /// the defaults (60 s, 30 s, 5 min) would let the clients sleep through a whole fail-over.
 fn common(bootstrap: &str, client: ClientId) -> Vec<(&'static str, String)> {
@@ -27,7 +27,7 @@ fn common(bootstrap: &str, client: ClientId) -> Vec<(&'static str, String)> {
         ("reconnect.backoff.ms", "50"),
         ("reconnect.backoff.max.ms", "500"),
         ("socket.connection.setup.timeout.ms", "2000"),
-        ("socket.timeout.ms", "8000"),
+        ("socket.timeout.ms", "6000"),
         ("topic.metadata.refresh.interval.ms", "1000"),
     ]
     .into_iter()
