@@ -5,6 +5,7 @@
 
 mod figures;
 mod inside;
+mod recorded;
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
