@@ -398,3 +398,49 @@ async fn states(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn silence_is_noted_once() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = closed.local_addr().unwrap();
+        drop(closed);
+        let watched = [Watched {
+            node: NodeId(1),
+            broker: address,
+            zookeeper: address,
+        }];
+        let clock = Clock::start();
+        let watching = async {
+            let mut probes = start(&watched, clock, &[], Duration::from_millis(10));
+            let first = probes.observations.recv().await.unwrap();
+            assert!(matches!(first.seen, Seen::Silent { .. }) && first.node == NodeId(1));
+            sleep(BACK_OFF.0 * 4).await;
+            assert!(probes.observations.try_recv().is_err(), "noted again");
+        };
+        tokio::task::LocalSet::new().run_until(watching).await;
+    }
+
+    #[test]
+    fn one_request_asks_for_every_partition() {
+        let partitions = ["a/0", "b/0", "a/1"].map(|text| text.parse().unwrap());
+        let topics = by_topic(&partitions);
+        assert_eq!(topics[&Topic::from("a")], [0, 1]);
+        let ends = partitions.map(|partition| (partition, End { leo: 7, epoch: 3 }));
+        let request = fetch(&ends.into(), |end| end.epoch);
+        assert_eq!(request.topics.len(), 2);
+        let first = &request.topics[0].partitions;
+        assert_eq!(first.len(), 2);
+        assert_eq!(
+            (first[1].fetch_offset, first[1].current_leader_epoch),
+            (7, 3)
+        );
+        assert_eq!(
+            (request.max_wait_ms, request.session_epoch),
+            (0, NO_SESSION)
+        );
+    }
+}

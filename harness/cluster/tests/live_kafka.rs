@@ -6,9 +6,9 @@ mod live_lab;
 
 use std::time::Duration;
 
-use cluster::{LabFile, RemoteCluster, System};
+use cluster::{Cmd, Host, LabFile, Lane, RemoteCluster, System};
 use history::{
-    Clock, FaultId, Link, NodeId, Observation, Offset, Partition, ProcessState, RunId, Seen,
+    Clock, Epoch, FaultId, Link, NodeId, Observation, Offset, Partition, ProcessState, RunId, Seen,
     Service, Topic,
 };
 use live_lab::{in_a_lab, jars, spec, topic};
@@ -16,6 +16,65 @@ use live_lab::{in_a_lab, jars, spec, topic};
 #[test]
 fn brokers_live_die_and_return() {
     in_a_lab("brokers_live_die_and_return", "s", story);
+}
+
+/// What the positive control needs: Kafka's own time-outs, an old protocol, and the controller
+/// where the plan wants it.
+#[test]
+fn the_first_to_start_is_the_controller() {
+    in_a_lab(
+        "the_first_to_start_is_the_controller",
+        "o",
+        |lab| async move {
+            let old = ("inter.broker.protocol.version", "0.11.0-IV1");
+            let mut spec = spec(&[old]);
+            spec.profile = plan::Profile::Stock;
+            spec.start_order = vec![NodeId(2), NodeId(0)];
+            let owner = RunId::from_number(2);
+            let jars = jars();
+            let system = RemoteCluster::connect(&lab, &spec, &jars, owner, false);
+            let system = system.await.unwrap();
+            let mut steps = Steps(Clock::start());
+            system.install().await.unwrap();
+            let order: Vec<NodeId> = system
+                .bring_up()
+                .await
+                .unwrap()
+                .iter()
+                .filter(|started| started.service == Service::Broker)
+                .map(|started| started.node)
+                .collect();
+            assert_eq!(order, [2, 0, 1].map(NodeId));
+            steps.done("bring up in order");
+            let name: Topic = "old".into();
+            system.create_topic(&name, &topic(&[])).await.unwrap();
+            let described = system.describe().await.unwrap();
+            assert_eq!(described.brokers[&NodeId(2)][old.0], old.1);
+            assert_eq!(described.topics[&name].id, None, "topic ids came later");
+            let every = Duration::from_millis(50);
+            let mut probes = system.probes(Clock::start(), vec![Partition::new(name, 0)], every);
+            let controller = |o: &Observation| match o.seen {
+                Seen::Controller { node } => {
+                    assert_eq!(node, Some(NodeId(2)));
+                    true
+                }
+                _ => false,
+            };
+            until(&mut probes, "the controller", controller).await;
+            let leader = |o: &Observation| {
+                matches!(
+                    o.seen,
+                    Seen::LeaderHw {
+                        epoch: Epoch(0),
+                        ..
+                    }
+                )
+            };
+            until(&mut probes, "the leader's own HW", leader).await;
+            system.tear_down().await.unwrap();
+            steps.done("the rest");
+        },
+    );
 }
 
 /// Says how long a step took.
@@ -228,4 +287,42 @@ async fn copies(system: &RemoteCluster, steps: &mut Steps) {
     );
     assert!(dir.path().join("config/server.properties").exists());
     steps.done("logs");
+}
+
+/// A figure, not a judgement: one gigabyte that compresses as badly as can be. Run it alone, with
+/// optimisation, on a machine that does nothing else.
+#[test]
+#[ignore = "takes a gigabyte of disk and prints a figure"]
+fn a_gigabyte_is_captured() {
+    in_a_lab("a_gigabyte_is_captured", "g", |lab| async move {
+        let host = Host::connect(&lab, &lab.hosts[0]).await.unwrap();
+        let dir = format!("{}/run/data/broker/big-0", lab.dir);
+        let fill = "mkdir -p \"$1\" && head -c 1073741824 /dev/urandom >\"$1/00.log\"";
+        let minute = Duration::from_secs(60);
+        host.ok(Lane::Bulk, &Cmd::script(fill, [dir]), minute)
+            .await
+            .unwrap();
+        let owner = RunId::from_number(1);
+        let (spec, jars) = (spec(&[]), jars());
+        let system = RemoteCluster::connect(&lab, &spec, &jars, owner, false);
+        let system = system.await.unwrap();
+        let into = tempfile::tempdir().unwrap();
+        let clock = Clock::start();
+        let copied = system
+            .copy_image(
+                NodeId(0),
+                &[Partition::new("big", 0)],
+                &into.path().join("i.tar.zst"),
+            )
+            .await
+            .unwrap();
+        let seconds = clock.mark().seconds();
+        assert!(copied.bytes > 1 << 30);
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let peak = status
+            .lines()
+            .find(|line| line.starts_with("VmHWM"))
+            .unwrap();
+        println!("{:.0} MB/s, {peak}", copied.bytes as f64 / seconds / 1e6);
+    });
 }

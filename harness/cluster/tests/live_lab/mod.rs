@@ -46,7 +46,7 @@ pub fn in_a_lab<F: Future<Output = ()>>(
         Command::new("ip")
             .args(["netns", "exec", &format!("tm-{}-ctl", up.name)])
             .arg(std::env::current_exe().unwrap())
-            .args(["--exact", test, "--nocapture"])
+            .args(["--exact", test, "--nocapture", "--include-ignored"])
             .env(LAB_FILE, &path)
             .status()
             .unwrap()
