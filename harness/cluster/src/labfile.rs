@@ -245,12 +245,6 @@ impl LabFile {
     pub fn host(&self, node: NodeId) -> Option<&HostSpec> {
         self.hosts.iter().find(|h| h.node == node)
     }
-
-    /// The path of the file on each host that says to which lab it belongs. It holds the lab's name
-    /// and a newline.
-    pub fn marker(&self) -> String {
-        format!("{}/.tidemark-lab", self.dir)
-    }
 }
 
 impl HostSpec {
@@ -473,7 +467,6 @@ mod tests {
         assert_eq!(local.kind, Kind::Namespaces);
         assert_eq!(local.hosts[2].address, "192.168.136.29");
         assert_eq!(local.ports, Ports::default());
-        assert_eq!(local.marker(), "/srv/tidemark/.tidemark-lab");
         let real = LabFile::parse(BUILT_IN[0].1, "centos7").unwrap();
         assert_eq!(real.kind, Kind::Machines);
         assert_eq!(real.login.sudo, Sudo::Passwordless);

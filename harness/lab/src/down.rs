@@ -51,19 +51,20 @@ pub fn down(name: &str) -> Result<Removed, LabError> {
         return Err(LabError::NotRoot);
     }
     let lock = Lock::take(&state)?;
-    let mut removed = end_namespaces(name)?;
+    let mut removed = end_namespaces(name, &state)?;
     removed.files = state.remove()?;
     lock.remove(&state)?;
     Ok(removed)
 }
 
 /// Ends the processes and removes the namespaces of a lab; its files stay.
-pub(crate) fn end_namespaces(name: &str) -> Result<Removed, LabError> {
+pub(crate) fn end_namespaces(name: &str, state: &State) -> Result<Removed, LabError> {
     let mut removed = Removed::default();
     for namespace in names::existing(name)? {
         removed.processes += process::end_processes(&namespace)?;
         ip(&["netns", "del", &namespace])?;
         removed.namespaces += 1;
     }
+    removed.processes += process::end_nameless(state, |_| true)?;
     Ok(removed)
 }

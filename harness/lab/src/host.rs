@@ -15,8 +15,14 @@ use crate::names::{self, State, make_dir};
 use crate::process::pids;
 use crate::tools::{find, run, start_daemon, tool};
 
+/// The name under which the script lies in each host's directory.
+pub(crate) const SCRIPT_NAME: &str = "host.sh";
+
 /// The first process of every host.
 const SCRIPT: &str = include_str!("host.sh");
+
+/// Written by the first process, in the host's directory, before anything can go wrong.
+const STARTED: &str = "started";
 
 /// Directories that every host has for itself, besides the lab's and root's home.
 const HIDDEN: [&str; 3] = ["/tmp", "/run", "/var/log"];
@@ -156,7 +162,7 @@ pub(crate) fn prepare(lab: &LabFile, state: &State, host: &HostSpec) -> Result<(
     let public = std::fs::read_to_string(&public).map_err(LabError::file("read", &public))?;
     write(&own.join("authorized_keys"), &public, 0o644)?;
     write(&own.join("sshd_config"), &sshd_config(lab, host), 0o644)?;
-    write(&own.join("host.sh"), SCRIPT, 0o644)
+    write(&own.join(SCRIPT_NAME), SCRIPT, 0o644)
 }
 
 /// Every host knows every other, and the controller, by name. A JVM asks for its host's own.
@@ -230,7 +236,7 @@ pub(crate) fn start(
     kill_child: bool,
 ) -> Result<(), LabError> {
     let own = state.host(host.node).display().to_string();
-    let script = format!("{own}/host.sh");
+    let script = format!("{own}/{SCRIPT_NAME}");
     let [ip, unshare, sh, sshd] =
         ["ip", "unshare", "sh", "sshd"].map(|name| tool(name).display().to_string());
     let shown = |path: &Option<PathBuf>| {
@@ -265,7 +271,20 @@ pub(crate) fn start(
         &sshd,
         &jdk,
     ]);
+    let started = state.host(host.node).join(STARTED);
+    match std::fs::remove_file(&started) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(LabError::file("remove", &started)(e));
+        }
+        _ => {}
+    }
     start_daemon(&state.host(host.node).join("console.log"), &argv)
+}
+
+/// Whether a host's first process, started before, has ended.
+pub(crate) fn has_ended(state: &State, host: &HostSpec, namespace: &str) -> Result<bool, LabError> {
+    // In this order: what is not there yet must not count as gone.
+    Ok(state.host(host.node).join(STARTED).exists() && pids(namespace)?.is_empty())
 }
 
 /// Whether the host's sshd listens, as the kernel's table of its namespace says.

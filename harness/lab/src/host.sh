@@ -4,6 +4,7 @@
 #   $5 sshd  $6 the JDK to keep visible, or empty
 set -eu
 umask 022
+: > "$1/started"
 mount -n --make-rprivate /
 echo "$2" > /proc/sys/kernel/hostname
 

@@ -123,6 +123,11 @@ impl State {
         })
     }
 
+    /// The lab's name.
+    pub fn lab(&self) -> &str {
+        &self.lab
+    }
+
     /// The directory of all labs.
     fn labs(&self) -> PathBuf {
         self.base.join("labs")

@@ -4,13 +4,16 @@
 //! started, and nothing else is ever signalled.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
+use history::NodeId;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::LabError;
-use crate::names::netns_file;
+use crate::host;
+use crate::names::{State, netns_file};
 use crate::tools::{ip, run, until};
 
 /// How long processes are given to end after SIGKILL.
@@ -53,15 +56,60 @@ pub(crate) fn end_processes(namespace: &str) -> Result<usize, LabError> {
     })?;
     match gone {
         Some(()) => Ok(ended.len()),
-        None => Err(LabError::Immortal {
-            namespace: namespace.to_owned(),
-            pids: left
-                .iter()
-                .map(i32::to_string)
-                .collect::<Vec<_>>()
-                .join(", "),
-            seconds: END_MAX.as_secs(),
-        }),
+        None => Err(immortal(namespace, &left)),
+    }
+}
+
+/// Ends hosts whose namespace has lost its name (`ip netns del` while they live), and with a first
+/// process everything below it. They are known by being pid 1 of a pid namespace of their own and
+/// by the script that they run, which lies in this lab's state.
+pub(crate) fn end_nameless(
+    state: &State,
+    wanted: impl Fn(NodeId) -> bool,
+) -> Result<usize, LabError> {
+    let find = || -> Result<Vec<i32>, LabError> {
+        let entries = std::fs::read_dir("/proc").map_err(LabError::file("list", "/proc"))?;
+        let pids = entries
+            .flatten()
+            .filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());
+        Ok(pids
+            .filter(|pid| runs_host_of(state, *pid).is_some_and(&wanted))
+            .filter(|pid| Stat::of(*pid).is_some_and(|s| s.is_first))
+            .collect())
+    };
+    let mut ended = BTreeSet::new();
+    let mut left = Vec::new();
+    let gone = until(END_MAX, || {
+        left = find()?;
+        for pid in &left {
+            if kill(Pid::from_raw(*pid), Signal::SIGKILL).is_ok() {
+                ended.insert(*pid);
+            }
+        }
+        Ok(left.is_empty().then_some(()))
+    })?;
+    match gone {
+        Some(()) => Ok(ended.len()),
+        None => Err(immortal(&format!("lab {}", state.lab()), &left)),
+    }
+}
+
+/// The host whose first process this is, by its command line.
+fn runs_host_of(state: &State, pid: i32) -> Option<NodeId> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let script = line.split(|b| *b == 0).nth(1)?;
+    let script = Path::new(std::str::from_utf8(script).ok()?);
+    let below = script.strip_prefix(state.dir()).ok()?;
+    let node: NodeId = below.parent()?.to_str()?.parse().ok()?;
+    (below.file_name()? == host::SCRIPT_NAME).then_some(node)
+}
+
+fn immortal(place: &str, pids: &[i32]) -> LabError {
+    let pids: Vec<String> = pids.iter().map(i32::to_string).collect();
+    LabError::Immortal {
+        namespace: place.to_owned(),
+        pids: pids.join(", "),
+        seconds: END_MAX.as_secs(),
     }
 }
 

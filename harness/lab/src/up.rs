@@ -6,7 +6,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cluster::claim::{LOCK, MARKER};
 use cluster::{HostSpec, Kind, LabFile, Sudo};
+use history::NodeId;
 
 use crate::host::{self, Ground};
 use crate::lock::Lock;
@@ -16,9 +18,6 @@ use crate::{LabError, down, net, process};
 
 /// How long hosts are given until their sshd listens. Two cores that compile something need seconds.
 const READY_MAX: Duration = Duration::from_secs(20);
-
-/// The host-side lock of a run, beside the marker (cluster's `claim`).
-const LOCK: &str = ".lock";
 
 /// Makes the lab, or what is missing of it, and returns its file with the login filled in: root,
 /// the lab's own key and its hosts' keys, and Java as the hosts call it. The hosts carry the
@@ -41,16 +40,12 @@ pub fn up(lab: &LabFile) -> Result<LabFile, LabError> {
     host::make_key(&state.key(), &format!("tidemark-{}", lab.name))?;
     end_what_was_made_otherwise(lab, &state, &ground)?;
     end_what_was_left(lab, &state, &ground)?;
-    connect(lab)?;
+    connect(lab, &state)?;
     start_hosts(lab, &state, &ground)?;
     for host in &lab.hosts {
         let dir = ground.dir_of(lab, &state, host);
         names::make_dir(&dir, 0o755)?;
-        host::write(
-            &dir.join(".tidemark-lab"),
-            &format!("{}\n", lab.name),
-            0o644,
-        )?;
+        host::write(&dir.join(MARKER), &format!("{}\n", lab.name), 0o644)?;
     }
     write_known_hosts(lab, &state)?;
     drop(lock);
@@ -83,7 +78,15 @@ fn end_what_was_made_otherwise(
     if std::fs::read_to_string(&made_from).is_ok_and(|before| before == now) {
         return Ok(());
     }
-    down::end_namespaces(&lab.name)?;
+    let inside = process::pids(&names::controller(&lab.name))?;
+    if let Some(pid) = inside.first() {
+        return Err(LabError::Refused(format!(
+            "lab {0} was made from another lab file, or with another Java, and process {pid} is \
+             using it; wait for its end, or end it with `tidemark lab down {0}`",
+            lab.name
+        )));
+    }
+    down::end_namespaces(&lab.name, state)?;
     host::write(&made_from, &now, 0o600)
 }
 
@@ -101,22 +104,19 @@ fn end_what_was_left(lab: &LabFile, state: &State, ground: &Ground) -> Result<()
             return Ok(());
         }
         if !residue.is_empty() {
-            end_host(&namespace)?;
+            end_host(state, &namespace, host.node)?;
         }
         if locked {
-            let removed = match lock.is_dir() {
-                true => std::fs::remove_dir_all(&lock),
-                false => std::fs::remove_file(&lock),
-            };
-            removed.map_err(LabError::file("remove", &lock))?;
+            std::fs::remove_file(&lock).map_err(LabError::file("remove", &lock))?;
         }
     }
     Ok(())
 }
 
 /// Removes a host's namespace and every process and firewall rule with it; its files stay.
-fn end_host(namespace: &str) -> Result<(), LabError> {
+fn end_host(state: &State, namespace: &str, node: NodeId) -> Result<(), LabError> {
     process::end_processes(namespace)?;
+    process::end_nameless(state, |n| n == node)?;
     if names::netns_file(namespace).symlink_metadata().is_ok() {
         ip(&["netns", "del", namespace])?;
     }
@@ -125,10 +125,11 @@ fn end_host(namespace: &str) -> Result<(), LabError> {
 
 /// Namespaces, switch and cables. A host that does not answer loses its namespace first, and with
 /// it every process and firewall rule that it had.
-fn connect(lab: &LabFile) -> Result<(), LabError> {
+fn connect(lab: &LabFile, state: &State) -> Result<(), LabError> {
     for host in &lab.hosts {
         if !host::listens(lab, host)? {
-            end_host(&names::host(&lab.name, host.node))?;
+            let namespace = names::host(&lab.name, host.node);
+            end_host(state, &namespace, host.node)?;
         }
     }
     let switch = names::switch(&lab.name);
@@ -160,15 +161,12 @@ fn start_hosts(lab: &LabFile, state: &State, ground: &Ground) -> Result<(), LabE
     }
     for host in waiting {
         let namespace = names::host(&lab.name, host.node);
-        let mut seen = false;
         let ready = until(READY_MAX, || {
             if host::listens(lab, host)? {
                 return Ok(Some(true));
             }
-            let alive = !process::pids(&namespace)?.is_empty();
-            let died = seen && !alive;
-            seen |= alive;
-            Ok(died.then_some(false))
+            let ended = host::has_ended(state, host, &namespace)?;
+            Ok(ended.then_some(false))
         })?;
         if ready != Some(true) {
             return Err(LabError::Silent {

@@ -201,6 +201,8 @@ fn what_is_missing_is_made_again_and_what_works_stays() {
 fn what_a_killed_program_left_is_taken_away_unless_the_lab_is_in_use() {
     let Some(bench) = Bench::new("g") else { return };
     let filled = up(&bench.lab).unwrap();
+    // Before any SSH session there could come and go.
+    let untouched = bench.pids_of("n2");
     on(
         &filled,
         0,
@@ -211,22 +213,20 @@ fn what_a_killed_program_left_is_taken_away_unless_the_lab_is_in_use() {
         1,
         "iptables -N TM-x; iptables -A TM-x -j DROP; iptables -A INPUT -p udp -j TM-x",
     );
-    on(
-        &filled,
-        2,
-        "mkdir /srv/tidemark/.lock; echo somebody > /srv/tidemark/.lock/owner",
-    );
+    on(&filled, 2, "echo owner=somebody > /srv/tidemark/.lock");
 
     // Somebody is inside the controller's namespace: a run.
     let mut run = common::in_ctl(&filled, &["sleep", "300"]);
     up(&bench.lab).unwrap();
     assert!(on(&filled, 0, "ps -eo comm").contains("sleep"));
     assert!(on(&filled, 1, "iptables -S").contains("TM-x"));
-    assert_eq!(on(&filled, 2, "ls -A /srv/tidemark/.lock"), "owner\n");
+    assert_eq!(
+        on(&filled, 2, "cat /srv/tidemark/.lock"),
+        "owner=somebody\n"
+    );
     run.kill().unwrap();
     run.wait().unwrap();
 
-    let untouched = bench.pids_of("n2");
     up(&bench.lab).unwrap();
     assert!(!on(&filled, 0, "ps -eo comm").contains("sleep"));
     assert!(!on(&filled, 1, "iptables -S").contains("TM-x"));
@@ -247,9 +247,33 @@ fn a_lab_made_from_another_file_is_made_again() {
     for host in &mut bench.lab.hosts {
         host.address = host.address.replace("192.168.136", "10.77.3");
     }
+    let mut run = common::in_ctl(&bench.lab, &["sleep", "300"]);
+    let said = up(&bench.lab).unwrap_err().to_string();
+    assert!(said.contains("is using it"), "{said}");
+    run.kill().unwrap();
+    run.wait().unwrap();
     let filled = up(&bench.lab).unwrap();
     assert_eq!(status(&filled.name).unwrap().parts.len(), 4);
     assert_eq!(on(&filled, 1, "hostname"), "n1\n");
+}
+
+#[test]
+fn a_jdk_that_a_host_hides_is_shown_to_it_elsewhere() {
+    let Some(mut bench) = Bench::new("l") else {
+        return;
+    };
+    let jdk = tempfile::tempdir().unwrap();
+    assert!(
+        jdk.path().starts_with("/tmp"),
+        "{jdk:?} is not where hosts have files of their own"
+    );
+    let java = jdk.path().join("bin/java");
+    std::fs::create_dir(jdk.path().join("bin")).unwrap();
+    std::fs::write(&java, "#!/bin/sh\necho a java of our own\n").unwrap();
+    std::fs::set_permissions(&java, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    bench.lab.java = java.display().to_string();
+    let filled = up(&bench.lab).unwrap();
+    assert_eq!(on(&filled, 0, &filled.java), "a java of our own\n");
 }
 
 #[test]
@@ -271,7 +295,7 @@ fn two_ups_at_once_make_one_lab() {
 }
 
 #[test]
-fn a_host_that_cannot_start_says_why() {
+fn what_cannot_be_made_is_refused_with_the_reason() {
     let Some(mut bench) = Bench::new("j") else {
         return;
     };
@@ -285,6 +309,31 @@ fn a_host_that_cannot_start_says_why() {
     let machines = cluster::LabFile::parse(cluster::labfile::BUILT_IN[0].1, "x").unwrap();
     let said = up(&machines).unwrap_err().to_string();
     assert!(said.contains("tidemark lab claim centos7"), "{said}");
+}
+
+#[test]
+fn a_host_that_does_not_start_says_why_at_once() {
+    let Some(bench) = Bench::new("m") else { return };
+    let filled = up(&bench.lab).unwrap();
+    common::kill_first_process(&filled, "n0");
+    let log = filled
+        .login
+        .key
+        .unwrap()
+        .with_file_name("n0")
+        .join("sshd.log");
+    std::fs::remove_file(&log).unwrap();
+    std::fs::create_dir(&log).unwrap();
+    let said = up(&bench.lab).unwrap_err().to_string();
+    assert!(
+        said.contains("-n0 does not listen on 192.168.136.27"),
+        "{said}"
+    );
+    assert!(said.contains("its first process ended"), "{said}");
+    assert!(
+        said.contains("sshd.log"),
+        "the console is not quoted: {said}"
+    );
 }
 
 #[test]

@@ -52,6 +52,9 @@ impl Bench {
 
     pub fn pids_of(&self, part: &str) -> Vec<(String, String)> {
         let namespace = format!("tm-{}-{part}", self.lab.name);
+        if !Path::new("/run/netns").join(&namespace).exists() {
+            return Vec::new();
+        }
         let mut all: Vec<_> = ok("ip", &["netns", "pids", &namespace])
             .split_whitespace()
             .filter_map(|pid| Some((pid.to_owned(), started(pid)?)))
@@ -121,8 +124,11 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        if let Err(e) = lab::down(&self.lab.name) {
-            println!("the lab was left behind: {e}");
+        let pids = self.pids();
+        let down = lab::down(&self.lab.name);
+        if !std::thread::panicking() {
+            down.expect("the lab goes down");
+            assert_eq!(self.residue(&pids), Vec::<String>::new(), "left of the lab");
         }
     }
 }
