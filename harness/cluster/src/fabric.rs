@@ -67,7 +67,7 @@ pub async fn cut(
     let Some(wanted) = rules(host.node(), lab, links)? else {
         return Ok(());
     };
-    let ssh = host.spec().ssh_port.unwrap_or(lab.login.port);
+    let (_, ssh) = host.spec().ssh_endpoint(&lab.login);
     let mut args = vec![ssh.to_string(), lab.ports.probe.to_string()];
     args.extend(
         wanted

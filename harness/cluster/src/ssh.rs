@@ -34,13 +34,11 @@ pub(crate) struct Route {
 
 impl Route {
     pub fn new(lab: &LabFile, host: &HostSpec) -> Self {
+        let (address, port) = host.ssh_endpoint(&lab.login);
         Self {
             node: host.node,
-            address: host
-                .ssh_address
-                .clone()
-                .unwrap_or_else(|| host.address.clone()),
-            port: host.ssh_port.unwrap_or(lab.login.port),
+            address,
+            port,
             login: lab.login.clone(),
         }
     }

@@ -59,7 +59,7 @@ pub async fn sshd_with(more: &str) -> Option<Sshd> {
     let more = more.replace('@', &d);
     let config = format!(
         "{more}\nListenAddress 127.0.0.1\nPort {port}\nHostKey {d}/ed25519\nAuthorizedKeysFile {d}/authorized\nUsePAM no\nStrictModes no\n\
-         PasswordAuthentication no\nPermitRootLogin yes\nPidFile none\n"
+         PasswordAuthentication no\nPermitRootLogin yes\nSetEnv HOME={d}\nPidFile none\n"
     );
     std::fs::write(at("config"), config).expect("sshd_config");
     let log = std::fs::File::create(at("log")).expect("a log");
