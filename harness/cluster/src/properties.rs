@@ -189,6 +189,19 @@ mod tests {
     }
 
     #[test]
+    fn the_profile_and_the_lab_use_names_that_kafka_knows() {
+        for (key, value) in FAST {
+            assert_eq!(plan::properties::check_broker(key, value), Ok(()));
+            assert!(!plan::properties::set_by_harness(key), "{key}");
+        }
+        let lab = lab();
+        for (key, value) in decided_by_the_lab(&lab, &lab.hosts[0], "/d") {
+            assert_eq!(plan::properties::check_broker(key, &value), Ok(()));
+            assert!(plan::properties::set_by_harness(key), "{key}");
+        }
+    }
+
+    #[test]
     fn a_plan_overrides_the_profile_and_not_the_lab() {
         let lab = lab();
         let asked = spec(&[("replica.fetch.wait.max.ms", "8000")]);
