@@ -97,8 +97,8 @@ impl RunDir {
     }
 
     /// What was drawn from the seed, saved before it started.
-    pub fn schedule_json(&self) -> PathBuf {
-        self.path.join("schedule.json")
+    pub fn schedule_toml(&self) -> PathBuf {
+        self.path.join("schedule.toml")
     }
 
     /// What was found: a [`Setting`].
