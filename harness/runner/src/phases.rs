@@ -132,9 +132,8 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
         };
         let mut ledger = Ledger::new(self.system, self.pen.clone(), self.order.clock);
         let stormed = self.load_and_storm(&workload, &mut ledger, &pump).await;
-        let mut end = self.after_storm(stormed, ledger, workload, &pump).await;
+        let end = self.after_storm(stormed, ledger, workload, &pump).await;
         pump.stop().await;
-        end.warnings.retain(|warning| !warning.is_empty());
         end
     }
 
@@ -202,6 +201,14 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
             .write_setting(&setting)
             .map_err(|error| RunError::Recording(error.to_string()))?;
         Ok((workload, pump))
+    }
+
+    /// Producers that were opened since (a library may give a handle up for good) enter
+    /// `setting.json` too.
+    fn note_producers(&self, workload: &Workload) -> Result<(), history::HistoryError> {
+        let mut setting = self.order.dir.read_setting()?;
+        setting.producers = workload.producers();
+        self.order.dir.write_setting(&setting)
     }
 
     /// Steady load, the schedule, calm load; with clock samples and progress alongside.
@@ -292,6 +299,9 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
         } else {
             FLUSH_WITHIN
         };
+        if let Err(error) = self.note_producers(&workload) {
+            warnings.push(error.to_string());
+        }
         let counts = workload.stop(flush).await;
         let acked = counts.values().map(|counts| counts.acked).sum();
         if !asked {
