@@ -6,14 +6,19 @@
 
 mod accounting;
 mod contract;
+mod curves;
+mod failover;
 mod findings;
 mod head;
 mod junit;
 mod markdown;
 mod page;
 mod proof;
+mod svg;
 mod tables;
 mod text;
+mod timeline;
+mod watermark;
 
 use checkers::Judgement;
 

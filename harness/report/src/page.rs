@@ -4,7 +4,9 @@ use checkers::Judgement;
 use checkers::judgement::Standing;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::{accounting, contract, findings, head, proof, tables, text};
+use crate::{
+    accounting, contract, curves, failover, findings, head, proof, tables, text, timeline,
+};
 
 /// Nothing may be fetched, run, embedded or submitted; the page's own style is all there is.
 const POLICY: &str =
@@ -28,12 +30,15 @@ pub fn page(j: &Judgement) -> Markup {
                 style { (PreEscaped(STYLE)) }
             }
             body {
+                (curves::hatches())
                 main {
                     (head::band(j))
                     (contents(j))
                     (findings::broken(j))
                     (contract::section(j))
                     (accounting::section(j))
+                    (timeline::section(j))
+                    (failover::section(j))
                     (findings::others(j))
                     (proof::truncations(j))
                     (tables::availability(j))
@@ -60,6 +65,8 @@ fn contents(j: &Judgement) -> Markup {
     let entries = [
         ("contract", "contract", None),
         ("accounting", "accounting", None),
+        ("timeline", "timeline", None),
+        ("failovers", "fail-overs", Some(j.failovers.len())),
         (
             "findings",
             "other findings",

@@ -1,0 +1,135 @@
+//! Changes of leader: a watermark figure for each that cut or lost something, a line for the rest.
+
+use checkers::Judgement;
+use checkers::judgement::{Failover, ReplicaPicture, Role};
+use maud::{Markup, html};
+
+use crate::{contract, text, watermark};
+
+/// Figures that stand open when the page is opened.
+const OPEN_MAX: usize = 2;
+
+/// All changes of leader in order of time.
+pub fn section(j: &Judgement) -> Markup {
+    let (quiet, loud): (Vec<_>, Vec<_>) = j.failovers.iter().partition(|f| f.quiet);
+    html! {
+        section id="failovers" {
+            h2 { "Fail-overs" @if !j.failovers.is_empty() { " (" (text::n(j.failovers.len() as u64)) ")" } }
+            @if j.failovers.is_empty() { p { "No partition changed its leader." } }
+            @for (i, failover) in loud.iter().enumerate() { (shown(failover, i, i < OPEN_MAX)) }
+            @if !quiet.is_empty() {
+                details open[loud.is_empty() && quiet.len() <= 12] {
+                    summary { (text::count(quiet.len() as u64, "fail-over", "fail-overs")) " in which nothing was cut and nothing lost" }
+                    div.wrap { table {
+                        thead { tr { th { "partition" } th { "epoch" } th { "leader" } th { "when" } th { "election" } th { "fault" } } }
+                        tbody { @for failover in &quiet { (quiet_row(failover)) } }
+                    } }
+                }
+            }
+        }
+    }
+}
+
+fn quiet_row(f: &Failover) -> Markup {
+    html! {
+        tr {
+            td { code { (f.partition) } }
+            td { (f.from_epoch) " → " (f.to_epoch) }
+            td { (leaders(f)) }
+            td { @match f.at { Some(at) => (at.from), None => span.mute { "not known" } } }
+            td { (election(f)) }
+            td { @match f.fault { Some(fault) => a href={ "#" (fault) } { (fault) }, None => "–" } }
+        }
+    }
+}
+
+fn leaders(f: &Failover) -> Markup {
+    html! {
+        @match f.old_leader { Some(old) => (text::broker(old)), None => "nobody" }
+        " → " (text::broker(f.new_leader))
+    }
+}
+
+fn election(f: &Failover) -> Markup {
+    html! {
+        @match f.clean {
+            Some(true) => "clean, from the ISR",
+            Some(false) => b.broken { "unclean" },
+            None => span.unproven { "clean or unclean: not known" },
+        }
+    }
+}
+
+fn shown(f: &Failover, number: usize, open: bool) -> Markup {
+    html! {
+        details.failover open[open] {
+            summary {
+                code { (f.partition) } " " (f.from_epoch) " → " (f.to_epoch) ": " (leaders(f))
+                @if let Some(at) = f.at { " " span.mute { "at " (at.from) } }
+                @if f.lost_count > 0 { " · " (text::n(f.lost_count)) " acknowledged records lost" }
+            }
+            figure {
+                div.wide { (watermark::figure(f, number)) }
+                figcaption { (caption(f)) (sources(f)) }
+            }
+        }
+    }
+}
+
+fn caption(f: &Failover) -> Markup {
+    html! {
+        p {
+            "Election " (election(f))
+            @if let Some(fault) = f.fault { ", during " a href={ "#" (fault) } { (fault) } }
+            ". Hatched: what a replica was about to cut. Offsets on one scale, above and below. "
+            "★ leads, ☆ only believes that it leads."
+            @if !f.findings.is_empty() { " Findings" (contract::links(&f.findings)) "." }
+        }
+    }
+}
+
+fn sources(f: &Failover) -> Markup {
+    html! {
+        details.plain {
+            summary { "Where each number was read" }
+            div.wrap { table {
+                thead { tr { th { "" } th { "replica" } th { "log" } th { "HW" } th { "LEO" } } }
+                tbody {
+                    @for picture in &f.before { (source_row("before", picture)) }
+                    @for picture in &f.after { (source_row("after", picture)) }
+                }
+            } }
+        }
+    }
+}
+
+fn source_row(when: &str, p: &ReplicaPicture) -> Markup {
+    html! {
+        tr {
+            td.mute { (when) }
+            td { (text::broker(p.node)) " " (role(p)) }
+            td { @if p.segments_source.is_empty() { "–" } @else { (text::prose(&p.segments_source, &[])) } }
+            @for read in [&p.hw, &p.leo] {
+                td { @match read { Some(s) => { "@" (s.offset) " " span.mute { (s.source) } }, None => span.mute { "not known" } } }
+            }
+        }
+    }
+}
+
+/// What a replica is, in words: `leader e1, ISR n1 n2`.
+pub fn role(p: &ReplicaPicture) -> String {
+    let word = match p.role {
+        Role::Leader => "leader",
+        Role::DeposedLeader => "deposed leader",
+        Role::Follower => "follower",
+        Role::Down => "down",
+        Role::Unknown => "no evidence",
+    };
+    let epoch = p.epoch.map_or(String::new(), |epoch| format!(" {epoch}"));
+    let isr: String = p.isr.iter().map(|node| format!(" {node}")).collect();
+    if isr.is_empty() {
+        format!("{word}{epoch}")
+    } else {
+        format!("{word}{epoch}, ISR{isr}")
+    }
+}
