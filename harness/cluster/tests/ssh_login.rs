@@ -2,10 +2,11 @@
 
 mod loopback;
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use cluster::{Cmd, Host, Lane};
-use loopback::{keygen, sshd, sshd_with, sshd_with_rsa};
+use loopback::{keygen, sshd, sshd_with, sshd_with_password, sshd_with_rsa};
 
 #[tokio::test]
 async fn a_host_that_refuses() {
@@ -93,7 +94,7 @@ async fn a_known_rsa_key_is_no_false_alarm() {
     Host::connect(&lab, &lab.hosts[0])
         .await
         .expect("the RSA key is asked for");
-    let hashed = std::process::Command::new("ssh-keygen")
+    let hashed = Command::new("ssh-keygen")
         .args(["-q", "-H", "-f"])
         .arg(sshd.path("known_hosts"))
         .output()
@@ -188,4 +189,85 @@ async fn a_server_short_of_startup_slots_is_asked_again() {
             }
         })
         .await;
+}
+
+/// Runs an ignored test of this binary in a process of its own, with an environment of its own.
+fn in_another_process(test: &str, variable: &str, value: &str) {
+    let done = Command::new(std::env::current_exe().expect("this binary"))
+        .args(["--ignored", "--exact", "--nocapture", test])
+        .env(variable, value)
+        .output()
+        .expect("this binary again");
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    print!("{said}");
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        done.status.success() && said.contains("1 passed"),
+        "{said}{errors}"
+    );
+}
+
+const PASSWORD: &str = "TIDEMARK_TEST_PASSWORD";
+
+#[test]
+fn a_password_opens() {
+    in_another_process("with_a_password", PASSWORD, "open sesame");
+}
+
+#[tokio::test]
+#[ignore = "needs the environment that a_password_opens gives it"]
+async fn with_a_password() {
+    let password = std::env::var(PASSWORD).expect("not run by a_password_opens");
+    let Some(sshd) = sshd_with_password(&password).await else {
+        return;
+    };
+    let mut lab = sshd.lab();
+    lab.login.key = None;
+    lab.login.password_env = Some(PASSWORD.to_owned());
+    Host::connect(&lab, &lab.hosts[0])
+        .await
+        .expect("the right password");
+    lab.login.password_env = Some("HOME".to_owned());
+    let why = sshd.refusal(&lab).await;
+    assert!(
+        why.contains("does not let root in with the password in HOME"),
+        "{why}"
+    );
+}
+
+#[test]
+fn an_agent_opens() {
+    let dir = tempfile::tempdir().expect("dir");
+    let socket = dir.path().join("agent").display().to_string();
+    in_another_process("with_an_agent", "SSH_AUTH_SOCK", &socket);
+}
+
+#[tokio::test]
+#[ignore = "needs the environment that an_agent_opens gives it"]
+async fn with_an_agent() {
+    let socket = std::env::var("SSH_AUTH_SOCK").expect("not run by an_agent_opens");
+    let Some(sshd) = sshd().await else { return };
+    let mut lab = sshd.lab();
+    let key = lab.login.key.take().expect("a key");
+    lab.login.agent = true;
+    let why = sshd.refusal(&lab).await;
+    assert!(why.contains("with the keys of the SSH agent"), "{why}");
+    let mut agent = Command::new("ssh-agent")
+        .args(["-D", "-a", &socket])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("ssh-agent");
+    while !std::path::Path::new(&socket).exists() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let added = Command::new("ssh-add")
+        .arg("-q")
+        .arg(key)
+        .status()
+        .expect("ssh-add");
+    let connected = Host::connect(&lab, &lab.hosts[0]).await;
+    agent.kill().expect("kill the agent");
+    agent.wait().expect("wait for the agent");
+    assert!(added.success());
+    connected.expect("the agent's key");
 }

@@ -27,11 +27,33 @@ pub async fn sshd_with_rsa() -> Option<Sshd> {
     sshd_with(RSA).await
 }
 
+/// The same where root's password is `password`, in a mount namespace with a shadow file of its own.
+pub async fn sshd_with_password(password: &str) -> Option<Sshd> {
+    let hash = Command::new("openssl")
+        .args(["passwd", "-6", password])
+        .output();
+    let allowed = Command::new("unshare").args(["-m", "true"]).status();
+    let (Ok(hash), true) = (hash, allowed.is_ok_and(|s| s.success())) else {
+        println!("SKIPPED: no password can be given here (needs root, unshare, openssl)");
+        return None;
+    };
+    let hash = String::from_utf8_lossy(&hash.stdout);
+    start(
+        "PasswordAuthentication yes",
+        Some(format!("root:{}:19000:0:99999:7:::\n", hash.trim())),
+    )
+    .await
+}
+
 /// The line that asks for one; the directory is filled in.
 const RSA: &str = "HostKey @/rsa";
 
 /// The same with more lines of sshd_config.
 pub async fn sshd_with(more: &str) -> Option<Sshd> {
+    start(more, None).await
+}
+
+async fn start(more: &str, shadow: Option<String>) -> Option<Sshd> {
     let Some(program) = ["/usr/sbin/sshd", "/usr/bin/sshd"]
         .into_iter()
         .find(|p| Path::new(p).exists())
@@ -63,7 +85,19 @@ pub async fn sshd_with(more: &str) -> Option<Sshd> {
     );
     std::fs::write(at("config"), config).expect("sshd_config");
     let log = std::fs::File::create(at("log")).expect("a log");
-    let child = Command::new(program)
+    let mut command = match shadow {
+        None => Command::new(program),
+        Some(text) => {
+            std::fs::write(at("shadow"), text).expect("shadow");
+            let script =
+                r#"mount --make-rprivate / && mount --bind "$1" /etc/shadow && shift && exec "$@""#;
+            let mut wrapped = Command::new("unshare");
+            wrapped.args(["-m", "sh", "-c", script, "sh"]);
+            wrapped.arg(at("shadow")).arg(program);
+            wrapped
+        }
+    };
+    let child = command
         .arg("-D")
         .arg("-e")
         .arg("-f")
