@@ -10,7 +10,6 @@ mod recorded;
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, anyhow};
@@ -24,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::{Exit, Failure, OrExit};
-use crate::home::{fresh_number, say, say_error};
+use crate::home::{fresh_number, say};
 use figures::{Pair, Summary};
 
 pub use inside::inside;
@@ -56,8 +55,6 @@ struct Instructions {
     tools: String,
     plan: String,
     run: RunId,
-    /// Where histories are written; removed by the outer process.
-    scratch: PathBuf,
     pairs: u32,
     seconds: u32,
 }
@@ -75,7 +72,6 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     LAB.clone_into(&mut lab.name);
     let java = lab.java.clone();
 
-    let scratch = Scratch::new().or_harness()?;
     let was_up = !lab::status(LAB).or_harness()?.is_down();
     let measured = lab::up(&lab).context("the lab did not come up").and_then(|lab| {
         measure(&Instructions {
@@ -85,7 +81,6 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
             tools: tools.class_path(),
             plan: text,
             run: RunId::from_number(fresh_number()),
-            scratch: scratch.0.clone(),
             pairs: args.pairs,
             seconds: args.seconds,
         })
@@ -98,25 +93,6 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     let summary = Summary::of(&pairs).or_harness()?;
     say(&summary.to_string());
     Ok(if summary.is_good() { Exit::Held } else { Exit::Broken })
-}
-
-/// A directory that goes when this is dropped.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> anyhow::Result<Self> {
-        let dir = std::env::temp_dir().join(format!("tidemark-bench-{}", std::process::id()));
-        std::fs::create_dir(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
-        Ok(Self(dir))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            say_error(&format!("{} was not removed: {error}", self.0.display()));
-        }
-    }
 }
 
 /// Starts the inner process inside the controller's namespace and takes its figures from its

@@ -5,6 +5,7 @@
 //! turn pays for another's data and the disk holds one or two turns at most.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::rc::Rc;
 use std::time::Duration;
@@ -90,6 +91,25 @@ async fn go() -> anyhow::Result<Vec<Pair>> {
     measured
 }
 
+/// A directory for histories that goes when this is dropped, however the turns ended.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> anyhow::Result<Self> {
+        let dir = std::env::temp_dir().join(format!("tidemark-bench-{}", std::process::id()));
+        std::fs::create_dir(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            say_error(&format!("{} was not removed: {error}", self.0.display()));
+        }
+    }
+}
+
 /// All turns. The first pair does not count; it finds out how fast this machine is.
 async fn turns(
     told: &Instructions,
@@ -101,7 +121,12 @@ async fn turns(
     };
     system.install().await?;
     system.bring_up().await?;
-    let bench = Bench { told, spec, system };
+    let bench = Bench {
+        told,
+        spec,
+        system,
+        scratch: Scratch::new()?,
+    };
     let length = Duration::from_secs(told.seconds.into());
     let most = length * SLOWEST + GRACE;
     let late = |whose| anyhow!("a turn of {whose} was not over within {}s", most.as_secs());
@@ -133,6 +158,7 @@ struct Bench<'a> {
     told: &'a Instructions,
     spec: &'a TopicSpec,
     system: &'a RemoteCluster,
+    scratch: Scratch,
 }
 
 impl Bench<'_> {
@@ -140,7 +166,7 @@ impl Bench<'_> {
     async fn ours(&self, number: u32, length: Duration) -> anyhow::Result<Ours> {
         let topic = self.topic(number, "ours").await?;
         let clock = Clock::start();
-        let file = self.told.scratch.join(format!("{topic}.tmh"));
+        let file = self.scratch.0.join(format!("{topic}.tmh"));
         let (pen, recorder) = Recorder::create(&file)?;
         let clients = RdKafka::new(self.system.bootstrap(), self.told.run, clock);
         let topics = BTreeMap::from([(topic.clone(), self.spec.clone())]);
