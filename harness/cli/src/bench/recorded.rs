@@ -1,5 +1,6 @@
 //! What a turn of ours was, told by its own history: the figures rest on what was recorded, not on
-//! what the sender believes. Refuses a history that is torn or holds a send without its answer.
+//! what the sender believes. Refuses a history that is torn, holds a send without
+//! its answer, or no answer of a probe.
 
 use std::path::Path;
 
@@ -20,7 +21,7 @@ impl Recorded {
     /// Reads a history frame by frame.
     ///
     /// # Errors
-    /// When it is torn or empty, or holds a send that was not acknowledged.
+    /// When it is torn, or holds a send that was not acknowledged, no send or no probe's answer.
     pub fn read(file: &Path) -> anyhow::Result<Self> {
         let mut tally = Tally::default();
         for frame in Reader::open(file)? {
@@ -35,6 +36,7 @@ impl Recorded {
 struct Tally {
     sent: u64,
     acked: u64,
+    observed: u64,
     span: Option<(Mark, Mark)>,
 }
 
@@ -59,12 +61,21 @@ impl Tally {
                     *last = (*last).max(*at);
                 }
             }
+            Event::Observed(_) => self.observed += 1,
             _ => {}
         }
     }
 
     fn close(self) -> anyhow::Result<Recorded> {
-        let Self { sent, acked, span } = self;
+        let Self {
+            sent,
+            acked,
+            observed,
+            span,
+        } = self;
+        if observed == 0 {
+            bail!("no probe was answered: this turn did not do what a run does");
+        }
         let Some((first, last)) = span.filter(|_| acked == sent) else {
             bail!("without faults every send is acknowledged, but {acked} of {sent} were");
         };
@@ -77,7 +88,9 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use history::{ClientId, NodeId, Offset, OpId, Partition, SendAck, ValueId, Why};
+    use history::{
+        ClientId, NodeId, Observation, Offset, OpId, Partition, Seen, SendAck, ValueId, Why,
+    };
 
     use super::*;
 
@@ -108,6 +121,15 @@ mod tests {
         })
     }
 
+    fn probe() -> Event {
+        Event::Observed(Observation {
+            asked: Mark::from_millis(0),
+            answered: Mark::from_millis(9000),
+            node: NodeId(0),
+            seen: Seen::Controller { node: None },
+        })
+    }
+
     fn tally(events: &[Event]) -> anyhow::Result<Recorded> {
         let mut tally = Tally::default();
         events.iter().for_each(|event| tally.take(event));
@@ -117,6 +139,7 @@ mod tests {
     #[test]
     fn time_runs_from_the_first_send_to_the_last_acknowledgement() {
         let events = [
+            probe(),
             send(0, 1000),
             send(1, 1500),
             answer(1, 3500, ack(0)),
@@ -128,9 +151,16 @@ mod tests {
 
     #[test]
     fn a_send_without_its_acknowledgement_spoils_the_turn() {
-        assert!(tally(&[send(0, 0)]).is_err());
+        assert!(tally(&[probe(), send(0, 0)]).is_err());
         let unknown = Outcome::Unknown(Why::new("timed out"));
-        assert!(tally(&[send(0, 0), answer(0, 1, unknown)]).is_err());
-        assert!(tally(&[]).is_err());
+        assert!(tally(&[probe(), send(0, 0), answer(0, 1, unknown)]).is_err());
+        assert!(tally(&[probe()]).is_err());
+    }
+
+    #[test]
+    fn a_turn_without_probes_is_none() {
+        let turn = [send(0, 0), answer(0, 1, ack(0)), probe()];
+        assert!(tally(&turn).is_ok());
+        assert!(tally(&turn[..2]).is_err());
     }
 }
