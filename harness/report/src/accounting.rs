@@ -6,10 +6,13 @@ use maud::{Markup, html};
 
 use crate::text;
 
-/// One part of a bar.
-struct Part {
-    label: &'static str,
-    count: u64,
+/// One part of a sum, as wide in a bar as its count.
+pub struct Part {
+    /// `lost above the HW`.
+    pub label: &'static str,
+    /// How many records; never 0.
+    pub count: u64,
+    /// The colour class.
     class: &'static str,
 }
 
@@ -26,7 +29,9 @@ pub fn section(j: &Judgement) -> Markup {
 
 fn of_topic(topic: &TopicJudgement) -> Markup {
     let a = &topic.accounting;
-    let sent = a.acknowledged.sent + a.failed.sent + a.unknown.sent;
+    let sent = [a.acknowledged.sent, a.failed.sent, a.unknown.sent]
+        .into_iter()
+        .fold(0, u64::saturating_add);
     html! {
         div.account {
             p.sum {
@@ -57,14 +62,17 @@ fn above_hw_class(topic: &TopicJudgement) -> &'static str {
     }
 }
 
-fn parts(row: &OutcomeRow, above: &'static str) -> Vec<Part> {
+/// What a row adds up from, without the parts that are 0.
+pub fn parts(row: &OutcomeRow, above: &'static str) -> Vec<Part> {
     let part = |label, count, class| Part {
         label,
         count,
         class,
     };
     // What is lost without being split by the watermark belongs to values that were never promised.
-    let split = row.lost_below_hw + row.lost_above_hw + row.lost_undetermined;
+    let split = [row.lost_below_hw, row.lost_above_hw, row.lost_undetermined]
+        .into_iter()
+        .fold(0, u64::saturating_add);
     let mut parts = vec![
         part("in the final log", row.present, "held"),
         part("superseded by compaction", row.superseded, "quiet"),
@@ -90,7 +98,9 @@ fn bar(outcome: &str, row: &OutcomeRow, above: &'static str) -> Markup {
             div.bar role="img" aria-label={ "What became of " (row.sent) " records " (outcome) } {
                 @for part in &parts {
                     div class={ "part " (part.class) "-fill" } style={ "flex-grow:" (part.count) }
-                        title={ (part.label) ": " (text::n(part.count)) } {}
+                        title={ (part.label) ": " (text::n(part.count)) } {
+                            @if part.count >= row.sent / 5 { (text::n(part.count)) " " (part.label) }
+                        }
                 }
             }
         }

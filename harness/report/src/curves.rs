@@ -111,7 +111,7 @@ fn area(points: &[(f64, u64)], time: Scale, scale: Scale, base: f64) -> String {
 
 /// How far the log end of each leader of a partition was ahead of its high watermark.
 pub fn gaps(partition: &str, series: &[&GapSeries], time: Scale, y: f64, height: f64) -> Markup {
-    let ahead = |point: &GapPoint| (point.leo - point.hw).max(0);
+    let ahead = |point: &GapPoint| point.leo.saturating_sub(point.hw).max(0);
     let most = series
         .iter()
         .flat_map(|s| &s.points)
@@ -136,7 +136,7 @@ fn peak(series: &[&GapSeries], most: i64, time: Scale, scale: Scale) -> Markup {
     let mut points = series
         .iter()
         .flat_map(|s| s.points.iter().map(|p| (s.node, p)));
-    let found = points.find(|(_, p)| most > 0 && p.leo - p.hw == most);
+    let found = points.find(|(_, p)| most > 0 && p.leo.saturating_sub(p.hw) == most);
     html! {
         @if let Some((node, point)) = found {
             @let x = time.at(point.at.seconds());
@@ -158,7 +158,7 @@ fn line(points: &[GapPoint], time: Scale, scale: Scale) -> String {
     for point in points {
         let at = point.at.seconds();
         let joined = before.is_some_and(|b| at - b <= PAUSE);
-        let ahead = (point.leo - point.hw).max(0) as f64;
+        let ahead = point.leo.saturating_sub(point.hw).max(0) as f64;
         path += &format!(
             "{}{} {}",
             if joined { "L" } else { "M" },

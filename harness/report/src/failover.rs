@@ -16,7 +16,7 @@ pub fn section(j: &Judgement) -> Markup {
         section id="failovers" {
             h2 { "Fail-overs" @if !j.failovers.is_empty() { " (" (text::n(j.failovers.len() as u64)) ")" } }
             @if j.failovers.is_empty() { p { "No partition changed its leader." } }
-            @for (i, failover) in loud.iter().enumerate() { (shown(failover, i, i < OPEN_MAX)) }
+            @for (i, failover) in loud.iter().enumerate() { (shown(failover, i < OPEN_MAX)) }
             @if !quiet.is_empty() {
                 details open[loud.is_empty() && quiet.len() <= 12] {
                     summary { (text::count(quiet.len() as u64, "fail-over", "fail-overs")) " in which nothing was cut and nothing lost" }
@@ -60,7 +60,7 @@ fn election(f: &Failover) -> Markup {
     }
 }
 
-fn shown(f: &Failover, number: usize, open: bool) -> Markup {
+fn shown(f: &Failover, open: bool) -> Markup {
     html! {
         details.failover open[open] {
             summary {
@@ -69,7 +69,7 @@ fn shown(f: &Failover, number: usize, open: bool) -> Markup {
                 @if f.lost_count > 0 { " · " (text::n(f.lost_count)) " acknowledged records lost" }
             }
             figure {
-                div.wide { (watermark::figure(f, number)) }
+                div.wide { (watermark::figure(f)) }
                 figcaption { (caption(f)) (sources(f)) }
             }
         }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use checkers::Judgement;
 use checkers::judgement::{Finding, Guarantee, OutcomeRow, PremiseState, TopicJudgement, Verdict};
 
-use crate::text;
+use crate::{accounting, text};
 
 /// Findings told in the summary; the rest is counted, the page has all.
 const TOLD_MAX: usize = 10;
@@ -28,7 +28,7 @@ pub fn summary(j: &Judgement) -> String {
     if !j.topics.is_empty() {
         line(contract(j));
         line("## Accounting\n".to_owned());
-        j.topics.iter().for_each(|topic| line(accounting(topic)));
+        j.topics.iter().for_each(|topic| line(sums(topic)));
         line(String::new());
     }
     if !j.findings.is_empty() {
@@ -163,7 +163,7 @@ fn cell(guarantee: &Guarantee) -> String {
     }
 }
 
-fn accounting(topic: &TopicJudgement) -> String {
+fn sums(topic: &TopicJudgement) -> String {
     let a = &topic.accounting;
     let rows = [
         ("acknowledged", &a.acknowledged),
@@ -179,26 +179,16 @@ fn accounting(topic: &TopicJudgement) -> String {
 }
 
 fn outcome(name: &str, row: &OutcomeRow) -> String {
-    let parts = [
-        ("in the final log", row.present),
-        ("superseded", row.superseded),
-        ("expired", row.expired),
-        ("lost below the HW", row.lost_below_hw),
-        ("lost above the HW", row.lost_above_hw),
-        ("lost, HW undetermined", row.lost_undetermined),
-        (
-            "applied, then gone",
-            row.lost
-                .saturating_sub(row.lost_below_hw + row.lost_above_hw + row.lost_undetermined),
-        ),
-        ("never seen", row.never_seen),
-    ];
-    let said: Vec<_> = parts
+    let said: Vec<_> = accounting::parts(row, "")
         .into_iter()
-        .filter(|(label, count)| *count > 0 || *label == "in the final log")
-        .map(|(label, count)| format!("{} {label}", text::n(count)))
+        .map(|part| format!("{} {}", text::n(part.count), part.label))
         .collect();
-    format!("{name} {} = {}", text::n(row.sent), said.join(" + "))
+    let sum = if said.is_empty() {
+        "0".to_owned()
+    } else {
+        said.join(" + ")
+    };
+    format!("{name} {} = {sum}", text::n(row.sent))
 }
 
 fn finding(f: &Finding) -> String {

@@ -196,9 +196,16 @@ pub fn ended(ended: &Ended) -> Option<String> {
     }
 }
 
-/// The command that asks the same again.
+/// The command that asks the same again, as it can be given to a shell.
 pub fn repeat(judgement: &Judgement) -> String {
-    format!("tidemark run {} --seed {}", judgement.plan, judgement.seed)
+    let plan = visible(&judgement.plan).replace(['\n', '\t'], " ");
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    let plan = if !plan.is_empty() && plan.chars().all(plain) {
+        plan
+    } else {
+        format!("'{}'", plan.replace('\'', "'\\''"))
+    };
+    format!("tidemark run {plan} --seed {}", judgement.seed)
 }
 
 /// Where a quoted source lies beside the report, if it names a file of the run.

@@ -3,7 +3,7 @@
 //! Drawn as one static figure; what does not fit a screenful (many partitions) waits in a second.
 
 use checkers::Judgement;
-use checkers::judgement::{FaultSpan, GapSeries, PartitionLead, Rate};
+use checkers::judgement::{FaultSpan, GapSeries, LeadSpan, PartitionLead, Rate};
 use history::Mark;
 use maud::{Markup, html};
 
@@ -47,7 +47,7 @@ pub fn section(j: &Judgement) -> Markup {
                     div.wide { (drawing(j, &panels(j, first, true))) }
                     figcaption {
                         "Faults in force from proof to proof (shaded); who led each partition, and who still believed that it led "
-                        "(hatched); acknowledged sends a second (area), failed or unknown ones (red), deliveries (line); "
+                        "(hatched); acknowledged sends a second (area), failed or unknown ones (red), deliveries (line, cut off at the panel's top); "
                         "how far each leader's log end was ahead of its high watermark."
                     }
                 }
@@ -241,45 +241,70 @@ fn lanes(lead: &PartitionLead) -> Vec<history::NodeId> {
 }
 
 fn leadership(lead: &PartitionLead, time: Scale, y: f64) -> Markup {
-    let lanes = lanes(lead);
     html! {
         text.strong x="0" y=(c(y + 13.0)) { (text::visible(&lead.partition)) }
-        @for (i, node) in lanes.iter().enumerate() {
+        @for (i, node) in lanes(lead).iter().enumerate() {
             @let top = y + i as f64 * LANE;
             @let colour = text::colour(*node);
+            @let spans: Vec<_> = lead.spans.iter().filter(|span| span.node == *node).collect();
             text class={ "strong f" (colour) } x=(c(LEFT - 10.0)) y=(c(top + 13.0)) text-anchor="end" { (node) }
             line class={ "s" (colour) } stroke-opacity=".3" x1=(c(LEFT)) x2=(c(RIGHT)) y1=(c(top + 9.0)) y2=(c(top + 9.0)) {}
-            @for span in lead.spans.iter().filter(|span| span.node == *node) {
-                @let from = time.at(span.span.from.seconds());
-                @let width = (time.at(span.span.to.seconds()) - from).max(1.5);
-                @let words = if span.deposed { format!("still believes it leads {}", span.epoch) } else { format!("leads {}", span.epoch) };
-                g {
-                    title { (node) " " (words) ", " (text::when(span.span)) }
-                    @if span.deposed {
-                        rect class={ "s" (colour) } fill={ "url(#believes" (colour) ")" } x=(c(from)) y=(c(top + 2.0)) width=(c(width)) height="14" rx="2" {}
-                    } @else {
-                        rect class={ "f" (colour) } x=(c(from)) y=(c(top + 2.0)) width=(c(width)) height="14" rx="2" {}
-                    }
-                }
-                (span_label(&words, &span.epoch.to_string(), span.deposed, from, width, top + 13.0))
+            @for (k, span) in spans.iter().enumerate() {
+                @let next = spans.get(k + 1).map_or(RIGHT, |next| time.at(next.span.from.seconds()));
+                (lead_span(span, time, next, top))
             }
         }
     }
 }
 
-/// Inside the bar where it fits; beside it for those that only believe, since that is the news.
-fn span_label(words: &str, short: &str, deposed: bool, from: f64, width: f64, y: f64) -> Markup {
-    let class = if deposed {
+/// Where a span stands, and where the next one of its lane begins.
+struct Place {
+    from: f64,
+    width: f64,
+    next: f64,
+    y: f64,
+}
+
+fn lead_span(span: &LeadSpan, time: Scale, next: f64, top: f64) -> Markup {
+    let from = time.at(span.span.from.seconds());
+    let width = (time.at(span.span.to.seconds()) - from).max(1.5);
+    let colour = text::colour(span.node);
+    let verb = if span.deposed {
+        "still believes it leads"
+    } else {
+        "leads"
+    };
+    let words = format!("{verb} {}", span.epoch);
+    html! {
+        g {
+            title { (span.node) " " (words) ", " (text::when(span.span)) }
+            @if span.deposed {
+                rect class={ "s" (colour) } fill={ "url(#believes" (colour) ")" }
+                    x=(c(from)) y=(c(top + 2.0)) width=(c(width)) height="14" rx="2" {}
+            } @else {
+                rect class={ "f" (colour) } x=(c(from)) y=(c(top + 2.0)) width=(c(width)) height="14" rx="2" {}
+            }
+        }
+        (span_label(span, &words, &Place { from, width, next, y: top + 13.0 }))
+    }
+}
+
+/// Inside the bar where it fits; beside it, if nothing follows there, for a broker that only
+/// believes: that is the news.
+fn span_label(span: &LeadSpan, words: &str, place: &Place) -> Markup {
+    let short = span.epoch.to_string();
+    let inside = if span.deposed {
         "tiny strong"
     } else {
         "tiny strong on"
     };
     html! {
-        @if deposed {
-            @let fits_right = from + width + 6.0 + width_of(words) < RIGHT;
-            @if fits_right { text class=(class) x=(c(from + width + 6.0)) y=(c(y)) { (words) } }
-            @else { text class=(class) x=(c(from - 6.0)) y=(c(y)) text-anchor="end" { (words) } }
-        } @else if width > width_of(words) { text class=(class) x=(c(from + 5.0)) y=(c(y)) { (words) } }
-        @else if width > width_of(short) + 4.0 { text class=(class) x=(c(from + 3.0)) y=(c(y)) { (short) } }
+        @if !span.deposed && place.width > width_of(words) {
+            text class=(inside) x=(c(place.from + 5.0)) y=(c(place.y)) { (words) }
+        } @else if span.deposed && place.from + place.width + 10.0 + width_of(words) < place.next {
+            text.tiny.strong x=(c(place.from + place.width + 6.0)) y=(c(place.y)) { (words) }
+        } @else if place.width > width_of(&short) + 4.0 {
+            text class=(inside) x=(c(place.from + 3.0)) y=(c(place.y)) { (short) }
+        }
     }
 }

@@ -13,14 +13,14 @@ use crate::{failover, text};
 
 /// Width of the drawing; the plot leaves room for names at the left and log ends at the right.
 const WIDTH: f64 = 1060.0;
-const LEFT: f64 = 158.0;
+const LEFT: f64 = 172.0;
 const RIGHT: f64 = 900.0;
 /// Height of a replica's row and of its bar.
 const ROW: f64 = 46.0;
 const BAR: f64 = 20.0;
 
-/// The figure of one change of leader; `number` makes ids in the page unique.
-pub fn figure(f: &Failover, number: usize) -> Markup {
+/// The figure of one change of leader.
+pub fn figure(f: &Failover) -> Markup {
     let scale = Scale::new_offsets(window(f));
     let before_top = 30.0;
     let pointer_top = before_top + f.before.len() as f64 * ROW;
@@ -46,31 +46,41 @@ pub fn figure(f: &Failover, number: usize) -> Markup {
             text.strong x="0" y=(c(after_title)) { (text::visible(&f.after_caption)) }
             @for (i, picture) in f.after.iter().enumerate() { (replica(picture, scale, after_top + i as f64 * ROW)) }
             (axis(scale, bottom))
-            (legend(f, number, bottom + 32.0))
+            (legend(f, bottom + 32.0))
         }
     }
 }
 
-/// The offsets worth drawing: around every cut, every loss and the ends of the logs before it.
+/// The offsets worth drawing: every cut, every loss, and where the new epochs begin; marks and log
+/// ends as well, unless they lie so far away that the cut would be a hair. Those get an arrow.
 fn window(f: &Failover) -> OffsetRange {
-    let mut points = BTreeSet::new();
-    for range in f.before.iter().filter_map(|p| p.cut).chain(f.lost) {
-        points.extend([range.from, range.to]);
-    }
-    for picture in &f.before {
-        let read = [&picture.hw, &picture.leo].into_iter().flatten();
-        points.extend(read.map(|s| s.offset));
-        points.extend(picture.segments.iter().map(|segment| segment.to));
-    }
+    const FAR: i64 = 12;
+    let ranges = f.before.iter().filter_map(|p| p.cut).chain(f.lost);
+    let mut core: BTreeSet<i64> = ranges.flat_map(|range| [range.from, range.to]).collect();
     let after = f.after.iter().flat_map(|p| &p.segments);
-    points.extend(after.filter(|s| s.epoch >= f.to_epoch).map(|s| s.from));
-    let first = points.first().copied().unwrap_or(0);
-    let last = points.last().copied().unwrap_or(0);
-    let margin = ((last - first) / 20).max(2);
-    OffsetRange {
-        from: (first - margin).max(0),
-        to: last + margin,
+    core.extend(after.filter(|s| s.epoch >= f.to_epoch).map(|s| s.from));
+    let marks: BTreeSet<i64> = f.before.iter().flat_map(ends).collect();
+    if core.is_empty() {
+        core.clone_from(&marks);
     }
+    let first = core.first().copied().unwrap_or(0);
+    let last = core.last().copied().unwrap_or(0);
+    let reach = last.saturating_sub(first).max(4).saturating_mul(FAR);
+    let near = marks.range(first.saturating_sub(reach)..=last.saturating_add(reach));
+    core.extend(near);
+    let first = core.first().copied().unwrap_or(0);
+    let last = core.last().copied().unwrap_or(0);
+    let margin = (last.saturating_sub(first) / 20).max(2);
+    OffsetRange {
+        from: first.saturating_sub(margin).max(0),
+        to: last.saturating_add(margin),
+    }
+}
+
+/// What was read of a replica that a figure should show if it can.
+fn ends(p: &ReplicaPicture) -> Vec<i64> {
+    let read = [&p.hw, &p.leo].into_iter().flatten().map(|s| s.offset);
+    read.chain(p.segments.iter().map(|s| s.to)).collect()
 }
 
 fn replica(p: &ReplicaPicture, scale: Scale, y: f64) -> Markup {
@@ -151,7 +161,7 @@ fn marks(p: &ReplicaPicture, scale: Scale, bar: f64) -> Markup {
         }
         @if let Some(leo) = &p.leo {
             @let x = scale.at(leo.offset as f64);
-            @let onwards = if scale.holds(leo.offset as f64) { "" } else { "→ " };
+            @let onwards = outside(leo.offset, scale);
             text.mono x=(c(x + 9.0)) y=(c(bar + 14.0)) {
                 (onwards) @if same { "LEO = HW @" (leo.offset) } @else { "LEO @" (leo.offset) }
             }
@@ -161,22 +171,28 @@ fn marks(p: &ReplicaPicture, scale: Scale, bar: f64) -> Markup {
     }
 }
 
+/// An arrow towards an offset that lies outside the drawing.
+fn outside(offset: i64, scale: Scale) -> &'static str {
+    if (offset as f64) < scale.first() {
+        "← "
+    } else if offset as f64 > scale.last() {
+        "→ "
+    } else {
+        ""
+    }
+}
+
 /// Above the bar, on the side of the line where it does not leave the drawing.
 fn hw_label(offset: i64, x: f64, scale: Scale, bar: f64) -> Markup {
-    let words = if (offset as f64) < scale.first() {
-        format!("← HW @{offset}")
-    } else if offset as f64 > scale.last() {
-        format!("HW @{offset} →")
-    } else {
-        format!("HW @{offset}")
-    };
     let left = x > (LEFT + RIGHT) / 2.0;
     let (at, anchor) = if left {
         (x - 4.0, "end")
     } else {
         (x + 4.0, "start")
     };
-    html! { text.mono x=(c(at)) y=(c(bar - 2.0)) text-anchor=(anchor) { (words) } }
+    html! {
+        text.mono x=(c(at)) y=(c(bar - 2.0)) text-anchor=(anchor) { (outside(offset, scale)) "HW @" (offset) }
+    }
 }
 
 /// The bracket under the lost offsets, with what to say about them.
@@ -205,14 +221,14 @@ fn axis(scale: Scale, y: f64) -> Markup {
     }
 }
 
-fn legend(f: &Failover, number: usize, y: f64) -> Markup {
+fn legend(f: &Failover, y: f64) -> Markup {
     let segments = f.before.iter().chain(&f.after).flat_map(|p| &p.segments);
     let in_view: BTreeSet<i32> = segments.map(|segment| segment.epoch.0).collect();
     // A log of many epochs would fill the line; the newest ones are those that differ.
     let epochs: Vec<i32> = in_view.into_iter().rev().take(5).collect();
     let start = LEFT + epochs.len() as f64 * 76.0;
     html! {
-        g.legend id={ "legend" (number) } {
+        g {
             @for (i, epoch) in epochs.iter().rev().enumerate() {
                 @let x = LEFT + i as f64 * 76.0;
                 rect class={ "e" (epoch.rem_euclid(6)) } x=(c(x)) y=(c(y - 9.0)) width="14" height="10" {}
