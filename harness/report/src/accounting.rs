@@ -4,7 +4,7 @@ use checkers::Judgement;
 use checkers::judgement::{Accounting, OutcomeRow, TopicJudgement, Verdict};
 use maud::{Markup, html};
 
-use crate::text;
+use crate::{contract, text};
 
 /// One part of a sum, as wide in a bar as its count.
 pub struct Part {
@@ -35,7 +35,7 @@ fn of_topic(topic: &TopicJudgement) -> Markup {
     html! {
         div.account {
             p.sum {
-                b { code { (topic.topic) } } " " span.mute { (topic.settings) } " sent " b { (text::n(sent)) }
+                b { code { (topic.topic) } } " " span.mute { (topic.settings) } ": sent " b { (text::n(sent)) }
                 " = acknowledged " (text::n(a.acknowledged.sent)) " + failed " (text::n(a.failed.sent))
                 " + unknown " (text::n(a.unknown.sent))
             }
@@ -52,10 +52,7 @@ fn of_topic(topic: &TopicJudgement) -> Markup {
 
 /// The colour of records lost above the HW is that of the verdict on them, which is not ours.
 fn above_hw_class(topic: &TopicJudgement) -> &'static str {
-    let judged = topic
-        .guarantees
-        .iter()
-        .find(|g| g.name == "acked-lost-above-hw");
+    let judged = contract::named(topic, "acked-lost-above-hw");
     match judged.map(|guarantee| &guarantee.verdict) {
         Some(verdict @ Verdict::Broken { .. }) => text::verdict(verdict).1,
         _ => "permit",

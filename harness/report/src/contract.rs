@@ -55,7 +55,7 @@ fn table(j: &Judgement) -> Markup {
 }
 
 /// Guarantees in the order of the first topic that has them.
-fn rows(j: &Judgement) -> Vec<&Guarantee> {
+pub fn rows(j: &Judgement) -> Vec<&Guarantee> {
     let mut seen = BTreeSet::new();
     j.topics
         .iter()
@@ -68,7 +68,8 @@ fn groups(rows: &[&&Guarantee]) -> BTreeSet<Group> {
     rows.iter().map(|row| row.group).collect()
 }
 
-fn named<'a>(topic: &'a TopicJudgement, name: &str) -> Option<&'a Guarantee> {
+/// What a topic's verdict on a guarantee is, where it was judged.
+pub fn named<'a>(topic: &'a TopicJudgement, name: &str) -> Option<&'a Guarantee> {
     topic
         .guarantees
         .iter()

@@ -142,7 +142,7 @@ fn peak(series: &[&GapSeries], most: i64, time: Scale, scale: Scale) -> Markup {
             @let x = time.at(point.at.seconds());
             @let right = x > time.at(0.0) + 260.0;
             circle class={ "f" (text::colour(node)) } cx=(c(x)) cy=(c(scale.at(most as f64))) r="3" {}
-            text.mono x=(c(if right { x - 7.0 } else { x + 7.0 })) y=(c(scale.at(most as f64) + 4.0))
+            text.mono x=(c(if right { x + 3.0 } else { x - 3.0 })) y=(c(scale.at(most as f64) - 5.0))
                 text-anchor=(if right { "end" } else { "start" }) {
                 (text::n(most.unsigned_abs())) " on " (node) " at " (point.at)
             }

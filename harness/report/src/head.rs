@@ -41,7 +41,7 @@ fn notices(j: &Judgement) -> Markup {
         @for premise in &j.premises {
             @if let PremiseState::Failed { why } = &premise.state {
                 p.notice {
-                    b { "Premise not met: " } (text::prose(&premise.sentence, &[])) ". "
+                    b { "Premise not met: " } (text::prose(&premise.sentence, &[])) ": "
                     (text::prose(why, &[]))
                 }
             }

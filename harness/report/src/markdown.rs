@@ -1,12 +1,11 @@
 //! `summary.md`: the report in a screenful, for a pull request or a mail.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use checkers::Judgement;
 use checkers::judgement::{Finding, Guarantee, OutcomeRow, PremiseState, TopicJudgement, Verdict};
 
-use crate::{accounting, text};
+use crate::{accounting, contract, text};
 
 /// Findings told in the summary; the rest is counted, the page has all.
 const TOLD_MAX: usize = 10;
@@ -26,7 +25,7 @@ pub fn summary(j: &Judgement) -> String {
         line(format!("> {notice}\n"));
     }
     if !j.topics.is_empty() {
-        line(contract(j));
+        line(contract_table(j));
         line("## Accounting\n".to_owned());
         j.topics.iter().for_each(|topic| line(sums(topic)));
         line(String::new());
@@ -106,7 +105,7 @@ fn notices(j: &Judgement) -> Vec<String> {
         .collect()
 }
 
-fn contract(j: &Judgement) -> String {
+fn contract_table(j: &Judgement) -> String {
     let mut out = "## Contract\n\n| guarantee |".to_owned();
     for topic in &j.topics {
         let _ = write!(
@@ -119,12 +118,10 @@ fn contract(j: &Judgement) -> String {
     out += "\n| --- |";
     out += &" --- |".repeat(j.topics.len());
     out.push('\n');
-    let mut seen = BTreeSet::new();
-    let rows = j.topics.iter().flat_map(|topic| &topic.guarantees);
-    for row in rows.filter(|row| seen.insert(row.name.as_str())) {
+    for row in contract::rows(j) {
         let _ = write!(out, "| {} |", escaped(&row.sentence));
         for topic in &j.topics {
-            let judged = topic.guarantees.iter().find(|g| g.name == row.name);
+            let judged = contract::named(topic, &row.name);
             let _ = write!(out, " {} |", judged.map_or("not judged".to_owned(), cell));
         }
         out.push('\n');

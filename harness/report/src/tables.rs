@@ -110,6 +110,8 @@ pub fn settings(j: &Judgement) -> Markup {
                         a href="schedule.toml" { "schedule.toml" } }
                     dt { "found" } dd { a href="setting.json" { "setting.json" }
                         ": effective broker, topic and client settings, versions, hosts, clock offsets" }
+                    dt { "brokers' files" } dd { a href="nodes/" { "nodes/" } ": configuration and logs, verbatim; "
+                        a href="images/" { "images/" } ": replica images" }
                     dt { "verdict" } dd { a href="verdict.json" { "verdict.json" } ", made by rules version " (j.rules_version) }
                 }
                 div.wrap { table {

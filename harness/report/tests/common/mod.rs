@@ -38,8 +38,10 @@ pub fn change_text(value: &mut Value, change: &impl Fn(&str) -> String) {
     }
 }
 
-/// Compares with `tests/expected/NAME`; `UPDATE=1` writes it.
+/// Compares with `tests/expected/NAME`, one tag a line so that a change can be read; `UPDATE=1`
+/// writes it.
 pub fn same_as_file(name: &str, text: &str) {
+    let text = &text.replace("><", ">\n<");
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/expected")
         .join(name);
@@ -49,7 +51,7 @@ pub fn same_as_file(name: &str, text: &str) {
     let file = std::fs::read_to_string(&path).unwrap_or_default();
     let line = file.lines().zip(text.lines()).position(|(a, b)| a != b);
     assert!(
-        file == text,
+        file == *text,
         "{name} differs from line {:?}; look at it, then UPDATE=1 cargo test -p report",
         line.map(|l| l + 1)
     );
