@@ -3,16 +3,22 @@
 //! Pure functions of a recording. No file, clock, random number, log or network is touched here,
 //! so the same evidence under the same rules gives the same verdict on any machine.
 
-pub mod contract;
-pub mod facts;
+mod accounting;
+mod audit;
+mod availability;
+mod contract;
+mod facts;
 mod faults;
+mod figures;
 mod findings;
-pub mod gone;
+mod gone;
+mod guarantees;
+mod judge;
 pub mod judgement;
-pub mod recording;
+mod premises;
+mod recording;
+mod sentence;
 
-pub use contract::Contract;
-pub use facts::Facts;
-pub use findings::Findings;
+pub use judge::judge;
 pub use judgement::Judgement;
 pub use recording::{Ended, Recording};

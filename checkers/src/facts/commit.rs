@@ -48,8 +48,6 @@ pub enum ProofSource {
 pub struct CommitProof {
     /// From what.
     pub source: ProofSource,
-    /// When it was known.
-    pub at: Option<TimeSpan>,
 }
 
 /// The high watermarks that leaders gave, of all kinds; the highest of each leader in each epoch.
@@ -262,7 +260,6 @@ pub fn below_a_leaders_hw(
         })
         .map(|point| CommitProof {
             source: point.source,
-            at: point.at,
         })
 }
 

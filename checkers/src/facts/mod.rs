@@ -19,15 +19,12 @@ use history::{
 };
 use rustc_hash::FxHashMap;
 
-pub use commit::{
-    CommitProof, HwPoint, ProofSource, acks_all, below_a_leaders_hw, served_by_leader,
-};
-pub use elections::{Election, nodes};
+pub use commit::{CommitProof, ProofSource, acks_all, below_a_leaders_hw, served_by_leader};
+pub use elections::nodes;
 pub use logview::LogView;
-pub use ops::{Fate, Ops, ReadFact, SendFact};
-pub use partition::{Final, PartFacts, PartImage};
-pub use roles::{Cut, CutKind, Follow, HwBack, Loaded, Roles, Term, Until};
-pub use values::Values;
+pub use ops::{Fate, Ops, SendFact};
+pub use partition::{PartFacts, PartImage};
+pub use roles::{Cut, CutKind, Follow, Term, Until};
 
 use crate::judgement::{TimeSpan, Witness};
 use crate::recording::Recording;

@@ -213,13 +213,6 @@ impl Ops {
             (Reply::Sent(_) | Reply::Polled(_) | Reply::Assigned(_), _) => self.orphans += 1,
         }
     }
-
-    /// The send of a value.
-    pub fn send_of(&self, value: ValueId) -> Option<&SendFact> {
-        self.by_value
-            .get(value)
-            .map(|index| &self.sends[index as usize])
-    }
 }
 
 fn read(

@@ -25,8 +25,6 @@ pub struct Roles {
     pub hw_back: Vec<HwBack>,
     /// `Shrinking ISR` lines of leaders: line, node, epoch led then, HW.
     pub shrinks: Vec<(usize, NodeId, Epoch, Offset)>,
-    /// `Log loaded` lines.
-    pub loads: Vec<Loaded>,
     /// In-sync sets by version of the partition's state, from any line that gives both.
     pub versions: BTreeMap<i32, (Vec<NodeId>, Option<Epoch>, usize)>,
 }
@@ -72,8 +70,6 @@ pub struct Follow {
     pub node: NodeId,
     /// Which epoch.
     pub epoch: Epoch,
-    /// Which life of the broker.
-    pub life: u32,
     /// The line.
     pub line: usize,
     /// Log end then; a lower bound.
@@ -119,8 +115,6 @@ pub enum CutKind {
 pub struct HwBack {
     /// Whose.
     pub node: NodeId,
-    /// Which life.
-    pub life: u32,
     /// The line.
     pub line: usize,
     /// From.
@@ -129,17 +123,6 @@ pub struct HwBack {
     pub to: Offset,
     /// The cut to the same offset in the same life just before it; position in [`Roles::cuts`].
     pub cut: Option<usize>,
-}
-
-/// A log was loaded at a start.
-#[derive(Debug, Clone, Copy)]
-pub struct Loaded {
-    /// By whom.
-    pub node: NodeId,
-    /// The line.
-    pub line: usize,
-    /// Initial high watermark.
-    pub hw: Offset,
 }
 
 /// Where one replica stands while its lines are read.
@@ -228,14 +211,9 @@ impl Roles {
     fn read(&mut self, index: usize, line: &LogLine, cursor: &mut Cursor) {
         let node = line.node;
         match &line.says {
-            Says::Loaded { hw, .. } => {
+            Says::Loaded { .. } => {
                 self.next_life(cursor, index);
                 cursor.fresh = true;
-                self.loads.push(Loaded {
-                    node,
-                    line: index,
-                    hw: *hw,
-                });
             }
             Says::LeaderStarts {
                 epoch,
@@ -274,7 +252,6 @@ impl Roles {
                 self.follows.push(Follow {
                     node,
                     epoch: *epoch,
-                    life: cursor.life,
                     line: index,
                     leo: *leo,
                     hw: *hw,
@@ -359,7 +336,6 @@ impl Roles {
             .rposition(|cut| cut.node == node && cut.life == cursor.life && cut.to == to);
         self.hw_back.push(HwBack {
             node,
-            life: cursor.life,
             line,
             from,
             to,

@@ -6,6 +6,8 @@
 mod class;
 mod story;
 
+pub use story::{Story, cut_lines, many, middle, span_of};
+
 use std::collections::BTreeMap;
 
 use history::{Epoch, Mark, Offset, Payload, ValueId};
@@ -15,7 +17,7 @@ use crate::contract::Contract;
 use crate::facts::{CommitProof, Facts, PartFacts, PartId, ProofSource, SendFact, Until};
 use crate::facts::{acks_all, below_a_leaders_hw, served_by_leader};
 use crate::findings::Findings;
-use crate::judgement::{Class, FindingId, Standing, TimeSpan};
+use crate::judgement::{Class, FindingId, Standing};
 
 /// What is wrong with a record's absence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -332,23 +334,14 @@ fn proof(
         if acks_all(facts, send.client) {
             return Some(CommitProof {
                 source: ProofSource::AckAll(index),
-                at: send.returned.map(|to| TimeSpan {
-                    from: send.invoked,
-                    to,
-                }),
             });
         }
     }
     if let Some(index) = candidate.read
         && served_by_leader(facts, part, index)
     {
-        let read = &facts.ops.reads[index as usize];
         return Some(CommitProof {
             source: ProofSource::Delivered(index),
-            at: Some(TimeSpan {
-                from: read.invoked,
-                to: read.returned,
-            }),
         });
     }
     below_a_leaders_hw(facts, id, candidate.offset?, epoch?, value)

@@ -1,0 +1,195 @@
+//! Where every record went. Every row adds up, or the imbalance is said: a report that cannot
+//! account for its records is not to be believed.
+
+use std::collections::BTreeMap;
+
+use history::{Offset, Payload, ValueId};
+use rustc_hash::FxHashSet;
+
+use crate::contract::Contract;
+use crate::facts::{Facts, Fate, PartFacts, PartId};
+use crate::gone::{GoneTopic, Kind};
+use crate::judgement::{Accounting, DrainRow, OutcomeRow, RecordRow};
+
+/// Accounts for one topic.
+pub fn of(facts: &Facts, contract: &Contract, gone: &GoneTopic) -> Accounting {
+    let mut accounting = Accounting::default();
+    for &id in &contract.parts {
+        let part = &facts.parts[id];
+        if let Err(why) = &part.fin {
+            accounting
+                .imbalance
+                .push(format!("{} cannot be accounted for: {why}.", part.name));
+            continue;
+        }
+        values(facts, part, &mut accounting);
+        records(part, &mut accounting);
+        drain(facts, part, &mut accounting.drain);
+        accounting.acknowledged.expired += gone.expired.get(&id).copied().unwrap_or(0);
+    }
+    lost(gone, &mut accounting.acknowledged);
+    balance(contract, &mut accounting);
+    accounting
+}
+
+fn values(facts: &Facts, part: &PartFacts, accounting: &mut Accounting) {
+    let seen = seen_but_not_final(facts, part);
+    for (place, &index) in part.sends.iter().enumerate() {
+        let send = &facts.ops.sends[index as usize];
+        let row = match send.fate {
+            Fate::Acked { .. } => &mut accounting.acknowledged,
+            Fate::Failed => &mut accounting.failed,
+            Fate::Unknown => &mut accounting.unknown,
+        };
+        row.sent += 1;
+        if part.final_at[place].is_some() {
+            row.present += 1;
+        } else if !send.acked() {
+            // Unknown sends are settled from logs and deliveries: applied then lost, or never seen.
+            if seen.contains(&send.value) {
+                row.lost += 1;
+            } else {
+                row.never_seen += 1;
+            }
+        }
+    }
+}
+
+/// Values that some image or delivery shows.
+fn seen_but_not_final(facts: &Facts, part: &PartFacts) -> FxHashSet<ValueId> {
+    let open: FxHashSet<ValueId> = part
+        .sends
+        .iter()
+        .zip(&part.final_at)
+        .filter(|(_, at)| at.is_none())
+        .map(|(&send, _)| facts.ops.sends[send as usize].value)
+        .collect();
+    if open.is_empty() {
+        return open;
+    }
+    let stored = part.images.iter().flat_map(|image| &image.view.log.records);
+    let stored = stored.map(|record| record.payload);
+    let read = part
+        .reads
+        .iter()
+        .map(|&r| facts.ops.reads[r as usize].payload);
+    stored
+        .chain(read)
+        .filter_map(|payload| match payload {
+            Payload::Value(value) => open.contains(&value).then_some(value),
+            Payload::Corrupt | Payload::Foreign => None,
+        })
+        .collect()
+}
+
+fn records(part: &PartFacts, accounting: &mut Accounting) {
+    let present = part.final_at.iter().flatten().count() as u64;
+    let row: &mut RecordRow = &mut accounting.records;
+    row.data += part.data_records;
+    row.present += present;
+    row.extra_copies += part.copies.len() as u64;
+    row.phantoms += part.phantoms.len() as u64;
+    let counted = present
+        + part.copies.len() as u64
+        + part.phantoms.len() as u64
+        + part.strangers.len() as u64;
+    if !part.strangers.is_empty() {
+        accounting.imbalance.push(format!(
+            "{} holds {} of this run that its history did not send there.",
+            part.name,
+            crate::gone::many(part.strangers.len() as u64, "record", "records")
+        ));
+    }
+    if counted != part.data_records {
+        accounting.imbalance.push(format!(
+            "{} holds {} data records, of which {counted} are accounted for.",
+            part.name, part.data_records
+        ));
+    }
+}
+
+/// What the drain read of one partition.
+pub fn drain_of(facts: &Facts, part: &PartFacts) -> DrainRow {
+    let mut row = DrainRow::default();
+    drain(facts, part, &mut row);
+    row
+}
+
+fn drain(facts: &Facts, part: &PartFacts, row: &mut DrainRow) {
+    let (Some(log), Ok(fin)) = (part.final_log(), &part.fin) else {
+        return;
+    };
+    // At rest the high watermark is the log end; `stuck` says so if it is not.
+    let mut expected: BTreeMap<(Offset, Payload), u64> = BTreeMap::new();
+    for batch in log.log.batches.iter().filter(|batch| !batch.is_control()) {
+        for record in log.log.records_of(batch) {
+            if record.offset >= fin.start {
+                *expected.entry((record.offset, record.payload)).or_default() += 1;
+                row.expected += 1;
+            }
+        }
+    }
+    for &read in &part.reads {
+        let read = &facts.ops.reads[read as usize];
+        if !read.drain {
+            continue;
+        }
+        row.delivered += 1;
+        if let Some(left) = expected.get_mut(&(read.offset, read.payload))
+            && *left > 0
+        {
+            *left -= 1;
+            row.matching += 1;
+        }
+    }
+}
+
+fn lost(gone: &GoneTopic, row: &mut OutcomeRow) {
+    for record in gone.records.iter().filter(|record| record.acked) {
+        match record.kind {
+            Kind::AckedBelow => row.lost_below_hw += 1,
+            Kind::AckedAbove => row.lost_above_hw += 1,
+            Kind::AckedUndetermined => row.lost_undetermined += 1,
+            // It is present, elsewhere; and the last two are not acknowledged.
+            Kind::AckedElsewhere | Kind::Committed | Kind::Read => {}
+        }
+    }
+    row.lost = row.lost_below_hw + row.lost_above_hw + row.lost_undetermined;
+}
+
+fn balance(contract: &Contract, accounting: &mut Accounting) {
+    let rows: [(&str, &OutcomeRow); 3] = [
+        ("acknowledged", &accounting.acknowledged),
+        ("failed", &accounting.failed),
+        ("unknown", &accounting.unknown),
+    ];
+    let mut imbalance = Vec::new();
+    for (name, row) in rows {
+        let sum = row.present + row.superseded + row.expired + row.lost + row.never_seen;
+        if sum != row.sent {
+            imbalance.push(format!(
+                "{}: {} {name} values were sent, {sum} are accounted for.",
+                contract.topic, row.sent
+            ));
+        }
+    }
+    let drain = &accounting.drain;
+    if drain.delivered > 0 && (drain.matching, drain.delivered) != (drain.expected, drain.expected)
+    {
+        imbalance.push(format!(
+            "{}: the drain gave {} records, of which {} match the {} of the final logs.",
+            contract.topic, drain.delivered, drain.matching, drain.expected
+        ));
+    }
+    accounting.imbalance.extend(imbalance);
+}
+
+/// Partitions whose drain gave nothing although their logs hold records.
+pub fn undrained(facts: &Facts) -> Vec<PartId> {
+    (0..facts.parts.len())
+        .filter(|&id| {
+            let row = drain_of(facts, &facts.parts[id]);
+            row.delivered < row.expected
+        })
+        .collect()
+}

@@ -1,0 +1,7 @@
+//! Facts for figures: nothing is judged here, and nothing is drawn.
+
+mod failover;
+mod timeline;
+
+pub use failover::failovers;
+pub use timeline::timeline;

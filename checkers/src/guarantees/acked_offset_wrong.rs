@@ -1,0 +1,43 @@
+//! A record stands where its acknowledgement said. One that stands elsewhere is a loss masked by a
+//! resend, or a wrong answer.
+
+use super::{Case, Check, Tally};
+use crate::contract::Promise;
+use crate::findings::Findings;
+use crate::gone::Kind;
+use crate::judgement::Group;
+
+/// The guarantee.
+pub const CHECK: Check = Check {
+    name: "acked-offset-wrong",
+    sentence: "acknowledged records stand at their acknowledged offsets",
+    group: Group::Loss,
+    premises: &["history-whole", "values-unique", "final-logs"],
+    look,
+};
+
+fn look(case: &Case, _: &mut Findings) -> Tally {
+    let groups = case
+        .gone
+        .groups_with(|record| record.kind == Kind::AckedElsewhere);
+    let examined: usize = case
+        .parts()
+        .map(|part| {
+            let offsets = part.sends.iter().zip(&part.final_at);
+            offsets
+                .filter(|(send, at)| {
+                    let send = &case.facts.ops.sends[**send as usize];
+                    send.acked_at().is_some() && at.is_some()
+                })
+                .count()
+        })
+        .sum();
+    Tally {
+        promise: Promise::Yes("an acknowledgement names the record's offset".to_owned()),
+        examined: examined as u64,
+        observed: groups.iter().map(|(_, count)| count).sum(),
+        findings: groups.iter().map(|(group, _)| group.finding).collect(),
+        blocked: case.no_final_log(),
+        ..Tally::of("acknowledged records in the final log")
+    }
+}

@@ -1,0 +1,195 @@
+//! At rest all replicas are the same: below the high watermark in every byte of every batch, and,
+//! with no traffic left, altogether.
+
+use history::{Offset, Phase};
+
+use super::committed_prefix::{compare, own_hw};
+use super::{Case, Check, Tally};
+use crate::facts::{LogView, PartFacts, PartId};
+use crate::findings::Findings;
+use crate::gone::{Story, span_of};
+use crate::judgement::{Group, OffsetRange, grouped};
+
+/// Below the high watermark.
+pub const BELOW: Check = Check {
+    name: "divergence-below-hw",
+    sentence: "replicas agree below the high watermark",
+    group: Group::Replicas,
+    premises: &["images-complete", "evidence-read"],
+    look: below,
+};
+
+/// Anywhere.
+pub const LASTING: Check = Check {
+    name: "divergence-lasting",
+    sentence: "replicas are identical once the cluster is at rest",
+    group: Group::Replicas,
+    premises: &["images-complete", "evidence-read"],
+    look: lasting,
+};
+
+fn unit(bytes: u64) -> String {
+    format!("replica logs, {} bytes, byte for byte", grouped(bytes))
+}
+
+fn blocked(case: &Case) -> Option<String> {
+    case.no_final_log().or_else(|| case.never_settled())
+}
+
+fn below(case: &Case, findings: &mut Findings) -> Tally {
+    let mut tally = Tally {
+        blocked: blocked(case),
+        ..Tally::of("replica logs, byte for byte")
+    };
+    if tally.blocked.is_some() {
+        return tally;
+    }
+    let mut bytes = 0;
+    for &id in &case.contract.parts {
+        let part = &case.facts.parts[id];
+        let Some((from, to)) = committed_range(case, id) else {
+            continue;
+        };
+        for (node, view) in others(part) {
+            tally.examined += 1;
+            bytes += bytes_in(view, from, to);
+            if let Some(range) = differ(part, view, from, to) {
+                let title = format!(
+                    "{} {}: {node} and the leader differ below the high watermark",
+                    part.name,
+                    span_of(Some(range))
+                );
+                let text = format!(
+                    "After settling, every replica's leader-sourced high watermark was {to} or \
+                     beyond, yet the batches of {node} at {} are not those of the leader.",
+                    span_of(Some(range))
+                );
+                report(case, part, &BELOW, title, text, range, &mut tally, findings);
+            }
+        }
+    }
+    tally.unit = unit(bytes);
+    tally
+}
+
+fn lasting(case: &Case, findings: &mut Findings) -> Tally {
+    let mut tally = Tally {
+        blocked: blocked(case).or_else(|| traffic_after_settle(case)),
+        ..Tally::of("replica logs, byte for byte")
+    };
+    if tally.blocked.is_some() {
+        return tally;
+    }
+    let mut bytes = 0;
+    for part in case.parts() {
+        let Some(fin) = part.final_log() else {
+            continue;
+        };
+        for (node, view) in others(part) {
+            tally.examined += 1;
+            bytes += view.log.bytes;
+            let from = view.start().max(fin.start());
+            let (ours, theirs) = (view.log.leo(), fin.log.leo());
+            let range = differ(part, view, from, ours.max(theirs)).or_else(|| {
+                (ours != theirs).then(|| OffsetRange {
+                    from: ours.min(theirs).0,
+                    to: ours.max(theirs).0,
+                })
+            });
+            if let Some(range) = range {
+                let title = format!(
+                    "{} {}: {node} and the leader still differ at rest",
+                    part.name,
+                    span_of(Some(range))
+                );
+                let text = format!(
+                    "After settling and without traffic the log of {node} ends at {ours} and that \
+                     of the leader at {theirs}; they differ at {}.",
+                    span_of(Some(range))
+                );
+                report(
+                    case, part, &LASTING, title, text, range, &mut tally, findings,
+                );
+            }
+        }
+    }
+    tally.unit = unit(bytes);
+    tally
+}
+
+#[allow(clippy::too_many_arguments)] // One call for two guarantees; a struct would only rename them.
+fn report(
+    case: &Case,
+    part: &PartFacts,
+    check: &Check,
+    title: String,
+    text: String,
+    range: OffsetRange,
+    tally: &mut Tally,
+    findings: &mut Findings,
+) {
+    let mut finding = case.finding(check.name, Some(part), title);
+    (finding.class, finding.standing) = case.disagreement(part, range);
+    finding.offsets = Some(range);
+    let mut story = Story::default();
+    story.say(case.facts, text, &[]);
+    for cut in &part.roles.cuts {
+        if cut.to.0 <= range.from {
+            let text = format!("{} had cut its log to {}.", cut.node, cut.to);
+            story.say(case.facts, text, &crate::gone::cut_lines(part, cut));
+        }
+    }
+    finding.story = story.sentences;
+    finding.evidence = story.evidence;
+    tally.found(findings, finding);
+}
+
+/// The followers' logs of the final capture.
+fn others<'a>(part: &'a PartFacts<'a>) -> impl Iterator<Item = (history::NodeId, &'a LogView<'a>)> {
+    let leader = part.fin.as_ref().ok().map(|fin| fin.leader);
+    part.finals()
+        .filter(move |image| image.sound && Some(image.node) != leader)
+        .map(|image| (image.node, &image.view))
+}
+
+/// [max log start, min leader-sourced HW) over the final images.
+fn committed_range(case: &Case, id: PartId) -> Option<(Offset, Offset)> {
+    let part = &case.facts.parts[id];
+    let from = part.finals().map(|image| image.view.start()).max()?;
+    let hws: Option<Vec<Offset>> = part
+        .finals()
+        .map(|image| own_hw(case, id, &image.view))
+        .collect();
+    Some((from, hws?.into_iter().min()?))
+}
+
+/// Where a log and the leader's differ within a range, looked at from both sides.
+fn differ(part: &PartFacts, view: &LogView, from: Offset, to: Offset) -> Option<OffsetRange> {
+    let fin = part.final_log()?;
+    let (_, there) = compare(view, fin, from, to);
+    let (_, here) = compare(fin, view, from, to);
+    match (there, here) {
+        (Some(a), Some(b)) => Some(OffsetRange {
+            from: a.from.min(b.from),
+            to: a.to.max(b.to),
+        }),
+        (a, b) => a.or(b),
+    }
+}
+
+fn bytes_in(view: &LogView, from: Offset, to: Offset) -> u64 {
+    let batches = view.log.batches.iter();
+    batches
+        .filter(|batch| batch.base >= from && batch.last < to)
+        .map(|batch| u64::from(batch.bytes))
+        .sum()
+}
+
+fn traffic_after_settle(case: &Case) -> Option<String> {
+    let drain = case.facts.phase_start(Phase::Drain)?;
+    let late = case.parts().flat_map(|part| &part.sends).any(|&send| {
+        let send = &case.facts.ops.sends[send as usize];
+        send.invoked >= drain
+    });
+    late.then(|| "records were still sent after settling".to_owned())
+}

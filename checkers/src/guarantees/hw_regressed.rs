@@ -1,0 +1,131 @@
+//! A leader's high watermark does not go back while it leads one epoch in one process, and the end
+//! that clients see does not go back once the cluster has settled.
+//!
+//! Two answers are compared only if the second question was asked after the first answer came.
+//! Across an election or a restart a temporarily lower high watermark is normal.
+
+use std::collections::BTreeMap;
+
+use history::{Epoch, Mark, NodeId, Offset, Phase, Seen};
+
+use super::{Case, Check, Tally};
+use crate::facts::PartFacts;
+use crate::findings::Findings;
+use crate::gone::Story;
+use crate::judgement::Group;
+
+/// The guarantee.
+pub const CHECK: Check = Check {
+    name: "hw-regressed",
+    sentence: "a leader's high watermark never goes back",
+    group: Group::Watermarks,
+    premises: &[],
+    look,
+};
+
+/// An answer of a leader about its high watermark.
+#[derive(Debug, Clone, Copy)]
+struct Answer {
+    node: NodeId,
+    epoch: Epoch,
+    asked: Mark,
+    answered: Mark,
+    hw: Offset,
+}
+
+fn look(case: &Case, findings: &mut Findings) -> Tally {
+    let mut tally = Tally::of("answers of leaders about their high watermark");
+    let settled = case.facts.phase_start(Phase::Drain);
+    for part in case.parts() {
+        let answers = answers(case, part);
+        tally.examined += answers.len() as u64;
+        let mut streams: BTreeMap<Option<(NodeId, Epoch, usize)>, Vec<Answer>> = BTreeMap::new();
+        for answer in &answers {
+            let life = life(case, answer);
+            let key = Some((answer.node, answer.epoch, life));
+            streams.entry(key).or_default().push(*answer);
+            if settled.is_some_and(|settled| answer.asked >= settled) {
+                streams.entry(None).or_default().push(*answer);
+            }
+        }
+        for stream in streams.values() {
+            if let Some((before, after)) = regression(stream) {
+                let title = format!(
+                    "{}: the high watermark went back from {} to {}",
+                    part.name, before.hw, after.hw
+                );
+                let mut finding = case.finding(CHECK.name, Some(part), title);
+                let mut story = Story::default();
+                let text = format!(
+                    "{} led {} and answered {} at {}; asked again at {}, {} ({}) answered {}.",
+                    before.node,
+                    before.epoch,
+                    before.hw,
+                    before.answered,
+                    after.asked,
+                    after.node,
+                    after.epoch,
+                    after.hw
+                );
+                story.say(case.facts, text, &[]);
+                finding.story = story.sentences;
+                tally.found(findings, finding);
+            }
+        }
+    }
+    tally
+}
+
+fn answers(case: &Case, part: &PartFacts) -> Vec<Answer> {
+    let seen = part.seen.iter();
+    seen.filter_map(|&index| {
+        let observation = case.facts.observations[index as usize];
+        match observation.seen {
+            Seen::LeaderHw { epoch, hw, .. } => Some(Answer {
+                node: observation.node,
+                epoch,
+                asked: observation.asked,
+                answered: observation.answered,
+                hw,
+            }),
+            _ => None,
+        }
+    })
+    .collect()
+}
+
+/// How many times the broker's process had ended before the answer.
+fn life(case: &Case, answer: &Answer) -> usize {
+    case.facts
+        .processes
+        .iter()
+        .filter(|event| {
+            event.node == answer.node
+                && event.at <= answer.answered
+                && matches!(event.change, history::ProcessChange::Exited(_))
+        })
+        .count()
+}
+
+/// The first answer that lies below one that had come before it was asked for.
+fn regression(stream: &[Answer]) -> Option<(Answer, Answer)> {
+    let mut by_asked: Vec<&Answer> = stream.iter().collect();
+    by_asked.sort_by_key(|answer| answer.asked);
+    let mut by_answered: Vec<&Answer> = stream.iter().collect();
+    by_answered.sort_by_key(|answer| answer.answered);
+    let mut come = by_answered.into_iter().peekable();
+    let mut highest: Option<&Answer> = None;
+    for after in by_asked {
+        while let Some(before) = come.next_if(|before| before.answered <= after.asked) {
+            if highest.is_none_or(|known| before.hw > known.hw) {
+                highest = Some(before);
+            }
+        }
+        if let Some(before) = highest
+            && after.hw < before.hw
+        {
+            return Some((*before, *after));
+        }
+    }
+    None
+}

@@ -1,0 +1,153 @@
+//! A log is well formed: offsets and epochs ascend, checksums hold, and the sequences of one
+//! producer follow each other.
+//!
+//! A torn or zero tail of the last segment is what a killed process leaves; it is no finding.
+
+use evidence::{Batch, Damage, DamageKind, Image};
+use history::Epoch;
+use rustc_hash::FxHashMap;
+
+use super::{Case, Check, Tally};
+use crate::facts::{PartFacts, PartImage};
+use crate::findings::Findings;
+use crate::gone::{Story, many};
+use crate::judgement::Group;
+
+/// The guarantee.
+pub const CHECK: Check = Check {
+    name: "log-malformed",
+    sentence: "every log is well formed",
+    group: Group::Replicas,
+    premises: &["evidence-read"],
+    look,
+};
+
+/// At most so many faults of one log are quoted; all are counted.
+const QUOTED: usize = 5;
+
+fn look(case: &Case, findings: &mut Findings) -> Tally {
+    let mut tally = Tally::of("batches of replica images");
+    for part in case.parts() {
+        for image in part.images.iter().filter(|image| image.sound) {
+            tally.examined += image.view.log.batches.len() as u64;
+            let faults = faults(case, image);
+            if faults.is_empty() {
+                continue;
+            }
+            let archive = case.facts.image(image.image);
+            let finding = tell(case, part, archive, &faults);
+            tally.found(findings, finding);
+        }
+    }
+    tally
+}
+
+fn tell(
+    case: &Case,
+    part: &PartFacts,
+    archive: &Image,
+    faults: &[String],
+) -> crate::judgement::Finding {
+    let count = faults.len() as u64;
+    let title = format!(
+        "{}: {} in the log of {} ({})",
+        part.name,
+        many(count, "fault", "faults"),
+        archive.node,
+        archive.file
+    );
+    let mut finding = case.finding(CHECK.name, Some(part), title);
+    let mut story = Story::default();
+    for fault in faults.iter().take(QUOTED) {
+        story.say(case.facts, fault.clone(), &[]);
+    }
+    finding.story = story.sentences;
+    finding.count = count;
+    finding
+}
+
+fn faults(case: &Case, image: &PartImage) -> Vec<String> {
+    let log = image.view.log;
+    let last_segment = log.segments.last().copied();
+    let mut faults: Vec<String> = log
+        .damage
+        .iter()
+        .filter(|damage| !ends_a_killed_log(damage, last_segment))
+        .map(damage_in_words)
+        .collect();
+    let mut newest: Option<Epoch> = None;
+    for pair in log.batches.windows(2) {
+        if pair[1].base <= pair[0].last {
+            faults.push(format!(
+                "The batch at {} follows one that ends at {}.",
+                pair[1].base, pair[0].last
+            ));
+        }
+    }
+    for batch in &log.batches {
+        if let Some(before) = newest
+            && batch.epoch < before
+        {
+            faults.push(format!(
+                "The batch at {} has {} after {before}.",
+                batch.base, batch.epoch
+            ));
+        }
+        newest = newest.max(Some(batch.epoch));
+    }
+    if !case.contract.compacted {
+        sequences(&log.batches, &mut faults);
+    }
+    faults
+}
+
+/// What a process that was killed while it wrote may leave at the very end.
+fn ends_a_killed_log(damage: &Damage, last_segment: Option<history::Offset>) -> bool {
+    let tail = match damage.kind {
+        DamageKind::TornTail(_) | DamageKind::ZeroTail(_) => true,
+        DamageKind::BadCrc { .. } | DamageKind::Nonsense(_) | DamageKind::Undecodable { .. } => {
+            false
+        }
+    };
+    tail && Some(damage.segment) == last_segment
+}
+
+fn damage_in_words(damage: &Damage) -> String {
+    let place = format!("segment {} at byte {}", damage.segment.0, damage.position);
+    match &damage.kind {
+        DamageKind::TornTail(bytes) => {
+            format!("In {place} a batch breaks off after {bytes} bytes, with segments after it.")
+        }
+        DamageKind::ZeroTail(bytes) => {
+            format!("In {place} {bytes} bytes are zero, with segments after them.")
+        }
+        DamageKind::BadCrc { base, last } => {
+            format!("In {place} the checksum of the batch {base}..{last} fails.")
+        }
+        DamageKind::Nonsense(why) => format!("In {place} stands no batch header: {why}."),
+        DamageKind::Undecodable { base, why } => {
+            format!("In {place} the records of the batch at {base} cannot be decoded: {why}.")
+        }
+    }
+}
+
+/// Base sequence = last sequence + 1 (mod 2^31), per producer id and epoch; the first is exempt.
+fn sequences(batches: &[Batch], faults: &mut Vec<String>) {
+    let mut last: FxHashMap<(i64, i16), i64> = FxHashMap::default();
+    for batch in batches {
+        if batch.producer_id < 0 || batch.base_sequence < 0 || batch.is_control() {
+            continue;
+        }
+        let base = i64::from(batch.base_sequence);
+        let key = (batch.producer_id, batch.producer_epoch);
+        if let Some(before) = last.get(&key)
+            && base != (before + 1) % (1 << 31)
+        {
+            faults.push(format!(
+                "The batch at {} of producer {} epoch {} begins with sequence {base}, after {before}.",
+                batch.base, batch.producer_id, batch.producer_epoch
+            ));
+        }
+        last.insert(key, (base + batch.last.0 - batch.base.0) % (1 << 31));
+    }
+}

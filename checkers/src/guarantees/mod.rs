@@ -1,0 +1,277 @@
+//! The guarantees, in table order: one file each, each a function of the same case.
+//!
+//! A guarantee says what it examined and what it found; `verdict` turns that into a verdict, so
+//! that none can pass without having looked.
+
+mod acked_lost;
+mod acked_offset_wrong;
+mod committed_lost;
+mod committed_prefix;
+mod dirty_hw;
+mod divergence;
+mod duplicate_in_log;
+mod hw_regressed;
+mod log_malformed;
+mod log_matching;
+mod order_broken;
+mod phantom;
+mod read_then_vanished;
+mod stuck;
+mod truncation;
+
+use crate::audit::CutAudit;
+use crate::contract::{Contract, Promise};
+use crate::facts::{Facts, PartFacts};
+use crate::findings::Findings;
+use crate::gone::GoneTopic;
+use crate::judgement::{
+    Class, Finding, FindingId, Group, Guarantee, OffsetRange, Standing, Verdict,
+};
+use crate::premises::Failed;
+
+/// All that a guarantee may look at.
+#[derive(Debug)]
+pub struct Case<'a> {
+    /// The recording, indexed.
+    pub facts: &'a Facts<'a>,
+    /// What is promised.
+    pub contract: &'a Contract,
+    /// What is gone.
+    pub gone: &'a GoneTopic,
+    /// Every cut of this topic's logs.
+    pub cuts: &'a [CutAudit],
+}
+
+impl<'a> Case<'a> {
+    /// The topic's partitions.
+    pub fn parts(&self) -> impl Iterator<Item = &'a PartFacts<'a>> + use<'a> {
+        let facts = self.facts;
+        self.contract.parts.iter().map(|&id| &facts.parts[id])
+    }
+
+    /// Acknowledged sends of the topic.
+    pub fn acked(&self) -> u64 {
+        let sends = self.parts().flat_map(|part| &part.sends);
+        sends
+            .filter(|&&send| self.facts.ops.sends[send as usize].acked())
+            .count() as u64
+    }
+
+    /// Why absence cannot be read from the final logs, if it cannot.
+    pub fn no_final_log(&self) -> Option<String> {
+        if self.contract.compacted {
+            return Some("a compacted topic is not judged by this version's rules".to_owned());
+        }
+        self.parts()
+            .find_map(|part| part.fin.as_ref().err().cloned())
+    }
+
+    /// Why the replicas at rest cannot be compared, if they cannot.
+    pub fn never_settled(&self) -> Option<String> {
+        match self.facts.phase_start(history::Phase::Drain) {
+            Some(_) => None,
+            None => Some("the run ended before the cluster had settled".to_owned()),
+        }
+    }
+
+    /// A finding about replicas or lines, to be filled in.
+    pub fn finding(&self, guarantee: &str, part: Option<&PartFacts>, title: String) -> Finding {
+        Finding {
+            id: FindingId(0),
+            guarantee: guarantee.to_owned(),
+            topic: self.contract.topic.to_string(),
+            partition: part.map(|part| part.name.to_string()),
+            title,
+            offsets: None,
+            count: 1,
+            class: Class::Unexplained,
+            standing: Standing::Broken,
+            story: Vec::new(),
+            evidence: Vec::new(),
+            first: None,
+            last: None,
+            still_held: Vec::new(),
+            held_nowhere: None,
+            would_keep: None,
+        }
+    }
+
+    /// The class and standing of a disagreement at or below the high watermark: excused by an
+    /// unclean election at or below it, known with an old protocol, else unexplained.
+    pub fn disagreement(&self, part: &PartFacts, offsets: OffsetRange) -> (Class, Standing) {
+        let unclean = part.elections.iter().any(|election| {
+            election.clean == Some(false) && part.roles.terms[election.term].leo.0 <= offsets.from
+        });
+        if unclean && self.contract.unclean_enabled {
+            (Class::UncleanElection, Standing::NotPromised)
+        } else if self.contract.known_bad_protocol.is_some() {
+            (Class::KnownBadProtocol, Standing::Broken)
+        } else {
+            (Class::Unexplained, Standing::Broken)
+        }
+    }
+}
+
+/// What a guarantee saw.
+#[derive(Debug)]
+pub struct Tally {
+    /// Whether it is promised.
+    pub promise: Promise,
+    /// How much was examined.
+    pub examined: u64,
+    /// Of what.
+    pub unit: String,
+    /// How many records, cuts or the like are concerned.
+    pub observed: u64,
+    /// Findings, by provisional id.
+    pub findings: Vec<FindingId>,
+    /// Why nothing can be concluded from finding nothing.
+    pub blocked: Option<String>,
+}
+
+impl Tally {
+    /// Promised without condition; nothing seen yet.
+    pub fn of(unit: &str) -> Self {
+        Self {
+            promise: Promise::Yes("in any configuration".to_owned()),
+            examined: 0,
+            unit: unit.to_owned(),
+            observed: 0,
+            findings: Vec::new(),
+            blocked: None,
+        }
+    }
+
+    /// Counts a finding.
+    pub fn found(&mut self, findings: &mut Findings, finding: Finding) {
+        self.observed += finding.count;
+        self.findings.push(findings.add(finding));
+    }
+}
+
+/// A guarantee.
+pub struct Check {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says.
+    pub sentence: &'static str,
+    /// Its family.
+    pub group: Group,
+    /// Premises that its passing rests on.
+    pub premises: &'static [&'static str],
+    /// Looks.
+    pub look: fn(&Case, &mut Findings) -> Tally,
+}
+
+/// Every guarantee, in table order.
+pub const ALL: [&Check; 19] = [
+    &acked_lost::BELOW,
+    &acked_lost::ABOVE,
+    &acked_lost::UNDETERMINED,
+    &committed_lost::CHECK,
+    &acked_offset_wrong::CHECK,
+    &read_then_vanished::CHECK,
+    &duplicate_in_log::CHECK,
+    &order_broken::CHECK,
+    &committed_prefix::CHECK,
+    &divergence::BELOW,
+    &divergence::LASTING,
+    &log_matching::CHECK,
+    &log_malformed::CHECK,
+    &truncation::AUDIT,
+    &truncation::BELOW,
+    &dirty_hw::CHECK,
+    &hw_regressed::CHECK,
+    &phantom::CHECK,
+    &stuck::CHECK,
+];
+
+/// Judges one guarantee for one topic.
+pub fn judge(check: &Check, case: &Case, findings: &mut Findings, failed: &[Failed]) -> Guarantee {
+    let tally = (check.look)(case, findings);
+    Guarantee {
+        name: check.name.to_owned(),
+        sentence: check.sentence.to_owned(),
+        group: check.group,
+        verdict: verdict(check, tally, findings, failed),
+        premises: check
+            .premises
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect(),
+    }
+}
+
+fn verdict(check: &Check, tally: Tally, findings: &Findings, failed: &[Failed]) -> Verdict {
+    let has = |standing| {
+        tally
+            .findings
+            .iter()
+            .any(|&id| findings.get(id).standing == standing)
+    };
+    if has(Standing::Broken) {
+        return Verdict::Broken {
+            findings: tally.findings,
+            observed: tally.observed,
+            examined: tally.examined,
+            unit: tally.unit,
+        };
+    }
+    if has(Standing::Undetermined) {
+        return Verdict::Unproven {
+            why: "what was found may be permitted; the evidence that would tell is missing".into(),
+            findings: tally.findings,
+        };
+    }
+    if let Some(why) = tally.blocked {
+        return Verdict::Unproven {
+            why,
+            findings: tally.findings,
+        };
+    }
+    let permitted = tally.findings.first().map(|&id| findings.get(id).class);
+    let not_promised = match (tally.promise, permitted) {
+        (Promise::No { why, .. }, _) => Some(why),
+        (Promise::Yes(_), Some(class)) => Some(permitted_because(class).to_owned()),
+        (Promise::Yes(_), None) => None,
+    };
+    if let Some(why) = not_promised {
+        return Verdict::NotPromised {
+            why,
+            observed: tally.observed,
+            examined: tally.examined,
+            unit: tally.unit,
+            findings: tally.findings,
+        };
+    }
+    let unproven = |why: String| Verdict::Unproven {
+        why,
+        findings: Vec::new(),
+    };
+    if let Some(premise) = failed.iter().find(|f| check.premises.contains(&f.name)) {
+        return unproven(format!("{}: {}", premise.name, premise.why));
+    }
+    if tally.examined == 0 {
+        return unproven(format!("there were no {} to examine", tally.unit));
+    }
+    Verdict::Held {
+        examined: tally.examined,
+        unit: tally.unit,
+    }
+}
+
+/// Why a finding of this class is permitted although the guarantee is promised otherwise.
+fn permitted_because(class: Class) -> &'static str {
+    match class {
+        Class::UncleanElection => "an unclean election happened, which the settings allow",
+        Class::DirtyHw => {
+            "a returning follower takes the leader's high watermark before it cuts its log \
+             (KAFKA-14704, 2.7.0 to 3.4.0)"
+        }
+        Class::AboveHw | Class::Undetermined => "acks=1 does not promise it across a new leader",
+        Class::LossyLeader => "a replica that had lost data led",
+        Class::Expired => "it was deleted on request or by retention",
+        Class::Resend => "the client sent it again",
+        Class::Unexplained | Class::KnownBadProtocol | Class::Plain => "it is not promised",
+    }
+}

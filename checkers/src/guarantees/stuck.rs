@@ -1,0 +1,140 @@
+//! After the heal the cluster recovers: every broker runs, every in-sync set is full, every log is
+//! copied to its end, and consumers reach it.
+
+use history::{NodeId, Offset, Phase, ProcessChange, Seen, Service};
+
+use super::{Case, Check, Tally};
+use crate::contract::Promise;
+use crate::facts::PartFacts;
+use crate::findings::Findings;
+use crate::gone::Story;
+use crate::judgement::Group;
+
+/// The guarantee.
+pub const CHECK: Check = Check {
+    name: "stuck",
+    sentence: "the cluster recovers after the heal",
+    group: Group::Liveness,
+    premises: &["history-whole"],
+    look,
+};
+
+fn look(case: &Case, findings: &mut Findings) -> Tally {
+    let mut tally = Tally {
+        promise: Promise::Yes("once every fault is undone".to_owned()),
+        blocked: not_reached(case),
+        ..Tally::of("partitions after settling")
+    };
+    if tally.blocked.is_some() {
+        return tally;
+    }
+    for part in case.parts() {
+        tally.examined += 1;
+        let troubles = troubles(case, part);
+        if troubles.is_empty() {
+            continue;
+        }
+        let title = format!("{}: not recovered after the heal", part.name);
+        let mut finding = case.finding(CHECK.name, Some(part), title);
+        let mut story = Story::default();
+        for trouble in troubles {
+            story.say(case.facts, trouble, &[]);
+        }
+        finding.story = story.sentences;
+        tally.found(findings, finding);
+    }
+    tally
+}
+
+/// The phases that a recovery is judged by were not gone through.
+fn not_reached(case: &Case) -> Option<String> {
+    let missing = [Phase::Settle, Phase::Drain]
+        .into_iter()
+        .find(|phase| case.facts.phase_start(*phase).is_none())?;
+    Some(format!("the run ended before its {missing} phase"))
+}
+
+fn troubles(case: &Case, part: &PartFacts) -> Vec<String> {
+    let mut troubles: Vec<String> = part
+        .replicas
+        .iter()
+        .filter(|node| gone_at_the_end(case, **node))
+        .map(|node| format!("The broker of {node} was not running when the run was captured."))
+        .collect();
+    if let Some(isr) = last_isr(case, part)
+        && isr.len() < part.replicas.len()
+    {
+        troubles.push(format!(
+            "The in-sync set was {} to the last, of {} replicas.",
+            crate::facts::nodes(&isr),
+            part.replicas.len()
+        ));
+    }
+    if let Some(log) = part.final_log()
+        && let Some((hw, node)) = last_hw(case, part)
+        && hw < log.log.leo()
+    {
+        troubles.push(format!(
+            "The high watermark of {node} was last {hw}, its log ended at {}.",
+            log.log.leo()
+        ));
+    }
+    if let Some(text) = consumer_behind(case, part) {
+        troubles.push(text);
+    }
+    troubles
+}
+
+fn gone_at_the_end(case: &Case, node: NodeId) -> bool {
+    let capture = case.facts.phase_start(Phase::Capture);
+    let last = case
+        .facts
+        .processes
+        .iter()
+        .filter(|event| {
+            event.node == node
+                && event.service == Service::Broker
+                && capture.is_none_or(|capture| event.at < capture)
+        })
+        .next_back();
+    last.is_some_and(|event| match event.change {
+        ProcessChange::Exited(_) => true,
+        ProcessChange::Started { .. } | ProcessChange::Paused | ProcessChange::Resumed => false,
+    })
+}
+
+/// The last in-sync set that the last leader, or ZooKeeper, gave.
+fn last_isr(case: &Case, part: &PartFacts) -> Option<Vec<NodeId>> {
+    let leader = part.fin.as_ref().ok()?.leader;
+    let seen = part.seen.iter().rev();
+    seen.map(|&index| case.facts.observations[index as usize])
+        .find_map(|observation| match &observation.seen {
+            Seen::Belief { isr, .. } if observation.node == leader => Some(isr.clone()),
+            Seen::ZkState { isr, .. } => Some(isr.clone()),
+            _ => None,
+        })
+}
+
+/// The last high watermark that the last leader gave after settling.
+fn last_hw(case: &Case, part: &PartFacts) -> Option<(Offset, NodeId)> {
+    let leader = part.fin.as_ref().ok()?.leader;
+    let settled = case.facts.phase_start(Phase::Drain)?;
+    let seen = part.seen.iter().rev();
+    seen.map(|&index| case.facts.observations[index as usize])
+        .filter(|observation| observation.node == leader && observation.asked >= settled)
+        .find_map(|observation| match &observation.seen {
+            Seen::LeaderHw { hw, .. } | Seen::Watermarks { hw, .. } => Some((*hw, leader)),
+            _ => None,
+        })
+}
+
+/// A drain that gave less than the log holds.
+fn consumer_behind(case: &Case, part: &PartFacts) -> Option<String> {
+    let row = crate::accounting::drain_of(case.facts, part);
+    (row.delivered < row.expected).then(|| {
+        format!(
+            "Consumers that read from the start were given {} of {} records.",
+            row.delivered, row.expected
+        )
+    })
+}

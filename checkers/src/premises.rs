@@ -1,0 +1,348 @@
+//! What conclusions rest on. A premise that fails voids what is concluded from absence; positive
+//! evidence stands.
+
+use history::{Phase, ProcessChange, Stage, StepStage};
+use plan::{Action, Storm};
+
+use crate::accounting::undrained;
+use crate::facts::{Facts, Fate};
+use crate::judgement::{Ended, Premise, PremiseState};
+
+/// A premise that failed.
+#[derive(Debug, Clone)]
+pub struct Failed {
+    /// Which.
+    pub name: &'static str,
+    /// Why.
+    pub why: String,
+}
+
+/// What a premise looked at, or why it failed.
+type Looked = Result<(u64, &'static str), String>;
+
+/// Name, sentence, and how it is looked at.
+type Rule = (&'static str, &'static str, fn(&Facts) -> Looked);
+
+const RULES: [Rule; 10] = [
+    (
+        "history-whole",
+        "the history reaches from the first phase to the last",
+        history_whole,
+    ),
+    ("values-unique", "every value was sent once", values_unique),
+    (
+        "clocks-monotonic",
+        "no completion lies before its invocation",
+        clocks,
+    ),
+    (
+        "final-logs",
+        "the last leader of every partition is known and its log was captured",
+        final_logs,
+    ),
+    (
+        "images-complete",
+        "every replica's files were captured at the end, unchanging",
+        images,
+    ),
+    (
+        "evidence-read",
+        "every captured file could be read",
+        evidence_read,
+    ),
+    (
+        "lines-read",
+        "every broker's log was read, and placed in run time",
+        lines_read,
+    ),
+    (
+        "fates",
+        "what was certainly refused stands nowhere, and what stands somewhere was sent",
+        fates,
+    ),
+    ("drain", "fresh consumers read every log to its end", drain),
+    ("schedule", "what the plan required happened", schedule),
+];
+
+/// Looks at every premise; load is looked at topic by topic.
+pub fn all(facts: &Facts) -> (Vec<Premise>, Vec<Failed>) {
+    let mut premises = Vec::new();
+    let mut failed = Vec::new();
+    let looked = RULES
+        .iter()
+        .map(|(name, sentence, look)| (*name, *sentence, look(facts)))
+        .chain([(
+            "load",
+            "there was enough load to mean anything",
+            load(facts),
+        )]);
+    for (name, sentence, looked) in looked {
+        let state = match looked {
+            Ok((examined, unit)) => PremiseState::Kept {
+                examined,
+                unit: unit.to_owned(),
+            },
+            Err(why) => {
+                failed.push(Failed {
+                    name,
+                    why: why.clone(),
+                });
+                PremiseState::Failed { why }
+            }
+        };
+        premises.push(Premise {
+            name: name.to_owned(),
+            sentence: sentence.to_owned(),
+            state,
+        });
+    }
+    (premises, failed)
+}
+
+fn history_whole(facts: &Facts) -> Looked {
+    if let Some(torn) = &facts.recording.torn {
+        return Err(format!("the history breaks off: {torn}"));
+    }
+    match &facts.recording.ended {
+        Ended::Completed => {}
+        Ended::Interrupted { signal } => {
+            return Err(format!("the run was interrupted by {signal}"));
+        }
+        Ended::Failed { why } => return Err(format!("the run failed: {why}")),
+        Ended::Incomplete => return Err("the run has no seal".to_owned()),
+    }
+    if facts.ops.orphans > 0 {
+        return Err(format!(
+            "{} completions answer no invocation",
+            facts.ops.orphans
+        ));
+    }
+    Ok((facts.recording.events.len() as u64, "events"))
+}
+
+fn values_unique(facts: &Facts) -> Looked {
+    match facts.ops.twice.first() {
+        None => Ok((facts.ops.sends.len() as u64, "values")),
+        Some(first) => Err(format!(
+            "{} values were sent more than once, {first} among them",
+            facts.ops.twice.len()
+        )),
+    }
+}
+
+fn clocks(facts: &Facts) -> Looked {
+    match facts.ops.backwards {
+        0 => Ok((facts.ops.sends.len() as u64 + facts.ops.polls, "operations")),
+        backwards => Err(format!(
+            "{backwards} completions lie before their invocations"
+        )),
+    }
+}
+
+fn final_logs(facts: &Facts) -> Looked {
+    for part in &facts.parts {
+        let fin = part.fin.as_ref().map_err(Clone::clone)?;
+        if !part.images[fin.image].sound {
+            return Err(format!(
+                "the log of {} changed while it was captured from {}",
+                part.name, fin.leader
+            ));
+        }
+        if !fin.epoch_agrees {
+            return Err(format!(
+                "the epoch file of {} on {} does not end with {}, the last leader's epoch",
+                part.name, fin.leader, fin.epoch
+            ));
+        }
+    }
+    Ok((facts.parts.len() as u64, "partitions"))
+}
+
+fn images(facts: &Facts) -> Looked {
+    let mut examined = 0;
+    for part in &facts.parts {
+        for node in &part.replicas {
+            let sound = part
+                .finals()
+                .any(|image| image.node == *node && image.sound);
+            if !sound {
+                return Err(format!(
+                    "no unchanging copy of {} on {node} was taken at the end",
+                    part.name
+                ));
+            }
+            examined += 1;
+        }
+    }
+    Ok((examined, "replicas"))
+}
+
+fn evidence_read(facts: &Facts) -> Looked {
+    let evidence = &facts.recording.evidence;
+    match evidence.unreadable.first() {
+        None => Ok((evidence.images.len() as u64, "images")),
+        Some(first) => Err(format!("{} could not be read ({})", first.file, first.why)),
+    }
+}
+
+fn lines_read(facts: &Facts) -> Looked {
+    let lines = &facts.recording.evidence.lines;
+    for node in facts.recording.setting.brokers.keys() {
+        if !lines.iter().any(|line| line.node == *node) {
+            return Err(format!("no line of the broker of {node} was read"));
+        }
+    }
+    if lines.iter().any(|line| line.span.is_none()) {
+        return Err("lines could not be placed in run time: no clock samples".to_owned());
+    }
+    Ok((lines.len() as u64, "lines"))
+}
+
+/// A failed send that stands somewhere, or a record of this run that nobody sent, is our own fault.
+fn fates(facts: &Facts) -> Looked {
+    for part in &facts.parts {
+        for (place, &index) in part.sends.iter().enumerate() {
+            let send = &facts.ops.sends[index as usize];
+            if let (Fate::Failed, Some(at)) = (send.fate, part.final_at[place]) {
+                return Err(format!(
+                    "{} ({}) was taken as refused and stands in {} at {at}",
+                    send.value, send.op, part.name
+                ));
+            }
+        }
+        if let Some(at) = part.strangers.first() {
+            return Err(format!(
+                "{} holds a record of this run at {at} that was not sent there",
+                part.name
+            ));
+        }
+    }
+    Ok((facts.ops.sends.len() as u64, "sends"))
+}
+
+fn drain(facts: &Facts) -> Looked {
+    if facts.phase_start(Phase::Drain).is_none() {
+        return Err("there was no drain".to_owned());
+    }
+    match undrained(facts).first() {
+        None => Ok((facts.parts.len() as u64, "partitions")),
+        Some(&id) => Err(format!("{} was not read to its end", facts.parts[id].name)),
+    }
+}
+
+/// Steps that must not be missed, faults that must be proved.
+fn schedule(facts: &Facts) -> Looked {
+    let storm = &facts.recording.plan.storm;
+    let steps = match storm {
+        Storm::Steps(steps) => steps.as_slice(),
+        Storm::Drawn(_) => &[],
+    };
+    for event in &facts.steps {
+        let tolerated = matches!(
+            steps.get(event.index as usize).map(|step| &step.action),
+            Some(Action::Await {
+                missed: plan::Missed::GoOn,
+                ..
+            })
+        );
+        if let StepStage::Missed(why) = &event.stage
+            && !tolerated
+        {
+            return Err(format!(
+                "step {} (`{}`) missed its deadline: {why}",
+                event.index, event.text
+            ));
+        }
+    }
+    let required: Vec<String> = steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::Fault {
+                ask,
+                required: true,
+                ..
+            } => Some(ask),
+            _ => None,
+        })
+        .map(|ask| format!("{ask:?}"))
+        .collect();
+    let begun = facts.faults.len();
+    let proved = facts.faults.iter().filter(|f| f.proof().is_some()).count();
+    let ineffective = facts.faults.iter().find(|fault| {
+        fault
+            .stages
+            .iter()
+            .any(|event| matches!(event.stage, Stage::Ineffective { .. }))
+    });
+    if !required.is_empty() {
+        if let Some((asked, _)) = ineffective.and_then(|fault| fault.deed()) {
+            return Err(format!(
+                "`{asked}` proved ineffective, and the plan requires it"
+            ));
+        }
+        if begun < required.len() || proved < required.len() {
+            return Err(format!(
+                "the plan requires {} faults, {proved} were proved in force",
+                required.len()
+            ));
+        }
+    }
+    Ok((facts.steps.len() as u64, "events of steps"))
+}
+
+fn load(facts: &Facts) -> Looked {
+    let plan = &facts.recording.plan;
+    let wanted = plan.minimum.acked;
+    for (topic, parts) in facts.topics() {
+        let sends = parts.iter().flat_map(|&id| &facts.parts[id].sends);
+        let acked = sends
+            .filter(|&&send| facts.ops.sends[send as usize].acked())
+            .count() as u64;
+        if acked < wanted {
+            return Err(format!(
+                "{acked} records of {topic} were acknowledged, the plan wants at least {wanted}"
+            ));
+        }
+    }
+    let died = facts.processes.iter().find(|event| {
+        matches!(event.change, ProcessChange::Exited(history::Exit::Died))
+            && facts
+                .phase_start(Phase::Steady)
+                .is_some_and(|steady| event.at < steady)
+    });
+    if let Some(event) = died {
+        return Err(format!(
+            "the {} of {} died before the load",
+            event.service, event.node
+        ));
+    }
+    steady_rate(facts)?;
+    Ok((
+        facts.ops.sends.iter().filter(|send| send.acked()).count() as u64,
+        "acknowledged records",
+    ))
+}
+
+fn steady_rate(facts: &Facts) -> Result<(), String> {
+    let wanted = facts.recording.plan.minimum.acked_per_second;
+    let (Some(from), Some(to)) = (
+        facts.phase_start(Phase::Steady),
+        facts.phase_start(Phase::Storm),
+    ) else {
+        return Ok(());
+    };
+    let seconds = to.since(from).as_secs_f64();
+    let acked = facts
+        .ops
+        .sends
+        .iter()
+        .filter(|send| send.acked() && send.returned.is_some_and(|at| at >= from && at < to))
+        .count();
+    if wanted > 0 && (acked as f64) < f64::from(wanted) * seconds {
+        return Err(format!(
+            "{acked} records were acknowledged in the {seconds:.1} s of the steady phase, the plan \
+             wants {wanted} a second"
+        ));
+    }
+    Ok(())
+}
