@@ -40,17 +40,36 @@ impl fmt::Display for Removed {
     }
 }
 
-/// Ends the lab's processes, removes its namespaces and deletes its files. Nothing there is no
-/// error.
+/// Ends the lab's processes, whoever uses it, removes its namespaces and deletes its files. Nothing
+/// there is no error.
 ///
 /// # Errors
 /// Without root, from inside the lab, or when something would not go.
 pub fn down(name: &str) -> Result<Removed, LabError> {
+    remove(name, false)
+}
+
+/// The same, unless somebody uses the lab: a run, or a shell on one of its hosts.
+///
+/// # Errors
+/// [`LabError::InUse`], with nothing touched; otherwise as [`down`].
+pub fn down_unless_used(name: &str) -> Result<Removed, LabError> {
+    remove(name, true)
+}
+
+fn remove(name: &str, spare_users: bool) -> Result<Removed, LabError> {
     let state = State::of(name)?;
     if !nix::unistd::geteuid().is_root() {
         return Err(LabError::NotRoot);
     }
     let lock = Lock::take(&state)?;
+    let user = process::user_of(name)?.filter(|_| spare_users);
+    if let Some(user) = user {
+        return Err(LabError::InUse {
+            lab: name.to_owned(),
+            user,
+        });
+    }
     let mut removed = end_namespaces(name, &state)?;
     removed.files = state.remove()?;
     lock.remove(&state)?;

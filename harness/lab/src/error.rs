@@ -63,6 +63,16 @@ pub enum LabError {
         /// How long they were given.
         seconds: u64,
     },
+    /// Somebody else uses the lab.
+    #[error(
+        "lab {lab} is in use by {user}: wait for its end, or end it and the lab with `lab down --force`"
+    )]
+    InUse {
+        /// The lab.
+        lab: String,
+        /// One of its users.
+        user: String,
+    },
     /// What was asked does not fit this lab or this process.
     #[error("{0}")]
     Refused(String),

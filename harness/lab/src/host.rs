@@ -56,10 +56,11 @@ impl Ground {
         let mut hidden: Vec<&Path> = HIDDEN.iter().map(Path::new).collect();
         hidden.push(&mount);
         hidden.extend(home.as_deref());
-        let found = find(&lab.java).ok_or_else(|| LabError::Missing {
-            missing: format!("`{}`", lab.java),
-            remedy: "see the lab file's `java`: a command or an absolute path".to_owned(),
-        })?;
+        let found = find(&lab.java).ok_or_else(|| LabError::Refused(format!(
+            "there is no Java `{}` on this machine: set `java` in the lab file to a command or an \
+             absolute path that is there",
+            lab.java
+        )))?;
         let real = found
             .canonicalize()
             .map_err(LabError::file("resolve", &found))?;

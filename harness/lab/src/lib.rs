@@ -17,11 +17,11 @@ mod status;
 mod tools;
 mod up;
 
-pub use down::{Removed, down};
+pub use down::{Removed, down, down_unless_used};
 pub use enter::enter;
 pub use error::LabError;
 pub use names::{controller_address, controller_netns};
 pub use shell::shell;
 pub use status::{Part, Status, status};
-pub use tools::missing_tools;
+pub use tools::{can_hold, missing_tools};
 pub use up::up;

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 
 use crate::LabError;
 use crate::host;
-use crate::names::{State, netns_file};
+use crate::names::{State, controller, netns_file};
 use crate::tools::{ip, run, until};
 
 /// How long processes are given to end after SIGKILL.
@@ -30,6 +30,16 @@ pub(crate) fn pids(namespace: &str) -> Result<Vec<i32>, LabError> {
         .split_whitespace()
         .filter_map(|w| w.parse().ok())
         .collect())
+}
+
+/// Who uses a lab, for people: one process inside the controller's namespace, where every runner
+/// and every shell on a host begins.
+pub(crate) fn user_of(lab: &str) -> Result<Option<String>, LabError> {
+    let pids = pids(&controller(lab))?;
+    Ok(pids
+        .into_iter()
+        .find_map(Stat::of)
+        .map(|stat| format!("process {} ({})", stat.pid, stat.name)))
 }
 
 /// Ends every process of a namespace and waits until none is left. They are ours by construction:

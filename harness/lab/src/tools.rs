@@ -44,6 +44,14 @@ pub fn missing_tools() -> Result<(), LabError> {
     check_tools("java")
 }
 
+/// Whether this machine can hold this lab, with the Java that its file names.
+///
+/// # Errors
+/// As [`missing_tools`].
+pub fn can_hold(lab: &cluster::LabFile) -> Result<(), LabError> {
+    check_tools(&lab.java)
+}
+
 /// As [`missing_tools`]; a Java that the lab file names otherwise is looked for when the lab is made.
 pub(crate) fn check_tools(java: &str) -> Result<(), LabError> {
     if !nix::unistd::geteuid().is_root() {

@@ -78,11 +78,10 @@ fn end_what_was_made_otherwise(
     if std::fs::read_to_string(&made_from).is_ok_and(|before| before == now) {
         return Ok(());
     }
-    let inside = process::pids(&names::controller(&lab.name))?;
-    if let Some(pid) = inside.first() {
+    if let Some(user) = process::user_of(&lab.name)? {
         return Err(LabError::Refused(format!(
-            "lab {0} was made from another lab file, or with another Java, and process {pid} is \
-             using it; wait for its end, or end it with `tidemark lab down {0}`",
+            "lab {} was made from another lab file, or with another Java, and {user} is using it; \
+             wait for its end, or end it and the lab with `lab down --force`",
             lab.name
         )));
     }

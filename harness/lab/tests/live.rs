@@ -6,8 +6,8 @@
 
 mod common;
 
-use common::{Bench, ctl, on};
-use lab::{LabError, down, status, up};
+use common::{Bench, ctl, in_ctl, on};
+use lab::{LabError, down, down_unless_used, status, up};
 
 #[test]
 fn up_up_status_down_down_leaves_nothing() {
@@ -360,4 +360,22 @@ fn a_shell_on_a_host_passes_words_and_status_through() {
         .unwrap_err()
         .to_string();
     assert!(said.contains("no host n9; it has n0, n1, n2"), "{said}");
+}
+
+#[test]
+fn a_lab_in_use_goes_down_only_by_force() {
+    let Some(bench) = Bench::new("u") else { return };
+    up(&bench.lab).unwrap();
+    let mut user = in_ctl(&bench.lab, &["sleep", "600"]);
+    let before = bench.pids_of("n0");
+    let said = down_unless_used(&bench.lab.name).unwrap_err().to_string();
+    assert!(
+        said.contains(&format!("in use by process {} (sleep)", user.id())),
+        "{said}"
+    );
+    assert!(bench.still_holds("n0", &before), "nothing was touched");
+    down(&bench.lab.name).unwrap();
+    user.wait().unwrap();
+    let again = down_unless_used(&bench.lab.name).unwrap();
+    assert_eq!(again, lab::Removed::default());
 }
