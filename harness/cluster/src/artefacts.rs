@@ -239,12 +239,15 @@ fn maven(version: &str, pom: &Path, into: &Path) -> Result<(), ClusterError> {
 
 /// Maven repeats itself; its first line with a reason is enough.
 fn first_error(said: &str) -> String {
-    let mut errors = said
-        .lines()
+    // Colours are switched off, and yet some versions end every line with one.
+    let said = said.replace("\u{1b}[0m", "").replace("\u{1b}[m", "");
+    let mut lines = said.lines().map(str::trim);
+    let mut errors = lines
+        .clone()
         .filter_map(|line| line.strip_prefix("[ERROR] "));
     let line = errors
         .next()
-        .or_else(|| said.lines().find(|line| !line.trim().is_empty()));
+        .or_else(|| lines.find(|line| !line.is_empty()));
     let line = line.unwrap_or("it said nothing").trim();
     line.chars().take(300).collect()
 }
@@ -378,5 +381,7 @@ mod tests {
             "[WARNING] x\n[ERROR] Failed to execute goal y: offline mode\n[ERROR] \n[ERROR] z";
         assert_eq!(first_error(said), "Failed to execute goal y: offline mode");
         assert_eq!(first_error(""), "it said nothing");
+        let coloured = "\u{1b}[0m\u{1b}[0m[ERROR] no place -> [Help 1]\n\u{1b}[0m";
+        assert_eq!(first_error(coloured), "no place -> [Help 1]");
     }
 }
