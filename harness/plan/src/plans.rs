@@ -35,7 +35,7 @@ pub fn find(name_or_path: &str) -> Result<(String, String), PlanError> {
             Ok(text) => Ok((name_or_path.to_owned(), text)),
             Err(why) => Err(PlanError::Unreadable {
                 path: name_or_path.to_owned(),
-                why: why.to_string(),
+                why: unreadable(&why),
             }),
         };
     }
@@ -48,6 +48,21 @@ pub fn find(name_or_path: &str) -> Result<(String, String), PlanError> {
             known: names.collect(),
         }),
     }
+}
+
+/// The system's words, and what to give instead.
+fn unreadable(why: &std::io::Error) -> String {
+    use std::io::ErrorKind::{InvalidData, IsADirectory, NotFound};
+    let remedy = match why.kind() {
+        IsADirectory => "name one of the plans in it".to_owned(),
+        NotFound => {
+            let names: Vec<&str> = EMBEDDED.iter().map(|(name, _)| *name).collect();
+            format!("plans that need no file are {}", names.join(", "))
+        }
+        InvalidData => "a plan is a TOML file".to_owned(),
+        _ => return why.to_string(),
+    };
+    format!("{why}; {remedy}")
 }
 
 #[cfg(test)]
