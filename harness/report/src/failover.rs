@@ -9,6 +9,9 @@ use crate::{contract, text, watermark};
 /// Figures that stand open when the page is opened.
 const OPEN_MAX: usize = 2;
 
+/// After so many the rest waits behind one more click.
+const SHOWN_MAX: usize = 12;
+
 /// All changes of leader in order of time.
 pub fn section(j: &Judgement) -> Markup {
     let (quiet, loud): (Vec<_>, Vec<_>) = j.failovers.iter().partition(|f| f.quiet);
@@ -16,7 +19,14 @@ pub fn section(j: &Judgement) -> Markup {
         section id="failovers" {
             h2 { "Fail-overs" @if !j.failovers.is_empty() { " (" (text::n(j.failovers.len() as u64)) ")" } }
             @if j.failovers.is_empty() { p { "No partition changed its leader." } }
-            @for (i, failover) in loud.iter().enumerate() { (shown(failover, i < OPEN_MAX)) }
+            @let (first, further) = loud.split_at(loud.len().min(SHOWN_MAX));
+            @for (i, failover) in first.iter().enumerate() { (shown(failover, i < OPEN_MAX)) }
+            @if !further.is_empty() {
+                details {
+                    summary { (text::count(further.len() as u64, "more fail-over", "more fail-overs")) " that cut or lost something" }
+                    @for failover in further { (shown(failover, false)) }
+                }
+            }
             @if !quiet.is_empty() {
                 details open[loud.is_empty() && quiet.len() <= 12] {
                     summary { (text::count(quiet.len() as u64, "fail-over", "fail-overs")) " in which nothing was cut and nothing lost" }

@@ -11,6 +11,11 @@ pub fn width_of(text: &str) -> f64 {
     text.chars().count() as f64 * 6.7
 }
 
+/// The same for bold text.
+pub fn bold_width_of(text: &str) -> f64 {
+    text.chars().count() as f64 * 7.5
+}
+
 /// A step of 1, 2 or 5 times a power of ten, or of minutes, so that about `wanted` fit into `length`.
 pub fn time_step(seconds: f64, wanted: f64) -> u64 {
     const STEPS: [u64; 14] = [

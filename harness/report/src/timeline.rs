@@ -7,7 +7,7 @@ use checkers::judgement::{FaultSpan, GapSeries, LeadSpan, PartitionLead, Rate};
 use history::Mark;
 use maud::{Markup, html};
 
-use crate::svg::{Scale, c, time_step, width_of};
+use crate::svg::{Scale, bold_width_of, c, time_step, width_of};
 use crate::{curves, text};
 
 /// Width of the drawing.
@@ -194,7 +194,7 @@ fn fault_labels(faults: &[FaultSpan], time: Scale) -> (Markup, usize) {
         let long = text::visible(&format!("{} {}", fault.fault, fault.label));
         let start = time.at(fault.span.from.seconds());
         let fits = |words: &str, free: &[f64; LANES]| {
-            let x = start.min(RIGHT - width_of(words));
+            let x = start.min(RIGHT - bold_width_of(words));
             free.iter()
                 .position(|from| *from <= x)
                 .map(|lane| (lane, x))
@@ -204,7 +204,7 @@ fn fault_labels(faults: &[FaultSpan], time: Scale) -> (Markup, usize) {
         if let Some(((lane, x), words)) =
             place.or_else(|| fits(&short, &free_from).map(|p| (p, short)))
         {
-            free_from[lane] = x + width_of(&words) + 10.0;
+            free_from[lane] = x + bold_width_of(&words) + 10.0;
             used = used.max(lane + 1);
             placed.push((lane, x, words));
         }

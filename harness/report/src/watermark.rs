@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use checkers::judgement::{Failover, OffsetRange, ReplicaPicture, Role};
 use maud::{Markup, html};
 
-use crate::svg::{Scale, c, width_of};
+use crate::svg::{Scale, bold_width_of, c, width_of};
 use crate::{failover, text};
 
 /// Width of the drawing; the plot leaves room for names at the left and log ends at the right.
@@ -24,7 +24,7 @@ pub fn figure(f: &Failover) -> Markup {
     let scale = Scale::new_offsets(window(f));
     let before_top = 30.0;
     let pointer_top = before_top + f.before.len() as f64 * ROW;
-    let captions = wrapped(&f.lost_caption, 120);
+    let captions = wrapped(&f.lost_caption, 130);
     let pointed = f.lost.is_some_and(|lost| !lost.is_empty());
     let after_title = pointer_top
         + if pointed {
@@ -38,10 +38,10 @@ pub fn figure(f: &Failover) -> Markup {
         svg viewBox={ "0 0 " (c(WIDTH)) " " (c(bottom + 44.0)) } role="img"
             aria-label={ "Logs of " (f.partition) " on each replica, before and after epoch " (f.to_epoch) } {
             text.strong x="0" y="14" { (text::visible(&f.before_caption)) }
-            @for (i, picture) in f.before.iter().enumerate() { (replica(picture, scale, before_top + i as f64 * ROW)) }
             @if let Some(lost) = f.lost.filter(|_| pointed) {
                 (pointer(lost, &captions, scale, before_top, pointer_top))
             }
+            @for (i, picture) in f.before.iter().enumerate() { (replica(picture, scale, before_top + i as f64 * ROW)) }
             line.grid x1="0" x2=(c(WIDTH)) y1=(c(after_title - 20.0)) y2=(c(after_title - 20.0)) {}
             text.strong x="0" y=(c(after_title)) { (text::visible(&f.after_caption)) }
             @for (i, picture) in f.after.iter().enumerate() { (replica(picture, scale, after_top + i as f64 * ROW)) }
@@ -122,7 +122,7 @@ fn stretch(from: i64, to: i64, epoch: i32, scale: Scale, bar: f64) -> Markup {
                 title { "epoch " (epoch) ", " (text::offsets(OffsetRange { from, to })) }
             }
             @if right - left > width_of(&name) + 6.0 {
-                text.tiny.eink x=(c(left + 5.0)) y=(c(bar + 14.0)) { (name) }
+                text.tiny.eink x=(c(left + if left > LEFT { 5.0 } else { 10.0 })) y=(c(bar + 14.0)) { (name) }
             }
         }
     }
@@ -201,7 +201,7 @@ fn pointer(lost: OffsetRange, captions: &[String], scale: Scale, top: f64, y: f6
     let right = right.max(left + 3.0);
     let longest = captions
         .iter()
-        .map(|line| width_of(line))
+        .map(|line| bold_width_of(line))
         .fold(0.0, f64::max);
     let x = ((left + right) / 2.0 - longest / 2.0).clamp(0.0, (WIDTH - longest).max(0.0));
     html! {
