@@ -29,7 +29,7 @@ pub fn all(facts: &Facts) -> Vec<AvailabilityFact> {
 
 fn one(facts: &Facts, part: &PartFacts, fault: &FaultStory, end: Mark) -> AvailabilityFact {
     let span = fault.in_force(facts.length);
-    let from = fault.widest(facts.length).from;
+    let from = span.from;
     let sends: Vec<Mark> = sorted(
         part.sends
             .iter()
@@ -89,17 +89,27 @@ fn longest_gap(marks: &[Mark], from: Mark, end: Mark) -> Option<TimeSpan> {
         .max_by_key(|gap| (gap.to.0 - gap.from.0, std::cmp::Reverse(gap.from)))
 }
 
-/// When somebody first saw the full in-sync set after a moment, having seen it smaller since the
-/// partition's fault or not.
+/// When somebody first recorded the full in-sync set of the newest epoch after a moment.
 fn full_isr(facts: &Facts, part: &PartFacts, after: Mark, end: Mark) -> Option<Mark> {
     let all = part.replicas.len();
+    // A deposed leader may still believe in the set of its own epoch.
+    let newest = part
+        .seen
+        .iter()
+        .map(|&index| facts.observations[index as usize])
+        .filter(|seen| seen.answered <= end)
+        .filter_map(|seen| match &seen.seen {
+            Seen::Belief { epoch, .. } | Seen::ZkState { epoch, .. } => Some(*epoch),
+            _ => None,
+        })
+        .max()?;
     part.seen
         .iter()
         .map(|&index| facts.observations[index as usize])
         .filter(|seen| seen.asked >= after && seen.answered <= end)
         .find_map(|seen| match &seen.seen {
-            Seen::Belief { isr, .. } | Seen::ZkState { isr, .. } => {
-                (isr.len() == all).then_some(seen.answered)
+            Seen::Belief { epoch, isr, .. } | Seen::ZkState { epoch, isr, .. } => {
+                (isr.len() == all && *epoch == newest).then_some(seen.answered)
             }
             _ => None,
         })

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use history::Topic;
+use plan::{Action, Plan, Storm, TopicSpec};
 
 use crate::facts::{Facts, PartId};
 use crate::judgement::Clause;
@@ -123,6 +124,41 @@ impl Contract {
         }
     }
 
+    /// What a plan would be promised, before anything is recorded: every fault it names is taken
+    /// to happen, and every one to change a leader.
+    pub fn asked(plan: &Plan, topic: &Topic, spec: &TopicSpec) -> Self {
+        let property = |key: &str| {
+            let of_topic = spec.properties.get(key).map(String::as_str);
+            of_topic.or_else(|| plan.cluster.properties.get(key).map(String::as_str))
+        };
+        let load = &spec.load;
+        let faults = match &plan.storm {
+            Storm::Steps(steps) => {
+                let fault = |step: &plan::Step| matches!(step.action, Action::Fault { .. });
+                steps.iter().any(fault)
+            }
+            Storm::Drawn(_) => true,
+        };
+        Self {
+            topic: topic.clone(),
+            parts: Vec::new(),
+            acks: std::iter::once(load.acks.to_string()).collect(),
+            idempotent: load.idempotent,
+            retries: true,
+            max_in_flight: load.max_in_flight,
+            min_isr: spec.min_insync_replicas,
+            replicas: spec.assignment.iter().map(Vec::len).max().unwrap_or(0),
+            unclean_enabled: property("unclean.leader.election.enable") == Some("true"),
+            known_bad_protocol: property("inter.broker.protocol.version")
+                .filter(|version| known_bad(version))
+                .map(str::to_owned),
+            compacted: property("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
+            may_expire: property("retention.ms").is_some() || property("retention.bytes").is_some(),
+            faults,
+            leader_changed: faults,
+        }
+    }
+
     /// `acks=all, idempotent, min.isr 2`.
     pub fn words(&self) -> String {
         let acks = self.acks.iter().cloned().collect::<Vec<_>>().join(" and ");
@@ -238,4 +274,31 @@ impl Contract {
 /// KIP-101) or without its epoch in the answer (KAFKA-6361).
 fn known_bad(version: &str) -> bool {
     ["0.", "1."].iter().any(|old| version.starts_with(old))
+}
+
+/// What a plan's topics would be promised, in words, before a run.
+pub fn promises(plan: &Plan) -> String {
+    let mut text = String::new();
+    for (topic, spec) in &plan.topics {
+        let contract = Contract::asked(plan, topic, spec);
+        text.push_str(&format!("{topic} ({}):\n", contract.words()));
+        for clause in contract.clauses() {
+            let promised = if clause.promised {
+                "promised"
+            } else {
+                "not promised"
+            };
+            text.push_str(&format!("  {}: {promised}, {}", clause.what, clause.why));
+            if let Some(change) = clause.would_change {
+                text.push_str(&format!(" (what would: {change})"));
+            }
+            text.push('\n');
+        }
+        if let Some(version) = contract.known_bad_protocol {
+            text.push_str(&format!(
+                "  protocol {version} is known to break these promises: a breach stays a breach\n"
+            ));
+        }
+    }
+    text
 }

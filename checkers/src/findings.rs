@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::judgement::{Finding, FindingId};
+use crate::judgement::{Class, Finding, FindingId};
 
 /// Findings in the order in which they were made.
 #[derive(Debug, Default)]
@@ -28,7 +28,11 @@ impl Findings {
     /// All findings, worst first and numbered from 1, with the map from provisional ids.
     pub fn named(mut self) -> (Vec<Finding>, BTreeMap<FindingId, FindingId>) {
         self.made.sort_by(|a, b| {
-            let key = |f: &Finding| (f.standing, f.class, Reverse(f.count), f.id);
+            // What nothing explains comes first; among the rest, the largest.
+            let key = |f: &Finding| {
+                let explained = f.class != Class::Unexplained;
+                (f.standing, explained, Reverse(f.count), f.class, f.id)
+            };
             key(a).cmp(&key(b))
         });
         let mut names = BTreeMap::new();

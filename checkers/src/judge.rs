@@ -217,7 +217,8 @@ fn limits(
     let silent = silent.count();
     if silent > 0 {
         limits.push(format!(
-            "Brokers fell silent to probes {silent} times; what they knew then is not known."
+            "Brokers fell silent to probes {}; what they knew then is not known.",
+            crate::gone::many(silent as u64, "time", "times")
         ));
     }
     for unreadable in &facts.recording.evidence.unreadable {

@@ -19,6 +19,7 @@ mod premises;
 mod recording;
 mod sentence;
 
+pub use contract::promises;
 pub use judge::judge;
-pub use judgement::Judgement;
+pub use judgement::{Fold, Judgement};
 pub use recording::{Ended, Recording};

@@ -108,6 +108,7 @@ fn history_whole(facts: &Facts) -> Looked {
         Ended::Interrupted { signal } => {
             return Err(format!("the run was interrupted by {signal}"));
         }
+        Ended::CutShort { why } => return Err(format!("the run stopped itself: {why}")),
         Ended::Failed { why } => return Err(format!("the run failed: {why}")),
         Ended::Incomplete => return Err("the run has no seal".to_owned()),
     }
@@ -231,29 +232,36 @@ fn drain(facts: &Facts) -> Looked {
 }
 
 /// Steps that must not be missed, faults that must be proved.
+/// Whether a run in which this was missed shows nothing. A fault that the plan does not require may
+/// prove ineffective: it is told, and what it would have shown is not examined.
+fn must_be_met(action: &Action) -> bool {
+    match action {
+        Action::Fault { required, .. } => *required,
+        Action::Await { missed, .. } => *missed == plan::Missed::Stop,
+        Action::Send { .. } => false,
+        Action::Heal | Action::Wait(_) => true,
+    }
+}
+
 fn schedule(facts: &Facts) -> Looked {
-    let storm = &facts.recording.plan.storm;
-    let steps = match storm {
-        Storm::Steps(steps) => steps.as_slice(),
-        Storm::Drawn(_) => &[],
-    };
     for event in &facts.steps {
-        let tolerated = matches!(
-            steps.get(event.index as usize).map(|step| &step.action),
-            Some(Action::Await {
-                missed: plan::Missed::GoOn,
-                ..
-            })
-        );
+        // What is not a step of a plan (the wait for settling) has a guarantee of its own.
+        let Ok(step) = event.text.parse::<plan::Step>() else {
+            continue;
+        };
         if let StepStage::Missed(why) = &event.stage
-            && !tolerated
+            && must_be_met(&step.action)
         {
             return Err(format!(
-                "step {} (`{}`) missed its deadline: {why}",
+                "step {} (`{}`) was missed: {why}",
                 event.index, event.text
             ));
         }
     }
+    let steps = match &facts.recording.plan.storm {
+        Storm::Steps(steps) => steps.as_slice(),
+        Storm::Drawn(_) => &[],
+    };
     let required: Vec<String> = steps
         .iter()
         .filter_map(|step| match &step.action {

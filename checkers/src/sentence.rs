@@ -74,7 +74,7 @@ fn lost(topic: &TopicJudgement, row: &OutcomeRow) -> String {
         return format!("{below} below the high watermark.");
     }
     let side = match (row.lost_above_hw, row.lost_undetermined) {
-        (above, 0) if above == 1 => "above the high watermark".to_owned(),
+        (1, 0) => "above the high watermark".to_owned(),
         (_, 0) => "all above the high watermark".to_owned(),
         (0, _) => "on which side of the high watermark cannot be shown".to_owned(),
         (above, undetermined) => format!(
@@ -91,15 +91,16 @@ fn lost(topic: &TopicJudgement, row: &OutcomeRow) -> String {
     format!("{name} lost {}, {side}: {contract}.", of(row.lost))
 }
 
-/// Broken guarantees that the losses of acknowledged records do not already tell.
+/// Broken guarantees, but for the losses of acknowledged records, which are told already.
 fn broken_otherwise(topic: &TopicJudgement) -> Option<String> {
     let names: Vec<&str> = topic
         .guarantees
         .iter()
         .filter(|guarantee| matches!(guarantee.verdict, Verdict::Broken { .. }))
         .map(|guarantee| guarantee.name.as_str())
+        .filter(|name| !name.starts_with("acked-lost") || topic.accounting.acknowledged.lost == 0)
         .collect();
-    (!names.is_empty()).then(|| format!("{} broke: {}.", topic.topic, names.join(", ")))
+    (!names.is_empty()).then(|| format!("Broken for {}: {}.", topic.topic, names.join(", ")))
 }
 
 fn why_unproven(topics: &[TopicJudgement], premises: &[Premise]) -> Vec<String> {

@@ -4,12 +4,13 @@
 //! Only leaders are believed, each within its own epoch. What a follower says of its high watermark
 //! is never evidence: 3.0.0 followers take the leader's before they cut their logs (KAFKA-14704).
 
+use std::collections::BTreeMap;
+
 use history::{Epoch, Mark, NodeId, Offset, Seen, ValueId};
 
 use super::partition::PartFacts;
 use super::roles::{Term, Until};
 use super::{Facts, PartId};
-use crate::judgement::TimeSpan;
 
 /// A high watermark that a leader gave while it led.
 #[derive(Debug, Clone, Copy)]
@@ -20,8 +21,6 @@ pub struct HwPoint {
     pub node: NodeId,
     /// Everything below was committed.
     pub hw: Offset,
-    /// When.
-    pub at: Option<TimeSpan>,
     /// From what.
     pub source: ProofSource,
     /// Proves something only for records that this image holds; position in `PartFacts::images`.
@@ -60,20 +59,16 @@ pub fn hw_points(facts: &Facts, part: &PartFacts) -> Vec<HwPoint> {
                 epoch: *epoch,
                 node: observation.node,
                 hw: *hw,
-                at: Some(TimeSpan {
-                    from: observation.asked,
-                    to: observation.answered,
-                }),
                 source: ProofSource::LeaderHw(index),
                 only_image: None,
             });
         }
     }
     for term in &part.roles.terms {
-        points.push(line_point(facts, term.line, term.node, term.epoch, term.hw));
+        points.push(line_point(term.line, term.node, term.epoch, term.hw));
     }
     for &(line, node, epoch, hw) in &part.roles.shrinks {
-        points.push(line_point(facts, line, node, epoch, hw));
+        points.push(line_point(line, node, epoch, hw));
     }
     points.extend(client_points(facts, part));
     points.extend(checkpoint_points(facts, part));
@@ -88,12 +83,11 @@ fn highest(mut points: Vec<HwPoint>) -> Vec<HwPoint> {
     points
 }
 
-fn line_point(facts: &Facts, line: usize, node: NodeId, epoch: Epoch, hw: Offset) -> HwPoint {
+fn line_point(line: usize, node: NodeId, epoch: Epoch, hw: Offset) -> HwPoint {
     HwPoint {
         epoch,
         node,
         hw,
-        at: facts.line_span(line),
         source: ProofSource::Line(line),
         only_image: None,
     }
@@ -105,31 +99,24 @@ fn client_points(facts: &Facts, part: &PartFacts) -> Vec<HwPoint> {
     let Some(log) = part.final_log() else {
         return Vec::new();
     };
-    let mut best: std::collections::BTreeMap<Epoch, (Offset, ProofSource, TimeSpan)> =
-        std::collections::BTreeMap::new();
-    let mut note = |offset: Offset, source: ProofSource, at: TimeSpan| {
+    let mut best: BTreeMap<Epoch, (Offset, ProofSource)> = BTreeMap::new();
+    let mut note = |offset: Offset, source: ProofSource| {
         let Some(epoch) = log.epoch_at(offset) else {
             return;
         };
         let end = Offset(offset.0 + 1);
-        match best.get(&epoch) {
-            Some((known, ..)) if *known >= end => {}
-            _ => {
-                best.insert(epoch, (end, source, at));
-            }
+        let known = best.entry(epoch).or_insert((end, source));
+        if known.0 < end {
+            *known = (end, source);
         }
     };
     for (place, &index) in part.sends.iter().enumerate() {
         let send = &facts.ops.sends[index as usize];
-        if let (Some(offset), Some(at)) = (send.acked_at(), send.returned)
+        if let Some(offset) = send.acked_at()
             && part.final_at[place] == Some(offset)
             && acks_all(facts, send.client)
         {
-            let at = TimeSpan {
-                from: send.invoked,
-                to: at,
-            };
-            note(offset, ProofSource::AckAll(index), at);
+            note(offset, ProofSource::AckAll(index));
         }
     }
     for &index in &part.reads {
@@ -138,21 +125,16 @@ fn client_points(facts: &Facts, part: &PartFacts) -> Vec<HwPoint> {
             && log.holds(read.offset, value)
             && served_by_leader(facts, part, index)
         {
-            let at = TimeSpan {
-                from: read.invoked,
-                to: read.returned,
-            };
-            note(read.offset, ProofSource::Delivered(index), at);
+            note(read.offset, ProofSource::Delivered(index));
         }
     }
     best.into_iter()
-        .filter_map(|(epoch, (hw, source, at))| {
+        .filter_map(|(epoch, (hw, source))| {
             let node = part.roles.term_of(epoch)?.node;
             Some(HwPoint {
                 epoch,
                 node,
                 hw,
-                at: Some(at),
                 source,
                 only_image: None,
             })
@@ -180,10 +162,6 @@ fn checkpoint_points(facts: &Facts, part: &PartFacts) -> Vec<HwPoint> {
                 epoch: term.epoch,
                 node: term.node,
                 hw,
-                at: Some(TimeSpan {
-                    from: archive.from,
-                    to: archive.to,
-                }),
                 source: ProofSource::Checkpoint(image.image),
                 only_image: Some(place),
             });

@@ -30,7 +30,7 @@ struct Scene<'a> {
     epoch: Epoch,
     leader: NodeId,
     at: Option<TimeSpan>,
-    /// The beginning of the next election, if there is one.
+    /// If another election follows: its beginning, or that of the fault before it.
     next: Option<Mark>,
 }
 
@@ -52,7 +52,10 @@ fn failover(case: &Case, id: PartId, index: usize) -> Option<Failover> {
         at,
         next: next
             .and_then(|next| case.facts.line_span(part.roles.terms[next.term].line))
-            .map(|span| span.from),
+            .map(|span| {
+                span.from
+                    .min(next_fault(case.facts, at).unwrap_or(span.from))
+            }),
     };
     let fault = fault_then(&scene);
     let (lost, lost_count, findings) = lost(&scene);
@@ -84,6 +87,16 @@ fn failover(case: &Case, id: PartId, index: usize) -> Option<Failover> {
         quiet: lost_count == 0 && cuts.is_empty(),
         findings,
     })
+}
+
+/// The beginning of the first fault after an election.
+fn next_fault(facts: &Facts, at: Option<TimeSpan>) -> Option<Mark> {
+    let at = at?.to;
+    let begins = facts
+        .faults
+        .iter()
+        .map(|fault| fault.widest(facts.length).from);
+    begins.filter(|from| *from > at).min()
 }
 
 /// Cuts that answer to this epoch; positions in `roles.cuts`.
@@ -287,8 +300,7 @@ fn down(facts: &Facts, node: NodeId, at: Mark) -> Option<Mark> {
     let last = facts
         .processes
         .iter()
-        .filter(|event| event.node == node && event.service == Service::Broker && event.at <= at)
-        .next_back()?;
+        .rfind(|event| event.node == node && event.service == Service::Broker && event.at <= at)?;
     match last.change {
         ProcessChange::Exited(_) => Some(last.at),
         ProcessChange::Started { .. } | ProcessChange::Paused | ProcessChange::Resumed => None,

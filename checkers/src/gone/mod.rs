@@ -380,7 +380,7 @@ fn accepting_term(facts: &Facts, part: &PartFacts, send: &SendFact) -> Option<us
             && !put_something_else(part, term.epoch, offset, send.value)
     });
     let first = fitting.next()?;
-    match fitting.last() {
+    match fitting.next_back() {
         None => Some(first.0),
         // One broker, several epochs of it: the last that had begun accepted the record.
         Some(last) if broker.is_some() => Some(last.0),

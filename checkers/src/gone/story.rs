@@ -30,11 +30,10 @@ pub fn tell(facts: &Facts, contract: &Contract, gone: &GoneTopic, group: &Group)
     let range = range(&records);
     let mut story = Story::default();
     if let Some(first) = records.first() {
-        faults_then(facts, part, group, first, &mut story);
         accepted(facts, part, group, &records, &mut story);
         committed(facts, part, first, &mut story);
-        election(facts, part, group, &mut story);
-        cuts(facts, part, group, &mut story);
+        let faults = faults_then(facts, part, group, first);
+        tell_in_order(facts, part, group, faults, &mut story);
     }
     let (held, nowhere) = held_by_images(part, records.iter().copied());
     let still_held: Vec<StillHeld> = held
@@ -91,6 +90,14 @@ pub fn span_of(range: Option<OffsetRange>) -> String {
 pub fn many(count: u64, one: &str, more: &str) -> String {
     let noun = if count == 1 { one } else { more };
     format!("{} {noun}", grouped(count))
+}
+
+/// `this record` or `these 14 805 records`.
+fn these(count: u64) -> String {
+    match count {
+        1 => "this record".to_owned(),
+        count => format!("these {} records", grouped(count)),
+    }
 }
 
 fn title(part: &PartFacts, group: &Group, range: Option<OffsetRange>, count: u64) -> String {
@@ -210,34 +217,92 @@ fn accepted_at(facts: &Facts, record: &Gone) -> Option<Mark> {
     send.returned
 }
 
-/// Which faults touched the broker that accepted the records, then.
-fn faults_then(facts: &Facts, part: &PartFacts, group: &Group, first: &Gone, story: &mut Story) {
+/// A fault that has to do with the story: when it began, and in words.
+type FaultStep = (Mark, String);
+
+/// Faults from ten seconds before the first acceptance on, up to the election that dropped the
+/// records: those that touched the accepting broker, and for committed records all.
+fn faults_then(facts: &Facts, part: &PartFacts, group: &Group, first: &Gone) -> Vec<FaultStep> {
     let Some(moment) = accepted_at(facts, first) else {
-        return;
+        return Vec::new();
     };
     let acceptor = group.term.map(|term| part.roles.terms[term].node);
+    let until = group
+        .dropped_by
+        .and_then(|election| facts.line_span(part.roles.terms[part.elections[election].term].line))
+        .map_or(facts.length, |span| span.to);
+    let mut steps = Vec::new();
     for fault in &facts.faults {
         let Some((_, deed)) = fault.deed() else {
             continue;
         };
-        let (span, harmed) = (fault.widest(facts.length), deed.nodes());
-        let touches = acceptor.is_none_or(|node| harmed.contains(&node));
-        // A leader's last records before it dies are the fault's doing as well.
-        let near = span.from.0 <= moment.0.saturating_add(10_000_000_000) && moment <= span.to;
-        if !touches || !near {
+        let widest = fault.widest(facts.length);
+        let touches = first.proof.is_some()
+            || acceptor.is_none_or(|node| crate::faults::harmed(deed).contains(&node));
+        if !touches || widest.from > until || widest.to < moment {
             continue;
         }
-        let number = fault.stages[0].fault;
-        let what = crate::faults::deed_in_words(deed);
         let proof = match fault.proof() {
             Some((_, evidence)) => format!("proved: {evidence}"),
             None => "not proved".to_owned(),
         };
-        let from = fault.in_force(facts.length).from;
-        story.say(
-            facts,
-            format!("From {from} on: {what} ({number}, {proof})."),
-            &[],
+        let span = fault.in_force(facts.length);
+        let text = format!(
+            "From {} to {}: {} ({}, {proof}).",
+            span.from,
+            span.to,
+            crate::faults::deed_in_words(deed),
+            fault.stages[0].fault
+        );
+        steps.push((span.from, text));
+    }
+    steps
+}
+
+/// The election and the cuts by epoch, with the faults among them by time.
+fn tell_in_order(
+    facts: &Facts,
+    part: &PartFacts,
+    group: &Group,
+    mut faults: Vec<FaultStep>,
+    story: &mut Story,
+) {
+    let mut steps: Vec<(Option<history::Epoch>, bool, Option<TimeSpan>, usize)> = Vec::new();
+    for &index in &group.cuts {
+        let cut = &part.roles.cuts[index];
+        let epoch = cut.follow.map(|follow| part.roles.follows[follow].epoch);
+        steps.push((epoch, true, facts.line_span(cut.line), index));
+    }
+    if let Some(index) = group.dropped_by {
+        let term = &part.roles.terms[part.elections[index].term];
+        steps.push((Some(term.epoch), false, facts.line_span(term.line), index));
+    }
+    steps.sort_by_key(|(epoch, cut, at, index)| (*epoch, *cut, at.map(|at| at.from), *index));
+    faults.sort();
+    let mut faults = faults.into_iter().peekable();
+    if group.dropped_by.is_none() {
+        let text = "No election is recorded whose leader lacked them.".to_owned();
+        let needed = "a `Leader ... starts` line of a later epoch at or below their offsets";
+        story.missing(text, needed);
+    }
+    for (_, is_cut, at, index) in steps {
+        while let Some((_, text)) = faults.next_if(|(from, _)| at.is_none_or(|at| *from <= at.to)) {
+            story.say(facts, text, &[]);
+        }
+        if is_cut {
+            let cut = &part.roles.cuts[index];
+            story.say(facts, cut_in_words(facts, part, cut), &cut_lines(part, cut));
+        } else {
+            election(facts, part, index, story);
+        }
+    }
+    for (_, text) in faults {
+        story.say(facts, text, &[]);
+    }
+    if group.cuts.is_empty() {
+        story.missing(
+            "No line shows who cut them.".to_owned(),
+            "a `Truncating to offset` line of a broker that held them",
         );
     }
 }
@@ -265,7 +330,7 @@ fn accepted(facts: &Facts, part: &PartFacts, group: &Group, records: &[Gone], st
         "{} led {} and {verb} {}; the in-sync set was {}{hw}.",
         term.node,
         term.epoch,
-        many(records.len() as u64, "this record", "these records"),
+        these(records.len() as u64),
         nodes(&isr),
     );
     story.say(facts, text, &[term.line]);
@@ -286,8 +351,8 @@ fn committed(facts: &Facts, part: &PartFacts, first: &Gone, story: &mut Story) {
         (Some(follow), _) => {
             let follow = &part.roles.follows[follow];
             let text = format!(
-                "When {} stopped leading, its own high watermark stood at {}: none of them had ever \
-                 been below it.",
+                "When {} stopped leading, its own high watermark stood at {}: none of \
+                 them had ever been below it.",
                 follow.node, follow.hw
             );
             story.say(facts, text, &[follow.line]);
@@ -354,13 +419,7 @@ fn proof_in_words(facts: &Facts, first: &Gone, source: ProofSource) -> (String, 
     }
 }
 
-fn election(facts: &Facts, part: &PartFacts, group: &Group, story: &mut Story) {
-    let Some(index) = group.dropped_by else {
-        let text = "No election is recorded whose leader lacked them.".to_owned();
-        let needed = "a `Leader ... starts` line of a later epoch at or below their offsets";
-        story.missing(text, needed);
-        return;
-    };
+fn election(facts: &Facts, part: &PartFacts, index: usize, story: &mut Story) {
     let election = &part.elections[index];
     let term = &part.roles.terms[election.term];
     let clean = match election.clean {
@@ -378,19 +437,6 @@ fn election(facts: &Facts, part: &PartFacts, group: &Group, story: &mut Story) {
         term.hw
     );
     story.say(facts, text, &[term.line]);
-}
-
-fn cuts(facts: &Facts, part: &PartFacts, group: &Group, story: &mut Story) {
-    if group.cuts.is_empty() {
-        story.missing(
-            "No line shows who cut them.".to_owned(),
-            "a `Truncating to offset` line of a broker that held them",
-        );
-    }
-    for &index in &group.cuts {
-        let cut = &part.roles.cuts[index];
-        story.say(facts, cut_in_words(facts, part, cut), &cut_lines(part, cut));
-    }
 }
 
 /// The lines of a cut: the `Follower` line that it answers to, the old protocol's line, its own.
@@ -421,29 +467,25 @@ fn cut_in_words(facts: &Facts, part: &PartFacts, cut: &Cut) -> String {
 
 /// The in-sync set as ZooKeeper or any broker's metadata of that epoch had it last.
 fn isr_at(facts: &Facts, part: &PartFacts, term: &Term, when: Mark) -> Option<Vec<NodeId>> {
-    part.seen
-        .iter()
-        .map(|&index| facts.observations[index as usize])
+    let seen = part.seen.iter().rev();
+    seen.map(|&index| facts.observations[index as usize])
         .filter(|seen| seen.answered <= when)
-        .filter_map(|seen| match &seen.seen {
+        .find_map(|seen| match &seen.seen {
             Seen::ZkState { epoch, isr, .. } if *epoch == term.epoch => Some(isr.clone()),
             Seen::Belief { epoch, isr, .. } if *epoch == term.epoch && seen.node == term.node => {
                 Some(isr.clone())
             }
             _ => None,
         })
-        .last()
 }
 
 /// The high watermark that a broker gave last before a moment.
 fn hw_at(facts: &Facts, part: &PartFacts, node: NodeId, when: Mark) -> Option<(Offset, Mark)> {
-    part.seen
-        .iter()
-        .map(|&index| facts.observations[index as usize])
+    let seen = part.seen.iter().rev();
+    seen.map(|&index| facts.observations[index as usize])
         .filter(|seen| seen.node == node && seen.answered <= when)
-        .filter_map(|seen| match &seen.seen {
+        .find_map(|seen| match &seen.seen {
             Seen::LeaderHw { hw, .. } | Seen::Watermarks { hw, .. } => Some((*hw, seen.answered)),
             _ => None,
         })
-        .last()
 }

@@ -105,6 +105,11 @@ pub enum Ended {
         /// The signal's name.
         signal: String,
     },
+    /// It stopped itself, since going on would have shown nothing.
+    CutShort {
+        /// What was lacking.
+        why: String,
+    },
     /// The harness or the lab failed.
     Failed {
         /// Why.
