@@ -73,26 +73,34 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     let java = lab.java.clone();
 
     let was_up = !lab::status(LAB).or_harness()?.is_down();
-    let measured = lab::up(&lab).context("the lab did not come up").and_then(|lab| {
-        measure(&Instructions {
-            lab,
-            artefacts,
-            java,
-            tools: tools.class_path(),
-            plan: text,
-            run: RunId::from_number(fresh_number()),
-            pairs: args.pairs,
-            seconds: args.seconds,
-        })
-    });
+    let measured = lab::up(&lab)
+        .context("the lab did not come up")
+        .and_then(|lab| {
+            measure(&Instructions {
+                lab,
+                artefacts,
+                java,
+                tools: tools.class_path(),
+                plan: text,
+                run: RunId::from_number(fresh_number()),
+                pairs: args.pairs,
+                seconds: args.seconds,
+            })
+        });
     // A lab that was up and would not have us belongs to somebody else.
     if measured.is_ok() || !was_up {
-        lab::down(LAB).context("the lab did not go down").or_harness()?;
+        lab::down(LAB)
+            .context("the lab did not go down")
+            .or_harness()?;
     }
     let pairs = measured.or_harness()?;
     let summary = Summary::of(&pairs).or_harness()?;
     say(&summary.to_string());
-    Ok(if summary.is_good() { Exit::Held } else { Exit::Broken })
+    Ok(if summary.is_good() {
+        Exit::Held
+    } else {
+        Exit::Broken
+    })
 }
 
 /// Starts the inner process inside the controller's namespace and takes its figures from its
@@ -101,7 +109,11 @@ fn measure(told: &Instructions) -> anyhow::Result<Vec<Pair>> {
     let netns = lab::controller_netns(&told.lab.name);
     let mut command = Command::new(std::env::current_exe()?);
     command
-        .args([OsStr::new("--inside"), netns.as_os_str(), OsStr::new("__bench")])
+        .args([
+            OsStr::new("--inside"),
+            netns.as_os_str(),
+            OsStr::new("__bench"),
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .process_group(0);
@@ -110,7 +122,9 @@ fn measure(told: &Instructions) -> anyhow::Result<Vec<Pair>> {
         .build()?;
     let (status, said) = runtime.block_on(with_signals(&mut command, told))?;
     if !status.success() {
-        return Err(anyhow!("nothing was measured: the inner process ended with {status}"));
+        return Err(anyhow!(
+            "nothing was measured: the inner process ended with {status}"
+        ));
     }
     serde_json::from_str(&said).context("the inner process printed no figures")
 }
@@ -128,7 +142,10 @@ async fn with_signals(
         (Signal::SIGHUP, signal(SignalKind::hangup())?),
     ];
     let mut child = command.spawn().context("cannot start the inner process")?;
-    let mut input = child.stdin.take().ok_or_else(|| anyhow!("it has no input"))?;
+    let mut input = child
+        .stdin
+        .take()
+        .ok_or_else(|| anyhow!("it has no input"))?;
     input.write_all(&serde_json::to_vec(told)?)?;
     drop(input);
     let pid = Pid::from_raw(child.id().cast_signed());

@@ -1,1 +1,71 @@
-fn main() {}
+//! The `tidemark` binary: words to calls, verdicts to exit codes.
+//!
+//! No logic worth testing lives here; every verb is a few calls into the other packages.
+
+mod args;
+mod bench;
+mod exit;
+mod experiment;
+mod home;
+mod inside;
+mod judging;
+mod labs;
+mod live;
+mod planning;
+mod unstarted;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, LabVerb, Verb};
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage.into()
+            } else {
+                Exit::Held.into()
+            };
+        }
+    };
+    // Before any thread exists: a namespace is entered by the whole process or not at all.
+    if let Some(netns) = &args.inside
+        && let Err(error) = lab::enter(netns)
+    {
+        eprintln!("tidemark: {error}");
+        return Exit::Harness.into();
+    }
+    match dispatch(&args) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            home::say_error(&format!("tidemark: {}", failure.said()));
+            failure.exit.into()
+        }
+    }
+}
+
+fn dispatch(args: &Args) -> Result<Exit, exit::Failure> {
+    match &args.verb {
+        Verb::Run(run) => experiment::run(run),
+        Verb::BenchWorkload(asked) => bench::run(asked),
+        Verb::BenchInside => bench::inside(),
+        Verb::Runner { dir } => inside::runner(dir),
+        Verb::Check { run, json } => judging::check(run, *json),
+        Verb::Report { run } => judging::report(run),
+        Verb::History { run } => judging::history(run),
+        Verb::Plan { plan, seed } => planning::show(plan, *seed),
+        Verb::Heal { lab } => labs::heal(args, lab),
+        Verb::Lab { verb } => match verb {
+            LabVerb::Up { lab } => labs::up(lab),
+            LabVerb::Down { lab, force } => labs::down(lab, *force),
+            LabVerb::Status { lab } => labs::status(lab),
+            LabVerb::Shell { lab, node, command } => labs::shell(lab, *node, command),
+            LabVerb::Claim { lab } => labs::claim(args, lab),
+        },
+    }
+}

@@ -331,7 +331,7 @@ pub enum Condition {
         /// At least so many acknowledged sends.
         at_least: u64,
     },
-    /// `log of n2 has "..."`: a line in a broker's log since the storm began.
+    /// `log of n2 has "..."`: a line anywhere in a broker's logs of this run.
     LogLine {
         /// Whose log.
         node: NodeId,

@@ -188,6 +188,9 @@ pub fn ended(ended: &Ended) -> Option<String> {
         Ended::Interrupted { signal } => Some(format!(
             "The run was interrupted by {signal}: what follows covers what was recorded until then."
         )),
+        Ended::CutShort { why } => Some(format!(
+            "The run stopped itself, since going on would have shown nothing: {why}."
+        )),
         Ended::Failed { why } => Some(format!("The harness or the lab failed: {why}.")),
         Ended::Incomplete => Some(
             "The run has no seal: whatever ran it was killed. What had been recorded is judged."

@@ -1,0 +1,166 @@
+//! The command line as types.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use history::NodeId;
+
+use crate::bench::BenchArgs;
+
+/// Fault injection for Apache Kafka, judged at the replicas.
+#[derive(Debug, Parser)]
+#[command(name = "tidemark", version, about, max_term_width = 100)]
+pub struct Args {
+    /// Enter this network namespace first (used by tidemark itself).
+    #[arg(long, hide = true, global = true)]
+    pub inside: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run a plan on a lab, seal, judge and report it.
+    Run(RunArgs),
+    /// Judge a run again, from its files alone.
+    Check {
+        /// The run's directory.
+        run: PathBuf,
+        /// Print the verdict as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Render a run's reports again.
+    Report {
+        /// The run's directory.
+        run: PathBuf,
+    },
+    /// Print a run's history as text, one event a line.
+    History {
+        /// The run's directory.
+        run: PathBuf,
+    },
+    /// Dry run: the schedule, and what is promised.
+    Plan {
+        /// A plan's name or file.
+        plan: String,
+        /// The seed to draw from.
+        #[arg(long, default_value_t = 1, value_parser = seed, allow_hyphen_values = true)]
+        seed: u64,
+    },
+    /// Bring labs up and down.
+    Lab {
+        /// What to do with it.
+        #[command(subcommand)]
+        verb: LabVerb,
+    },
+    /// Remove every trace of faults from a lab's hosts.
+    Heal {
+        /// A lab's name or file.
+        lab: String,
+    },
+    /// Our recorded producers beside Kafka's own, by turns.
+    #[command(name = "bench-workload", hide = true)]
+    BenchWorkload(BenchArgs),
+    /// The inner process of `bench-workload`.
+    #[command(name = "__bench", hide = true)]
+    BenchInside,
+    /// The inner process of `run`.
+    #[command(name = "__runner", hide = true)]
+    Runner {
+        /// The run's directory.
+        dir: PathBuf,
+    },
+}
+
+/// `tidemark run`.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// A plan's name or file.
+    pub plan: String,
+    /// A lab's name or file; `local` is three hosts in network namespaces on this machine.
+    #[arg(long, default_value = "local")]
+    pub lab: String,
+    /// Everything random is drawn from it; drawn itself when absent.
+    #[arg(long, value_parser = seed, allow_hyphen_values = true)]
+    pub seed: Option<u64>,
+    /// Play this saved schedule (a run's schedule.toml, edited or not) instead of drawing one.
+    #[arg(long)]
+    pub schedule: Option<PathBuf>,
+    /// Runs are kept in `runs` below this directory.
+    #[arg(long, default_value = "results", env = "TIDEMARK_RESULTS")]
+    pub results: PathBuf,
+    /// A Kafka release tarball (path or URL) instead of Maven artefacts.
+    #[arg(long, requires = "sha512")]
+    pub tarball: Option<String>,
+    /// The tarball's SHA-512.
+    #[arg(long, value_parser = sha512)]
+    pub sha512: Option<String>,
+    /// Take the lab over from a run that holds its lock.
+    #[arg(long)]
+    pub steal: bool,
+    /// Leave the local lab up afterwards.
+    #[arg(long)]
+    pub keep_lab: bool,
+    /// Print the verdict as JSON; progress goes to standard error.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do with a lab.
+#[derive(Debug, Subcommand)]
+pub enum LabVerb {
+    /// Bring the hosts up; again is no error.
+    Up {
+        /// A lab's name or file.
+        #[arg(default_value = "local")]
+        lab: String,
+    },
+    /// Take the hosts down and leave nothing.
+    Down {
+        /// A lab's name or file.
+        #[arg(default_value = "local")]
+        lab: String,
+        /// Even while a run or a shell uses them.
+        #[arg(long)]
+        force: bool,
+    },
+    /// What is up.
+    Status {
+        /// A lab's name or file.
+        #[arg(default_value = "local")]
+        lab: String,
+    },
+    /// A shell on a host.
+    Shell {
+        /// The node, as n0.
+        node: NodeId,
+        /// A command instead of an interactive shell.
+        #[arg(trailing_var_arg = true)]
+        command: Vec<String>,
+        /// A lab's name or file.
+        #[arg(long, default_value = "local")]
+        lab: String,
+    },
+    /// Mark hosts as belonging to a lab, so that runs may touch them.
+    Claim {
+        /// A lab's name or file.
+        lab: String,
+    },
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+}
+
+fn sha512(text: &str) -> Result<String, String> {
+    let fits = text.len() == 128 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("a SHA-512 is 128 hexadecimal digits".to_owned())
+    }
+}

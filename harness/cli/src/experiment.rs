@@ -1,0 +1,333 @@
+//! `tidemark run`: the outer process. It stays where the user typed, fetches artefacts, brings the
+//! lab up, starts the runner, outlives it, heals if the runner died, judges, reports.
+
+use std::io::Write;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use chrono::Utc;
+use cluster::artefacts::{Artefacts, default_cache};
+use cluster::claim;
+use cluster::labfile::{self, Kind, LabFile};
+use history::RunId;
+use history::rundir::RunDir;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use plan::seed::Seed;
+use plan::{Action, Ask, Plan, Schedule, Step};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::RunArgs;
+use crate::exit::{Exit, Failure, OrExit, sentence};
+use crate::home::{fresh_number, say, say_error};
+use crate::inside::Instructions;
+use crate::{judging, labs, unstarted};
+
+/// `tidemark run PLAN`.
+pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
+    let (origin, text) = plan::plans::find(&args.plan).or_usage()?;
+    let plan = Plan::parse(&text, &origin).or_usage()?;
+    let lab = labfile::find(&args.lab).or_usage()?;
+    let seed = args.seed.unwrap_or_else(|| fresh_number() % 1_000_000);
+    let schedule = schedule(args, &plan, seed).or_usage()?;
+    if schedule.steps.iter().any(cuts_links) {
+        claim::network_faults_allowed(&lab).or_usage()?;
+    }
+    let lab_words = if args.lab == "local" {
+        String::new()
+    } else {
+        format!(" --lab {}", args.lab)
+    };
+    let mut again = format!("tidemark run {}{lab_words} --seed {seed}", args.plan);
+    if let Some(saved) = &args.schedule {
+        again.push_str(&format!(" --schedule {}", saved.display()));
+    }
+    let tell = if args.json { say_error } else { say };
+    tell(&format!("seed {seed}; repeat with: {again}"));
+
+    if lab.kind == Kind::Namespaces {
+        lab::can_hold(&lab).or_harness()?;
+    }
+    let artefacts = artefacts(args, &plan).or_harness()?;
+    std::fs::create_dir_all(&args.results)
+        .with_context(|| {
+            let results = args.results.display();
+            format!("cannot keep runs in {results}; name another directory with --results")
+        })
+        .or_harness()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .or_harness()?;
+    // Listening begins before the lab and the runner, so that no signal leaves one of them behind.
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::listen().or_harness()?
+    };
+    let up = Up::new(lab, args.keep_lab);
+    if let Some(name) = runtime.block_on(signals.raised()) {
+        say_error(&format!(
+            "tidemark: {name} while the lab came up: nothing was run"
+        ));
+        // What was half up when it failed has gone down already.
+        if let Ok(up) = up {
+            up.down(&runtime).or_harness()?;
+        }
+        return Ok(Exit::Unproven);
+    }
+    let up = up.or_harness()?;
+    let went = runtime.block_on(carry_out(
+        args,
+        &plan,
+        &schedule,
+        &up,
+        artefacts,
+        &mut signals,
+    ));
+    let down = up.down(&runtime);
+    let (dir, went) = went.or_harness()?;
+    if let Err(error) = &down {
+        say_error(&format!("tidemark: {}", sentence(error)));
+    }
+    if unstarted::reason(&dir).or_harness()?.is_some() {
+        tell(&format!(
+            "unproven: the run ended before its load began; it is kept in {}",
+            dir.path().display()
+        ));
+        return Ok(if went { Exit::Unproven } else { Exit::Harness });
+    }
+    let judged = judging::judge(&dir, args.json);
+    Ok(match (went && down.is_ok(), judged) {
+        (true, judged) => judged?,
+        (false, Ok(judged)) => worse(judged),
+        (false, Err(failure)) => {
+            say_error(&format!("tidemark: {}", failure.said()));
+            Exit::Harness
+        }
+    })
+}
+
+/// From a lab that is up to a run directory, and whether the runner did its work.
+async fn carry_out(
+    args: &RunArgs,
+    plan: &Plan,
+    schedule: &Schedule,
+    up: &Up,
+    artefacts: Artefacts,
+    signals: &mut Signals,
+) -> anyhow::Result<(RunDir, bool)> {
+    let run_id = RunId::from_number(fresh_number());
+    let started = Utc::now();
+    let dir = RunDir::create(&args.results, started, &plan.name, run_id)?;
+    std::fs::write(dir.plan_toml(), plan.to_toml())?;
+    std::fs::write(dir.lab_toml(), up.lab.to_toml_without_secrets())?;
+    std::fs::write(dir.schedule_toml(), schedule.to_toml())?;
+    let told = Instructions {
+        lab: up.lab.clone(),
+        artefacts,
+        run_id,
+        started,
+        steal: args.steal,
+    };
+    let status = runner(&up.lab, &dir, &told, signals).await?;
+    if let Some(signal) = status.signal() {
+        say_error(&format!(
+            "the runner was killed by signal {signal}; healing the hosts"
+        ));
+        match labs::heal_from_outside(&up.lab, &args.lab) {
+            Ok(()) => say_error("healed"),
+            Err(_) if up.has_gone_down().await? => say_error("the lab was taken down with it"),
+            Err(error) => say_error(&format!("tidemark: {}", sentence(&error))),
+        }
+    } else if !status.success() && !dir.history_file().exists() {
+        let why = format!("the runner ended with {status} before it recorded anything");
+        unstarted::seal(&dir, &why).await?;
+    }
+    Ok((dir, status.success()))
+}
+
+/// A run that the harness could not carry out: what was broken stays broken, all else is the
+/// harness' failure.
+fn worse(judged: Exit) -> Exit {
+    if judged == Exit::Broken {
+        Exit::Broken
+    } else {
+        Exit::Harness
+    }
+}
+
+/// The schedule that was saved by another run, if one is named; else drawn from the seed.
+fn schedule(args: &RunArgs, plan: &Plan, seed: u64) -> anyhow::Result<Schedule> {
+    let Some(saved) = &args.schedule else {
+        return Ok(Schedule::draw(plan, Seed(seed)));
+    };
+    let origin = saved.display().to_string();
+    let text = std::fs::read_to_string(saved).with_context(|| format!("cannot read {origin}"))?;
+    let schedule = Schedule::parse(&text, &origin)?;
+    schedule
+        .fits(plan)
+        .map_err(|why| anyhow!("{origin} does not fit plan {}: {why}", plan.name))?;
+    Ok(schedule)
+}
+
+/// Whether a step does something to the network.
+fn cuts_links(step: &Step) -> bool {
+    match &step.action {
+        Action::Fault { ask, .. } => matches!(ask, Ask::Isolate(_) | Ask::Cut(_)),
+        Action::Send { .. } | Action::Heal | Action::Await { .. } | Action::Wait(_) => false,
+    }
+}
+
+fn artefacts(args: &RunArgs, plan: &Plan) -> anyhow::Result<Artefacts> {
+    let (cache, version) = (default_cache()?, &plan.cluster.kafka);
+    let (Some(tarball), Some(sha512)) = (&args.tarball, &args.sha512) else {
+        return Ok(Artefacts::broker(version, &cache)?);
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(Artefacts::from_tarball(version, tarball, sha512, &cache))?)
+}
+
+/// A lab that is up; a local one that we brought up ourselves goes down again.
+struct Up {
+    lab: LabFile,
+    ours: bool,
+}
+
+/// How long another run, which was refused or is just ending, may still stand in a lab of ours.
+const OTHERS_MAX: Duration = Duration::from_secs(10);
+
+impl Up {
+    fn new(lab: LabFile, keep: bool) -> anyhow::Result<Up> {
+        match lab.kind {
+            Kind::Machines => Ok(Up { lab, ours: false }),
+            Kind::Namespaces => {
+                let was_up = !lab::status(&lab.name)?.is_down();
+                match lab::up(&lab) {
+                    Ok(lab) => Ok(Up {
+                        lab,
+                        ours: !was_up && !keep,
+                    }),
+                    Err(error) => {
+                        if !was_up && let Err(left) = lab::down_unless_used(&lab.name) {
+                            say_error(&format!("tidemark: the lab did not go down: {left}"));
+                        }
+                        Err(error.into())
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether somebody takes a local lab down just now, or has done so.
+    async fn has_gone_down(&self) -> anyhow::Result<bool> {
+        let deadline = tokio::time::Instant::now() + OTHERS_MAX / 2;
+        while self.lab.kind == Kind::Namespaces {
+            if lab::status(&self.lab.name)?.is_down() {
+                return Ok(true);
+            }
+            if tokio::time::Instant::now() >= deadline {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(false)
+    }
+
+    /// Another run may have come to use the lab meanwhile; then it stays.
+    fn down(self, runtime: &tokio::runtime::Runtime) -> anyhow::Result<()> {
+        if !self.ours {
+            return Ok(());
+        }
+        let gone = runtime.block_on(async {
+            let deadline = tokio::time::Instant::now() + OTHERS_MAX;
+            loop {
+                match lab::down_unless_used(&self.lab.name) {
+                    Err(lab::LabError::InUse { .. }) if tokio::time::Instant::now() < deadline => {
+                        tokio::time::sleep(Duration::from_millis(200)).await;
+                    }
+                    gone => return gone,
+                }
+            }
+        });
+        match gone {
+            Ok(_) => Ok(()),
+            Err(used @ lab::LabError::InUse { .. }) => {
+                say_error(&format!("the lab stays up: {used}"));
+                Ok(())
+            }
+            Err(error) => Err(error).context("the lab did not go down"),
+        }
+    }
+}
+
+/// The signals by which a user ends a run.
+struct Signals([(Signal, tokio::signal::unix::Signal); 3]);
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self([
+            (Signal::SIGINT, signal(SignalKind::interrupt())?),
+            (Signal::SIGTERM, signal(SignalKind::terminate())?),
+            (Signal::SIGHUP, signal(SignalKind::hangup())?),
+        ]))
+    }
+
+    /// Waits for the next one.
+    async fn next(&mut self) -> Signal {
+        let [(int, on_int), (term, on_term), (hup, on_hup)] = &mut self.0;
+        tokio::select! {
+            biased;
+            _ = on_int.recv() => *int,
+            _ = on_term.recv() => *term,
+            _ = on_hup.recv() => *hup,
+        }
+    }
+
+    /// One that came already.
+    async fn raised(&mut self) -> Option<Signal> {
+        tokio::time::timeout(Duration::from_millis(20), self.next())
+            .await
+            .ok()
+    }
+}
+
+/// Starts the runner where it can reach the hosts, and waits for it. Signals are passed on; the
+/// runner has its own process group, so that a terminal's Ctrl-C does not count twice.
+async fn runner(
+    lab: &LabFile,
+    dir: &RunDir,
+    told: &Instructions,
+    signals: &mut Signals,
+) -> anyhow::Result<ExitStatus> {
+    let mut command = Command::new(std::env::current_exe()?);
+    if lab.kind == Kind::Namespaces {
+        command
+            .arg("--inside")
+            .arg(lab::controller_netns(&lab.name));
+    }
+    command
+        .arg("__runner")
+        .arg(dir.path())
+        .stdin(Stdio::piped())
+        .process_group(0);
+    let told = serde_json::to_vec(told)?;
+    let mut child = command.spawn().context("cannot start the runner")?;
+    if let Some(mut input) = child.stdin.take() {
+        // A runner that ended before it was told has said why, and its status says the rest.
+        let _ = input.write_all(&told);
+    }
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let mut ended = tokio::task::spawn_blocking(move || child.wait());
+    loop {
+        tokio::select! {
+            biased;
+            ended = &mut ended => return Ok(ended??),
+            // A runner that is just ending is no error.
+            raised = signals.next() => drop(kill(pid, raised)),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The inner process of `run`: it stands where the hosts can be reached, and runs.
+//!
+//! It is told what to do by the run directory and by the lab on its standard input, and it says
+//! how it went by its exit code and the seal. It never judges.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use cluster::RemoteCluster;
+use cluster::artefacts::Artefacts;
+use cluster::labfile::LabFile;
+use history::rundir::RunDir;
+use history::{Clock, RunId};
+use plan::{Plan, Schedule};
+use runner::{Interrupts, Order};
+use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{SignalKind, signal};
+use workloads::RdKafka;
+
+use crate::exit::{Exit, Failure, OrExit};
+use crate::{live, unstarted};
+
+/// Pause between two rounds of probes of one node.
+pub const PROBE_EVERY: Duration = Duration::from_millis(200);
+
+/// What the outer process tells the inner one.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Instructions {
+    /// The lab, with how to log in.
+    pub lab: LabFile,
+    /// Where the artefacts are.
+    pub artefacts: Artefacts,
+    /// The run.
+    pub run_id: RunId,
+    /// Wall-clock start, RFC 3339.
+    pub started: chrono::DateTime<chrono::Utc>,
+    /// Take the lock over.
+    pub steal: bool,
+}
+
+/// `tidemark __runner DIR`.
+pub fn runner(dir: &Path) -> Result<Exit, Failure> {
+    die_with_parent().or_harness()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .or_harness()?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, go(dir)).or_harness()
+}
+
+/// When the outer process is killed, this one ends the run in order instead of going on alone.
+pub fn die_with_parent() -> anyhow::Result<()> {
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)
+        .context("cannot ask to be told of the outer process' end")
+}
+
+async fn go(dir: &Path) -> anyhow::Result<Exit> {
+    let told: Instructions = serde_json::from_reader(std::io::stdin().lock())
+        .context("this verb is tidemark's own; use `tidemark run`")?;
+    let dir = RunDir::open(dir)?;
+    let plan_text = std::fs::read_to_string(dir.plan_toml())?;
+    let plan = Plan::parse(&plan_text, "plan.toml")?;
+    let schedule = Schedule::parse(
+        &std::fs::read_to_string(dir.schedule_toml())?,
+        "schedule.toml",
+    )?;
+    let clock = Clock::start();
+    let (interrupts, interrupt) = Interrupts::new();
+    let signals = tokio::task::spawn_local(listen(interrupts));
+    let (progress, news) = tokio::sync::mpsc::unbounded_channel();
+    let following = tokio::task::spawn_local(live::follow(news));
+
+    let connect = RemoteCluster::connect(
+        &told.lab,
+        &plan.cluster,
+        &told.artefacts,
+        told.run_id,
+        told.steal,
+    );
+    let system = match connect.await {
+        Ok(system) => system,
+        Err(error) => {
+            unstarted::seal(&dir, &error.to_string()).await?;
+            return Err(error.into());
+        }
+    };
+    let clients = Rc::new(RdKafka::new(
+        cluster::System::bootstrap(&system),
+        told.run_id,
+        clock,
+    ));
+    let order = Order {
+        plan,
+        schedule,
+        run_id: told.run_id,
+        dir,
+        started: told.started,
+        clock,
+        probe_every: PROBE_EVERY,
+        interrupt,
+        progress,
+    };
+    let finished = runner::run(order, &system, clients).await;
+    signals.abort();
+    following
+        .await
+        .map_err(|error| anyhow!("progress: {error}"))?;
+    let finished = finished?;
+    for warning in &finished.warnings {
+        eprintln!("tidemark: {warning}");
+    }
+    if !finished.stuck.is_empty() {
+        let stuck = finished.stuck.join("; ");
+        return Err(anyhow!(
+            "faults that could not be undone: {stuck}; run `tidemark heal`"
+        ));
+    }
+    Ok(Exit::Held)
+}
+
+async fn listen(interrupts: Interrupts) {
+    let kinds = [
+        ("INT", SignalKind::interrupt()),
+        ("TERM", SignalKind::terminate()),
+        ("HUP", SignalKind::hangup()),
+    ];
+    let mut streams = Vec::new();
+    for (name, kind) in kinds {
+        match signal(kind) {
+            Ok(stream) => streams.push((name, stream)),
+            Err(error) => eprintln!("tidemark: cannot listen for {name}: {error}"),
+        }
+    }
+    let [(int, on_int), (term, on_term), (hup, on_hup)] = &mut streams[..] else {
+        return;
+    };
+    loop {
+        let name = tokio::select! {
+            biased;
+            Some(()) = on_int.recv() => *int,
+            Some(()) = on_term.recv() => *term,
+            Some(()) = on_hup.recv() => *hup,
+            else => return,
+        };
+        eprintln!("tidemark: {name}: healing, capturing and sealing; once more skips the capture");
+        interrupts.raise(name);
+    }
+}
