@@ -72,11 +72,20 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     LAB.clone_into(&mut lab.name);
     let java = lab.java.clone();
 
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .or_harness()?;
+    // From here on a signal ends nothing by itself: the lab goes down on every path.
+    let mut signals = {
+        let _entered = runtime.enter();
+        Signals::listen().or_harness()?
+    };
     let was_up = !lab::status(LAB).or_harness()?.is_down();
     let measured = lab::up(&lab)
         .context("the lab did not come up")
         .and_then(|lab| {
-            measure(&Instructions {
+            let told = Instructions {
                 lab,
                 artefacts,
                 java,
@@ -85,7 +94,8 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
                 run: RunId::from_number(fresh_number()),
                 pairs: args.pairs,
                 seconds: args.seconds,
-            })
+            };
+            runtime.block_on(measure(&told, &mut signals))
         });
     // A lab that was up and would not have us belongs to somebody else.
     if measured.is_ok() || !was_up {
@@ -103,65 +113,62 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     })
 }
 
-/// Starts the inner process inside the controller's namespace and takes its figures from its
-/// standard output.
-fn measure(told: &Instructions) -> anyhow::Result<Vec<Pair>> {
+/// What asks this program to end.
+struct Signals([(Signal, tokio::signal::unix::Signal); 3]);
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self([
+            (Signal::SIGINT, signal(SignalKind::interrupt())?),
+            (Signal::SIGTERM, signal(SignalKind::terminate())?),
+            (Signal::SIGHUP, signal(SignalKind::hangup())?),
+        ]))
+    }
+
+    async fn next(&mut self) -> Signal {
+        let [(int, on_int), (term, on_term), (hup, on_hup)] = &mut self.0;
+        tokio::select! {
+            biased;
+            _ = on_int.recv() => *int,
+            _ = on_term.recv() => *term,
+            _ = on_hup.recv() => *hup,
+        }
+    }
+}
+
+/// Starts the inner process inside the controller's namespace, passes signals on to it, and takes
+/// its figures from its standard output. Its own process group keeps a terminal's Ctrl-C from
+/// counting twice.
+async fn measure(told: &Instructions, signals: &mut Signals) -> anyhow::Result<Vec<Pair>> {
     let netns = lab::controller_netns(&told.lab.name);
-    let mut command = Command::new(std::env::current_exe()?);
-    command
-        .args([
-            OsStr::new("--inside"),
-            netns.as_os_str(),
-            OsStr::new("__bench"),
-        ])
+    let mut child = Command::new(std::env::current_exe()?)
+        .args([OsStr::new("--inside"), netns.as_os_str()])
+        .arg("__bench")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .process_group(0);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let (status, said) = runtime.block_on(with_signals(&mut command, told))?;
+        .process_group(0)
+        .spawn()
+        .context("cannot start the inner process")?;
+    let input = child.stdin.take();
+    let mut input = input.ok_or_else(|| anyhow!("the inner process has no input"))?;
+    input.write_all(&serde_json::to_vec(told)?)?;
+    drop(input);
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let mut ended = tokio::task::spawn_blocking(move || outcome(child));
+    let (status, said) = loop {
+        tokio::select! {
+            biased;
+            ended = &mut ended => break ended??,
+            // A child that is just ending is no error.
+            raised = signals.next() => { let _ = kill(pid, raised); }
+        }
+    };
     if !status.success() {
         return Err(anyhow!(
             "nothing was measured: the inner process ended with {status}"
         ));
     }
     serde_json::from_str(&said).context("the inner process printed no figures")
-}
-
-/// Runs a child to its end and passes signals on to it. Its own process group keeps a terminal's
-/// Ctrl-C from counting twice.
-async fn with_signals(
-    command: &mut Command,
-    told: &Instructions,
-) -> anyhow::Result<(ExitStatus, String)> {
-    // Listening begins before the child, so that no signal falls between.
-    let mut signals = [
-        (Signal::SIGINT, signal(SignalKind::interrupt())?),
-        (Signal::SIGTERM, signal(SignalKind::terminate())?),
-        (Signal::SIGHUP, signal(SignalKind::hangup())?),
-    ];
-    let mut child = command.spawn().context("cannot start the inner process")?;
-    let mut input = child
-        .stdin
-        .take()
-        .ok_or_else(|| anyhow!("it has no input"))?;
-    input.write_all(&serde_json::to_vec(told)?)?;
-    drop(input);
-    let pid = Pid::from_raw(child.id().cast_signed());
-    let mut ended = tokio::task::spawn_blocking(move || outcome(child));
-    loop {
-        let [(int, on_int), (term, on_term), (hup, on_hup)] = &mut signals;
-        let raised = tokio::select! {
-            biased;
-            ended = &mut ended => return ended?,
-            _ = on_int.recv() => *int,
-            _ = on_term.recv() => *term,
-            _ = on_hup.recv() => *hup,
-        };
-        // A child that is just ending is no error.
-        let _ = kill(pid, raised);
-    }
 }
 
 fn outcome(mut child: Child) -> anyhow::Result<(ExitStatus, String)> {

@@ -1,6 +1,6 @@
-#![allow(dead_code, reason = "each test file uses its part")]
-
 //! A real sshd on loopback for one test: own host keys, own user key, own port, ended by its pid.
+
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
