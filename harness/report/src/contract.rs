@@ -119,14 +119,14 @@ fn cell(verdict: &Verdict) -> Markup {
     html! {
         span class={ "pill " (class) } { (word) } " "
         @match verdict {
-            Verdict::Held { examined, unit } => { (text::n(*examined)) " " (unit) },
+            Verdict::Held { examined, unit } => { (text::n(*examined)) " " (text::prose(unit, &[])) },
             Verdict::Broken { findings, observed, examined, unit } => {
-                b.broken { (text::n(*observed)) } " of " (text::n(*examined)) " " (unit) (links(findings))
+                b.broken { (text::n(*observed)) } " of " (text::n(*examined)) " " (text::prose(unit, &[])) (links(findings))
             },
             Verdict::Unproven { why, findings } => { (text::prose(why, &[])) (links(findings)) },
             Verdict::NotPromised { why, observed, examined, unit, findings } => {
                 @if *observed > 0 { b { (text::n(*observed)) " seen" } } @else { "0 seen" }
-                " in " (text::n(*examined)) " " (unit) (links(findings))
+                " in " (text::n(*examined)) " " (text::prose(unit, &[])) (links(findings))
                 small.why { (text::prose(why, &[])) }
             },
         }

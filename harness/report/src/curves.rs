@@ -159,12 +159,13 @@ fn line(points: &[GapPoint], time: Scale, scale: Scale) -> String {
         let at = point.at.seconds();
         let joined = before.is_some_and(|b| at - b <= PAUSE);
         let ahead = point.leo.saturating_sub(point.hw).max(0) as f64;
-        path += &format!(
-            "{}{} {}",
-            if joined { "L" } else { "M" },
-            c(time.at(at)),
-            c(scale.at(ahead))
-        );
+        let (x, y) = (c(time.at(at)), c(scale.at(ahead)));
+        // A point alone is drawn as a dot: a line to itself.
+        path += &if joined {
+            format!("L{x} {y}")
+        } else {
+            format!("M{x} {y}h0")
+        };
         before = Some(at);
     }
     path

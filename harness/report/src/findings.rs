@@ -109,7 +109,7 @@ fn evidence(f: &Finding) -> Markup {
             pre.lines {
                 @for (i, witness) in f.evidence.iter().enumerate() {
                     span.line id={ (f.id) "-" (i + 1) } {
-                        span.ref { "[" (i + 1) "] " } (quoted(witness)) "\n"
+                        span.ref { "[" (i + 1) "] " } (quoted(witness))
                     }
                 }
             }

@@ -24,10 +24,11 @@ fn fault_story(f: &FaultFact) -> Markup {
                 @if f.proved { span class="pill held" { "proved" } } @else { span class="pill unproven" { "not proved" } }
                 " "
                 @if !f.healed { span class="pill broken" { "heal not proved" } " " }
-                (text::prose(&f.sentence, &[])) " " span.mute { (text::when(f.span)) }
+                (text::prose(&f.sentence, &[]))
             }
             dl id=(f.fault) {
                 dt { "asked" } dd { code { (f.asked) } }
+                dt { "in force" } dd { (text::when(f.span)) }
                 dt { "deed" } dd { (text::prose(&f.deed, &[])) }
                 dt { "target" } dd { (text::brokers(&f.nodes)) ": " (text::prose(&f.because, &[])) }
             }
@@ -111,7 +112,7 @@ fn justified(cut: &TruncationFact) -> Markup {
                 p.mute { (text::n(held.count)) " still in " code { (held.image) } ", taken until " (held.taken) }
             }
             @if !cut.evidence.is_empty() {
-                pre.lines { @for witness in &cut.evidence { (findings::quoted(witness)) "\n" } }
+                pre.lines { @for witness in &cut.evidence { span.line { (findings::quoted(witness)) } } }
             }
         }
     }

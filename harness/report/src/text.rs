@@ -107,8 +107,8 @@ pub fn visible(text: &str) -> String {
 
 /// A word between its leading bracket and its trailing punctuation.
 fn trimmed(piece: &str) -> (&str, &str, &str) {
-    let start = piece.len() - piece.trim_start_matches(['(', '[', '`']).len();
-    let word = piece[start..].trim_end_matches([' ', '\n', ',', '.', ';', ':', ')', ']', '`']);
+    let start = piece.len() - piece.trim_start_matches(['(', '[', '{', '`']).len();
+    let word = piece[start..].trim_end_matches([' ', '\n', ',', '.', ';', ':', ')', ']', '}', '`']);
     (&piece[..start], word, &piece[start + word.len()..])
 }
 

@@ -106,7 +106,7 @@ fn panels<'a>(j: &'a Judgement, partitions: &[&'a str], with_sends: bool) -> Vec
     }
     if with_sends {
         panels.extend(j.timeline.sends.iter().map(|(topic, rate)| Panel {
-            height: 74.0,
+            height: 90.0,
             kind: Kind::Sends(
                 topic,
                 rate,
@@ -293,8 +293,9 @@ fn lead_span(span: &LeadSpan, time: Scale, next: f64, top: f64) -> Markup {
 /// believes: that is the news.
 fn span_label(span: &LeadSpan, words: &str, place: &Place) -> Markup {
     let short = span.epoch.to_string();
+    let brief = format!("believes {short}");
     let inside = if span.deposed {
-        "tiny strong"
+        "tiny strong halo"
     } else {
         "tiny strong on"
     };
@@ -303,6 +304,8 @@ fn span_label(span: &LeadSpan, words: &str, place: &Place) -> Markup {
             text class=(inside) x=(c(place.from + 5.0)) y=(c(place.y)) { (words) }
         } @else if span.deposed && place.from + place.width + 10.0 + width_of(words) < place.next {
             text.tiny.strong x=(c(place.from + place.width + 6.0)) y=(c(place.y)) { (words) }
+        } @else if span.deposed && place.from + place.width + 10.0 + width_of(&brief) < place.next {
+            text.tiny.strong x=(c(place.from + place.width + 6.0)) y=(c(place.y)) { (brief) }
         } @else if place.width > width_of(&short) + 4.0 {
             text class=(inside) x=(c(place.from + 3.0)) y=(c(place.y)) { (short) }
         }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use checkers::judgement::{Failover, OffsetRange, ReplicaPicture, Role};
+use checkers::judgement::{EpochSegment, Failover, OffsetRange, ReplicaPicture, Role};
 use maud::{Markup, html};
 
 use crate::svg::{Scale, bold_width_of, c, width_of};
@@ -46,7 +46,7 @@ pub fn figure(f: &Failover) -> Markup {
             text.strong x="0" y=(c(after_title)) { (text::visible(&f.after_caption)) }
             @for (i, picture) in f.after.iter().enumerate() { (replica(picture, scale, after_top + i as f64 * ROW)) }
             (axis(scale, bottom))
-            (legend(f, bottom + 32.0))
+            (legend(f, scale, bottom + 32.0))
         }
     }
 }
@@ -80,7 +80,7 @@ fn window(f: &Failover) -> OffsetRange {
 /// What was read of a replica that a figure should show if it can.
 fn ends(p: &ReplicaPicture) -> Vec<i64> {
     let read = [&p.hw, &p.leo].into_iter().flatten().map(|s| s.offset);
-    read.chain(p.segments.iter().map(|s| s.to)).collect()
+    read.chain(p.segments.last().map(|s| s.to)).collect()
 }
 
 fn replica(p: &ReplicaPicture, scale: Scale, y: f64) -> Markup {
@@ -221,9 +221,10 @@ fn axis(scale: Scale, y: f64) -> Markup {
     }
 }
 
-fn legend(f: &Failover, y: f64) -> Markup {
+fn legend(f: &Failover, scale: Scale, y: f64) -> Markup {
     let segments = f.before.iter().chain(&f.after).flat_map(|p| &p.segments);
-    let in_view: BTreeSet<i32> = segments.map(|segment| segment.epoch.0).collect();
+    let seen = |s: &&EpochSegment| (s.from as f64) < scale.last() && s.to as f64 > scale.first();
+    let in_view: BTreeSet<i32> = segments.filter(seen).map(|s| s.epoch.0).collect();
     // A log of many epochs would fill the line; the newest ones are those that differ.
     let epochs: Vec<i32> = in_view.into_iter().rev().take(5).collect();
     let start = LEFT + epochs.len() as f64 * 76.0;

@@ -204,3 +204,32 @@ fn junit_counts_what_the_contract_says() {
     let held = report::junit(&demo()).expect("it can be written");
     assert!(held.contains("tests=\"13\" skipped=\"2\" failures=\"0\" errors=\"0\""));
 }
+
+#[test]
+fn however_a_run_ended_it_is_said_at_the_top() {
+    let why = || "the load never came".to_owned();
+    let endings = [
+        (
+            Ended::Interrupted {
+                signal: "HUP".to_owned(),
+            },
+            "interrupted by HUP",
+        ),
+        (Ended::CutShort { why: why() }, "stopped itself"),
+        (
+            Ended::Failed { why: why() },
+            "the lab failed: the load never came",
+        ),
+        (Ended::Incomplete, "has no seal"),
+    ];
+    for (ended, words) in endings {
+        let j = Judgement { ended, ..demo() };
+        let page = report::html(&j);
+        let said = page
+            .find(words)
+            .unwrap_or_else(|| panic!("{words} is missing"));
+        assert!(said < page.find("<nav").expect("contents"), "{words}");
+        assert!(report::markdown(&j).contains(words), "{words}");
+    }
+    assert!(!report::html(&demo()).contains("class=\"notice\""));
+}
