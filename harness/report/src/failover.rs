@@ -76,7 +76,7 @@ fn shown(f: &Failover, open: bool) -> Markup {
             summary {
                 code { (f.partition) } " " (f.from_epoch) " → " (f.to_epoch) ": " (leaders(f))
                 @if let Some(at) = f.at { " " span.mute { "at " (at.from) } }
-                @if f.lost_count > 0 { " · " (text::n(f.lost_count)) " acknowledged records lost" }
+                @if f.lost_count > 0 { " · " (text::count(f.lost_count, "acknowledged record", "acknowledged records")) " lost" }
             }
             figure {
                 div.wide { (watermark::figure(f)) }
