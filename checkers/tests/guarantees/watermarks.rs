@@ -1,0 +1,229 @@
+//! High watermarks, cuts, recovery.
+
+use checkers::judgement::{Class, Justified};
+
+use crate::scene::judged;
+use crate::{abstains, acquits, convicts, permits};
+
+/// The positive control: a follower cuts to its own high watermark, then leads.
+const CANARY: &str = "
+    topic t on n0,n1,n2 by c1 acks=all
+    broker inter.broker.protocol.version=0.11.0-IV1
+    c1 send t/0 v0 -> @0 at 1.0s..1.1s
+    c1 send t/0 v1 -> @1 at 1.2s..1.3s
+    n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1,n2 was none
+    n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+    n2 said 0.5s follower t/0 e0 from @0 hw @0 was none
+    n1 said 5.0s leader t/0 e1 from @2 hw @1 isr n1,n2 was e0
+    n2 said 5.0s follower t/0 e1 from @2 hw @1 was e0
+    n2 said 5.1s cut-to-hw t/0 @1
+    n2 said 5.1s cut t/0 @1
+    n2 said 8.0s leader t/0 e3 from @1 hw @1 isr n2 was e1
+    n1 before-f2 9.0s t/0: e0 @0 v0 | e0 @1 v1
+    n0 final t/0: e0 @0 v0 | e3 @1 v2
+    n1 final t/0: e0 @0 v0 | e3 @1 v2
+    n2 final t/0: e0 @0 v0 | e3 @1 v2
+    c1 send t/0 v2 -> @1 by n2 at 10.0s..10.1s";
+
+#[test]
+fn the_canary_is_caught_by_every_rule_that_speaks_of_it() {
+    let lost = convicts(
+        "acked-lost-below-hw",
+        CANARY,
+        "t/0 @1: 1 acknowledged record",
+    );
+    assert_eq!(lost.class, Class::KnownBadProtocol);
+    assert!(
+        lost.evidence
+            .iter()
+            .any(|line| line.text.contains("cut-to-hw"))
+    );
+    let story = crate::told(&lost);
+    assert!(
+        story.contains("n2 followed e1") && story.contains("without asking the leader"),
+        "{story}"
+    );
+    convicts(
+        "truncated-below-hw",
+        CANARY,
+        "n2 cut below the high watermark, to @1",
+    );
+    convicts(
+        "truncation-audit",
+        CANARY,
+        "n2 cut what its new leader's log has, to @1",
+    );
+    convicts(
+        "committed-prefix",
+        CANARY,
+        "t/0 @1: the committed part of n1",
+    );
+}
+
+#[test]
+fn a_cut_below_the_followers_own_hw() {
+    let scene = CANARY.replace(
+        "follower t/0 e1 from @2 hw @1",
+        "follower t/0 e1 from @2 hw @2",
+    );
+    convicts("truncated-below-hw", &scene, "n2 cut below");
+}
+
+/// A deposed leader cuts what only it had.
+const INNOCENT: &str = "
+    topic t on n0,n1,n2 by c1 acks=all
+    c1 send t/0 v0 -> @0 at 1.0s..1.1s
+    n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+    n1 said 5.0s leader t/0 e1 from @1 hw @1 isr n1,n2 was e0
+    n2 said 5.0s follower t/0 e1 from @1 hw @1 was e0
+    n0 said 6.0s follower t/0 e1 from @3 hw @1 was e0
+    n0 said 6.1s cut t/0 @1
+    n0 final t/0: e0 @0 v0 | e1 @1 v1
+    n1 final t/0: e0 @0 v0 | e1 @1 v1
+    n2 final t/0: e0 @0 v0 | e1 @1 v1
+    c1 send t/0 v1 -> @1 at 7.0s..7.1s";
+
+fn justified(scene: &str) -> Justified {
+    let judgement = judged(scene);
+    assert_eq!(judgement.truncations.len(), 1);
+    judgement.truncations[0].justified.clone()
+}
+
+#[test]
+fn a_deposed_leaders_cut_is_justified() {
+    acquits("truncated-below-hw", INNOCENT, 5);
+    acquits("truncation-audit", INNOCENT, 5);
+    assert!(matches!(justified(INNOCENT), Justified::Yes { why } if why.contains("ended at @1")));
+    let shown = format!("{INNOCENT}\nn0 before-f1 5.5s t/0: e0 @0 v0 | e0 @1 foreign foreign");
+    assert!(matches!(justified(&shown), Justified::Yes { why } if why.contains("differs")));
+}
+
+#[test]
+fn a_cut_of_what_the_leader_has_is_not() {
+    let shown = format!("{INNOCENT}\nn0 before-f1 5.5s t/0: e0 @0 v0 | e0 @1 foreign foreign")
+        .replace("cut t/0 @1", "cut t/0 @0");
+    assert!(matches!(justified(&shown), Justified::No { .. }));
+    convicts(
+        "truncation-audit",
+        &shown,
+        "n0 cut what its new leader's log has, to @0",
+    );
+    // v0 was committed before the cut and came back with the copy.
+    convicts(
+        "truncated-below-hw",
+        &shown,
+        "n0 cut below the high watermark",
+    );
+}
+
+#[test]
+fn a_cut_that_nothing_explains_is_marked_unknown() {
+    let new_process = INNOCENT
+        .replace("from @3 hw @1 was e0", "from @3 hw @0 was none")
+        .replace("cut t/0 @1", "cut t/0 @0");
+    assert!(matches!(justified(&new_process), Justified::Unknown { .. }));
+    let no_lines = "
+        topic t on n0 by c1 acks=all
+        c1 send t/0 v0 -> @0 at 1.0s..1.1s
+        n0 leader-hw t/0 e0 @1 at 1.2s..1.3s
+        n0 final t/0: e0 @0 v0";
+    abstains("truncation-audit", no_lines, "no line of the broker");
+    abstains("truncated-below-hw", no_lines, "no line of the broker");
+}
+
+#[test]
+fn a_watermark_over_what_is_then_cut_is_known_and_counted() {
+    let dirty = INNOCENT.replace(
+        "n0 said 6.1s cut t/0 @1",
+        "n0 said 6.1s cut t/0 @1
+        n0 said 6.2s hw-back t/0 @3 @1",
+    );
+    let finding = permits("dirty-hw", &dirty, 1, "stood at @3");
+    assert_eq!(finding.class, Class::DirtyHw);
+    // Without a cut to that offset in that process it is something else.
+    let other = dirty.replace("hw-back t/0 @3 @1", "hw-back t/0 @3 @2");
+    let judgement = judged(&other);
+    assert!(judgement.findings.is_empty(), "{:?}", judgement.findings);
+}
+
+#[test]
+fn a_read_in_the_dirty_window_is_excused_by_it() {
+    let dirty = INNOCENT.replace(
+        "n0 said 6.1s cut t/0 @1",
+        "n0 said 6.1s cut t/0 @1
+        n0 said 6.2s hw-back t/0 @3 @1
+        c1 send t/0 v9 -> ? timed out at 5.1s..5.2s
+        c2 poll -> t/0 @2=v9 by n0 at 6.05s..6.06s",
+    );
+    let finding = permits("read-then-vanished", &dirty, 1, "t/0 @2");
+    assert_eq!(finding.class, Class::DirtyHw);
+}
+
+#[test]
+fn a_leaders_watermark_never_goes_back() {
+    let scene = |answers: &str| format!("{INNOCENT}\n{answers}");
+    convicts(
+        "hw-regressed",
+        &scene(
+            "
+        n1 leader-hw t/0 e1 @2 at 8.0s..8.1s
+        n1 leader-hw t/0 e1 @1 at 8.2s..8.3s",
+        ),
+        "from @2 to @1",
+    );
+    // Asked before the other was answered: no order between them.
+    acquits(
+        "hw-regressed",
+        &scene(
+            "
+        n1 leader-hw t/0 e1 @2 at 8.0s..8.3s
+        n1 leader-hw t/0 e1 @1 at 8.2s..8.4s",
+        ),
+        2,
+    );
+    // Another epoch, another process: normal.
+    acquits(
+        "hw-regressed",
+        &scene(
+            "
+        n0 leader-hw t/0 e0 @2 at 8.0s..8.1s
+        n1 leader-hw t/0 e1 @1 at 8.2s..8.3s",
+        ),
+        2,
+    );
+    acquits(
+        "hw-regressed",
+        &scene(
+            "
+        n1 leader-hw t/0 e1 @2 at 8.0s..8.1s
+        n1 broker killed at 8.15s
+        n1 broker started 7 at 8.16s
+        n1 leader-hw t/0 e1 @1 at 8.2s..8.3s",
+        ),
+        2,
+    );
+    abstains("hw-regressed", INNOCENT, "no answers");
+}
+
+#[test]
+fn a_cluster_that_does_not_recover() {
+    let scene = |more: &str| format!("{INNOCENT}\n{more}");
+    acquits("stuck", INNOCENT, 1);
+    acquits(
+        "stuck",
+        &scene("n1 believes t/0 leader n1 e1 isr {n0,n1,n2} at 9s..9.1s"),
+        1,
+    );
+    convicts(
+        "stuck",
+        &scene("n1 believes t/0 leader n1 e1 isr {n1,n2} at 9s..9.1s"),
+        "not recovered",
+    );
+    convicts("stuck", &scene("n2 broker died at 9s"), "not recovered");
+    convicts(
+        "stuck",
+        &scene("n1 leader-hw t/0 e1 @1 at 99.6s..99.7s"),
+        "not recovered",
+    );
+    abstains("stuck", &scene("no drain"), "settled");
+}

@@ -1,0 +1,222 @@
+//! The judgement as a whole: folding, accounting, premises, figures, determinism.
+
+use checkers::judgement::{Ended, Fold, Judgement, PremiseState, Role};
+
+use crate::scene::judged;
+
+/// Two contracts under one fault: what is kept, what may be lost.
+const DEMO: &str = "
+    topic ledger on n0,n1,n2 by c1 acks=all idempotent min.insync.replicas=2
+    topic metrics on n0,n1,n2 by c2 acks=1
+    c1 send ledger/0 v0 -> @0 by n0 at 1.0s..1.1s
+    c2 send metrics/0 v1 -> @0 by n0 at 1.0s..1.1s
+    f1 cut n0 -> n1, n1 -> n0 : injecting asked \"isolate n0\" (n0 leads) at 3.0s
+    f1 injected (12 packets dropped) at 3.1s
+    c2 send metrics/0 v2 -> @1 by n0 at 4.0s..4.1s
+    c1 send ledger/0 v3 -> ? timed out at 4.0s..6.1s
+    f1 healing at 7.0s
+    f1 healed (no rule left) at 7.2s
+    c1 send ledger/0 v4 -> @1 by n1 at 8.0s..8.1s
+    n0 leader-hw metrics/0 e0 @1 at 2.0s..2.1s
+    n0 leader-hw ledger/0 e0 @1 at 2.0s..2.1s
+    n0 said 0.5s leader ledger/0 e0 from @0 hw @0 isr n0,n1,n2 was none
+    n0 said 0.5s leader metrics/0 e0 from @0 hw @0 isr n0,n1,n2 was none
+    n1 said 0.5s follower ledger/0 e0 from @0 hw @0 was none
+    n1 said 0.5s follower metrics/0 e0 from @0 hw @0 was none
+    n2 said 0.5s follower metrics/0 e0 from @0 hw @0 was none
+    n1 said 5.0s leader ledger/0 e1 from @1 hw @1 isr n1,n2 was e0
+    n1 said 5.0s leader metrics/0 e1 from @1 hw @1 isr n1,n2 was e0
+    n0 said 7.5s follower ledger/0 e1 from @2 hw @1 was e0
+    n0 said 7.5s follower metrics/0 e1 from @2 hw @1 was e0
+    n0 said 7.6s cut ledger/0 @1
+    n0 said 7.6s cut metrics/0 @1
+    n0 before-f1 6.9s ledger/0: e0 @0 v0 | e0 @1 v3
+    n0 before-f1 6.9s metrics/0: e0 @0 v1 | e0 @1 v2
+    n0 final ledger/0: e0 @0 v0 | e1 @1 v4
+    n1 final ledger/0: e0 @0 v0 | e1 @1 v4
+    n2 final ledger/0: e0 @0 v0 | e1 @1 v4
+    n0 final metrics/0: e0 @0 v1
+    n1 final metrics/0: e0 @0 v1
+    n2 final metrics/0: e0 @0 v1";
+
+fn demo() -> Judgement {
+    judged(DEMO)
+}
+
+#[test]
+fn the_demo_holds_and_says_what_was_lost() {
+    let judgement = demo();
+    assert_eq!(judgement.fold, Fold::Held, "{:#?}", judgement.premises);
+    assert_eq!(
+        judgement.sentence,
+        "Held. ledger kept all 2 acknowledged records. metrics lost 1 acknowledged record, above \
+         the high watermark: acks=1 does not promise them."
+    );
+    assert_eq!(
+        judgement.topics[0].settings,
+        "acks=all, idempotent, min.isr 2"
+    );
+}
+
+#[test]
+fn every_record_is_accounted_for() {
+    let judgement = demo();
+    let [ledger, metrics] = [
+        &judgement.topics[0].accounting,
+        &judgement.topics[1].accounting,
+    ];
+    assert_eq!(
+        (ledger.acknowledged.sent, ledger.acknowledged.present),
+        (2, 2)
+    );
+    // The unknown one was applied on n0 alone, then cut.
+    assert_eq!((ledger.unknown.sent, ledger.unknown.lost), (1, 1));
+    assert_eq!(
+        (
+            metrics.acknowledged.sent,
+            metrics.acknowledged.lost_above_hw
+        ),
+        (2, 1)
+    );
+    assert_eq!((ledger.drain.delivered, ledger.drain.matching), (2, 2));
+    assert!(ledger.imbalance.is_empty() && metrics.imbalance.is_empty());
+}
+
+#[test]
+fn what_does_not_add_up_is_said_and_not_held() {
+    let stranger = DEMO.replace(
+        "n1 final ledger/0: e0 @0 v0",
+        "n1 final ledger/0: e0 @0 v77",
+    );
+    let judgement = judged(&stranger);
+    assert_ne!(judgement.fold, Fold::Held);
+    assert!(!judgement.topics[0].accounting.imbalance.is_empty());
+    let fates = judgement
+        .premises
+        .iter()
+        .find(|p| p.name == "fates")
+        .expect("fates");
+    assert!(matches!(&fates.state, PremiseState::Failed { why } if why.contains("not sent there")));
+}
+
+#[test]
+fn a_refused_send_that_stands_somewhere_is_our_own_fault() {
+    let judgement = judged(&DEMO.replace("v4 -> @1 by n1", "v4 -> ! queue full"));
+    let fates = judgement
+        .premises
+        .iter()
+        .find(|p| p.name == "fates")
+        .expect("fates");
+    assert!(matches!(&fates.state, PremiseState::Failed { why } if why.contains("v4")));
+    assert_eq!(judgement.fold, Fold::Unproven);
+}
+
+#[test]
+fn a_value_sent_twice_and_an_answer_to_nothing_are_broken_premises() {
+    let judgement = judged(&DEMO.replace("ledger/0 v4", "ledger/0 v0"));
+    let unique = judgement
+        .premises
+        .iter()
+        .find(|p| p.name == "values-unique")
+        .expect("it");
+    assert!(matches!(unique.state, PremiseState::Failed { .. }));
+    let judgement = judged(&format!("{DEMO}\no77 sent -> @3 by n0"));
+    let whole = judgement
+        .premises
+        .iter()
+        .find(|p| p.name == "history-whole")
+        .expect("it");
+    assert!(matches!(whole.state, PremiseState::Failed { .. }));
+}
+
+#[test]
+fn an_interrupted_run_is_unproven_and_says_so() {
+    let judgement = judged(&format!("{DEMO}\nended interrupted INT"));
+    assert_eq!(judgement.fold, Fold::Unproven);
+    assert_eq!(
+        judgement.ended,
+        Ended::Interrupted {
+            signal: "INT".into()
+        }
+    );
+    assert!(
+        judgement.sentence.contains("interrupted by INT"),
+        "{}",
+        judgement.sentence
+    );
+}
+
+#[test]
+fn the_fail_over_is_drawn_from_the_lines() {
+    let judgement = demo();
+    let failover = judgement
+        .failovers
+        .iter()
+        .find(|f| f.partition == "metrics/0")
+        .expect("a fail-over of metrics/0");
+    assert_eq!((failover.from_epoch.0, failover.to_epoch.0), (0, 1));
+    assert_eq!(failover.lost_count, 1);
+    assert_eq!(failover.lost.map(|lost| (lost.from, lost.to)), Some((1, 2)));
+    assert!(!failover.quiet && failover.fault.is_some());
+    let [n0, n1, n2] = &failover.before[..] else {
+        panic!("three replicas")
+    };
+    assert_eq!(
+        (n0.role, n1.role, n2.role),
+        (Role::DeposedLeader, Role::Leader, Role::Unknown)
+    );
+    assert_eq!(n0.cut.map(|cut| (cut.from, cut.to)), Some((1, 2)));
+    assert_eq!(n0.hw.as_ref().map(|hw| hw.offset), Some(1));
+    assert!(
+        n0.hw
+            .as_ref()
+            .is_some_and(|hw| hw.source.contains("server.log:"))
+    );
+    assert_eq!(failover.after[0].segments[0].to, 1);
+    assert_eq!(
+        judgement.findings[0].title,
+        "metrics/0 @1: 1 acknowledged record lost above the high watermark"
+    );
+    assert_eq!(failover.findings, vec![judgement.findings[0].id]);
+}
+
+#[test]
+fn the_timeline_shows_who_still_believed_that_it_led() {
+    let judgement = demo();
+    let spans = &judgement.timeline.leadership[1].spans;
+    let deposed: Vec<_> = spans.iter().filter(|span| span.deposed).collect();
+    assert_eq!(deposed.len(), 1);
+    assert_eq!(
+        (deposed[0].span.from.0, deposed[0].span.to.0),
+        (5_000_000_000, 7_500_000_000)
+    );
+    assert_eq!(judgement.timeline.sends["metrics"].acknowledged[4], 1);
+    assert_eq!(judgement.timeline.sends["ledger"].unsuccessful[6], 1);
+    assert_eq!(judgement.timeline.faults[0].span.from.0, 3_100_000_000);
+}
+
+#[test]
+fn availability_is_measured_around_the_fault() {
+    let judgement = demo();
+    let fact = judgement
+        .availability
+        .iter()
+        .find(|fact| fact.partition == "ledger/0")
+        .expect("ledger/0");
+    let gap = fact.send_gap.expect("a gap between two successes");
+    assert_eq!((gap.from.0, gap.to.0), (1_100_000_000, 8_100_000_000));
+    assert_eq!(fact.to_new_leader, Some(1_900_000_000));
+    assert_eq!(fact.to_first_success, Some(5_000_000_000));
+}
+
+#[test]
+fn the_same_evidence_gives_the_same_bytes() {
+    let bytes = || serde_json::to_string(&demo()).expect("JSON");
+    assert_eq!(bytes(), bytes());
+}
+
+#[test]
+fn an_empty_recording_is_unproven() {
+    let judgement = judged("no drain");
+    assert_eq!(judgement.fold, Fold::Unproven);
+}
