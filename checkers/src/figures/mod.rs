@@ -1,6 +1,7 @@
 //! Facts for figures: nothing is judged here, and nothing is drawn.
 
 mod failover;
+mod picture;
 mod timeline;
 
 pub use failover::failovers;

@@ -3,21 +3,25 @@
 //!
 //! Several guarantees speak about the same record; it is found, classed and told once, here.
 
+mod acceptance;
 mod class;
 mod story;
+mod words;
 
-pub use story::{Story, cut_lines, many, middle, span_of};
+pub use acceptance::leads_until;
+pub use story::cut_lines;
+pub use words::{Story, many, middle, span_of};
 
 use std::collections::BTreeMap;
 
-use history::{Epoch, Mark, Offset, Payload, ValueId};
-use rustc_hash::FxHashMap;
+use history::{Epoch, Offset, Payload, ValueId};
 
 use crate::contract::Contract;
-use crate::facts::{CommitProof, Facts, PartFacts, PartId, ProofSource, SendFact, Until};
+use crate::facts::{CommitProof, Facts, PartFacts, PartId, ProofSource, SendFact};
 use crate::facts::{acks_all, below_a_leaders_hw, served_by_leader};
 use crate::findings::Findings;
 use crate::judgement::{Class, FindingId, Standing};
+use acceptance::{above_proof, accepting_term, term_of};
 
 /// What is wrong with a record's absence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -345,97 +349,4 @@ fn proof(
         });
     }
     below_a_leaders_hw(facts, id, candidate.offset?, epoch?, value)
-}
-
-/// The `Follower` line that proves a record of this time of leadership above the high watermark;
-/// position in `roles.follows`.
-pub fn above_proof(part: &PartFacts, term: usize, offset: Offset) -> Option<usize> {
-    match part.roles.terms[term].until {
-        Until::Followed(follow) => (part.roles.follows[follow].hw <= offset).then_some(follow),
-        Until::Open | Until::NextLife(_) | Until::LedAgain(_) => None,
-    }
-}
-
-fn term_of(part: &PartFacts, epoch: Epoch) -> Option<usize> {
-    part.roles.terms.iter().position(|term| term.epoch == epoch)
-}
-
-/// The time of leadership that accepted an acknowledged record which no image shows: of the broker
-/// that answered, where known; else the only one that was leading then, began at or below the
-/// offset, and is not known to have put something else there.
-fn accepting_term(facts: &Facts, part: &PartFacts, send: &SendFact) -> Option<usize> {
-    let offset = send.acked_at()?;
-    let returned = send.returned?;
-    let broker = match send.fate {
-        crate::facts::Fate::Acked { broker, .. } => broker,
-        crate::facts::Fate::Failed | crate::facts::Fate::Unknown => None,
-    };
-    let mut fitting = part.roles.terms.iter().enumerate().filter(|(_, term)| {
-        broker.is_none_or(|broker| broker == term.node)
-            && term.leo <= offset
-            && facts
-                .line_span(term.line)
-                .is_none_or(|span| span.from <= returned)
-            && leads_until(facts, part, term).is_none_or(|end| end >= send.invoked)
-            && !put_something_else(part, term.epoch, offset, send.value)
-    });
-    let first = fitting.next()?;
-    match fitting.next_back() {
-        None => Some(first.0),
-        // One broker, several epochs of it: the last that had begun accepted the record.
-        Some(last) if broker.is_some() => Some(last.0),
-        Some(_) => None,
-    }
-}
-
-/// The end of a time of leadership at the latest, where it is known.
-pub fn leads_until(facts: &Facts, part: &PartFacts, term: &crate::facts::Term) -> Option<Mark> {
-    let line = match term.until {
-        Until::Open => None,
-        Until::NextLife(line) | Until::LedAgain(line) => Some(line),
-        Until::Followed(follow) => Some(part.roles.follows[follow].line),
-    };
-    let said = line
-        .and_then(|line| facts.line_span(line))
-        .map(|span| span.to);
-    let began = facts.line_span(term.line).map(|span| span.to)?;
-    let died = facts.exit_after(term.node, began);
-    match (said, died) {
-        (Some(said), Some(died)) => Some(said.min(died)),
-        (said, died) => said.or(died),
-    }
-}
-
-fn put_something_else(part: &PartFacts, epoch: Epoch, offset: Offset, value: ValueId) -> bool {
-    part.images.iter().any(|image| {
-        image.view.epoch_at(offset) == Some(epoch)
-            && image.view.at(offset).is_some()
-            && !image.view.holds(offset, value)
-    })
-}
-
-/// Where each value of `records` is still held, by image: archive position, count.
-pub fn held_by_images(
-    part: &PartFacts,
-    records: impl Iterator<Item = Gone>,
-) -> (Vec<(usize, u64)>, u64) {
-    let mut counts: FxHashMap<usize, u64> = FxHashMap::default();
-    let mut nowhere = 0;
-    for record in records {
-        let Some(offset) = record.offset else {
-            nowhere += 1;
-            continue;
-        };
-        let mut held = false;
-        for image in &part.images {
-            if image.view.holds(offset, record.value) {
-                *counts.entry(image.image).or_default() += 1;
-                held = true;
-            }
-        }
-        nowhere += u64::from(!held);
-    }
-    let mut counts: Vec<(usize, u64)> = counts.into_iter().collect();
-    counts.sort_unstable();
-    (counts, nowhere)
 }

@@ -3,13 +3,12 @@
 
 use history::{Mark, NodeId, Offset, Seen};
 
-use super::{Gone, GoneTopic, Group, Kind, above_proof, held_by_images};
+use super::acceptance::{above_proof, held_by_images};
+use super::words::{Story, at, many, span_of, these};
+use super::{Gone, GoneTopic, Group, Kind};
 use crate::contract::Contract;
 use crate::facts::{Cut, Facts, PartFacts, ProofSource, Term, nodes};
-use crate::judgement::{
-    Class, Finding, FindingId, OffsetRange, OpWitness, StillHeld, StorySentence, TimeSpan, Witness,
-    grouped,
-};
+use crate::judgement::{Class, Finding, FindingId, OffsetRange, OpWitness, StillHeld, TimeSpan};
 
 /// The guarantee that a kind of absence belongs to first of all.
 pub fn guarantee(kind: Kind) -> &'static str {
@@ -77,29 +76,6 @@ fn range(records: &[Gone]) -> Option<OffsetRange> {
     })
 }
 
-/// `@8079..@22883`, or `@1` for a single one.
-pub fn span_of(range: Option<OffsetRange>) -> String {
-    match range {
-        None => "without an offset".to_owned(),
-        Some(range) if range.len() == 1 => format!("@{}", range.from),
-        Some(range) => format!("@{}..@{}", range.from, range.to - 1),
-    }
-}
-
-/// `1 record` or `14 805 records`.
-pub fn many(count: u64, one: &str, more: &str) -> String {
-    let noun = if count == 1 { one } else { more };
-    format!("{} {noun}", grouped(count))
-}
-
-/// `this record` or `these 14 805 records`.
-fn these(count: u64) -> String {
-    match count {
-        1 => "this record".to_owned(),
-        count => format!("these {} records", grouped(count)),
-    }
-}
-
 fn title(part: &PartFacts, group: &Group, range: Option<OffsetRange>, count: u64) -> String {
     let acked = many(count, "acknowledged record", "acknowledged records");
     let what = match group.kind {
@@ -156,60 +132,6 @@ fn witness(facts: &Facts, record: &Gone) -> Option<OpWitness> {
         invoked: read.invoked,
         returned: Some(read.returned),
     })
-}
-
-/// Sentences with the lines that they rest on.
-#[derive(Debug, Default)]
-pub struct Story {
-    /// The sentences.
-    pub sentences: Vec<StorySentence>,
-    /// What they quote.
-    pub evidence: Vec<Witness>,
-}
-
-impl Story {
-    /// A sentence that rests on these lines (or, with none, on the history alone).
-    pub fn say(&mut self, facts: &Facts, text: String, lines: &[usize]) {
-        let evidence = lines
-            .iter()
-            .map(|&line| {
-                let quote = facts.quote(line);
-                let known = self.evidence.iter().position(|known| *known == quote);
-                let place = known.unwrap_or_else(|| {
-                    self.evidence.push(quote);
-                    self.evidence.len() - 1
-                });
-                place as u32
-            })
-            .collect();
-        self.sentences.push(StorySentence {
-            text,
-            evidence,
-            missing: None,
-        });
-    }
-
-    /// A step for which there is no evidence, and what would be needed.
-    pub fn missing(&mut self, text: String, needed: &str) {
-        self.sentences.push(StorySentence {
-            text,
-            evidence: Vec::new(),
-            missing: Some(needed.to_owned()),
-        });
-    }
-}
-
-/// "At 12.481s", from a host's own time.
-pub fn at(span: Option<TimeSpan>) -> String {
-    match span {
-        Some(span) => format!("At {}", middle(span)),
-        None => "At a time that no clock sample places,".to_owned(),
-    }
-}
-
-/// The middle of an interval.
-pub fn middle(span: TimeSpan) -> Mark {
-    Mark(span.from.0 + (span.to.0 - span.from.0.min(span.to.0)) / 2)
 }
 
 fn accepted_at(facts: &Facts, record: &Gone) -> Option<Mark> {

@@ -1,0 +1,102 @@
+//! Who accepted a record, until when, and who still holds it. Where the evidence fits several
+//! leaders, none is named.
+
+use history::{Epoch, Mark, Offset, ValueId};
+use rustc_hash::FxHashMap;
+
+use super::Gone;
+use crate::facts::{Facts, Fate, PartFacts, SendFact, Term, Until};
+
+/// The `Follower` line that proves a record of this time of leadership above the high watermark;
+/// position in `roles.follows`.
+pub fn above_proof(part: &PartFacts, term: usize, offset: Offset) -> Option<usize> {
+    match part.roles.terms[term].until {
+        Until::Followed(follow) => (part.roles.follows[follow].hw <= offset).then_some(follow),
+        Until::Open | Until::NextLife(_) | Until::LedAgain(_) => None,
+    }
+}
+
+/// The (first) time of leadership of an epoch.
+pub fn term_of(part: &PartFacts, epoch: Epoch) -> Option<usize> {
+    part.roles.terms.iter().position(|term| term.epoch == epoch)
+}
+
+/// The time of leadership that accepted an acknowledged record which no image shows: of the broker
+/// that answered, where known; else the only one that was leading then, began at or below the
+/// offset, and is not known to have put something else there.
+pub fn accepting_term(facts: &Facts, part: &PartFacts, send: &SendFact) -> Option<usize> {
+    let offset = send.acked_at()?;
+    let returned = send.returned?;
+    let broker = match send.fate {
+        Fate::Acked { broker, .. } => broker,
+        Fate::Failed | Fate::Unknown => None,
+    };
+    let mut fitting = part.roles.terms.iter().enumerate().filter(|(_, term)| {
+        broker.is_none_or(|broker| broker == term.node)
+            && term.leo <= offset
+            && facts
+                .line_span(term.line)
+                .is_none_or(|span| span.from <= returned)
+            && leads_until(facts, part, term).is_none_or(|end| end >= send.invoked)
+            && !put_something_else(part, term.epoch, offset, send.value)
+    });
+    let first = fitting.next()?;
+    match fitting.next_back() {
+        None => Some(first.0),
+        // One broker, several epochs of it: the last that had begun accepted the record.
+        Some(last) if broker.is_some() => Some(last.0),
+        Some(_) => None,
+    }
+}
+
+/// The end of a time of leadership at the latest, where it is known.
+pub fn leads_until(facts: &Facts, part: &PartFacts, term: &Term) -> Option<Mark> {
+    let line = match term.until {
+        Until::Open => None,
+        Until::NextLife(line) | Until::LedAgain(line) => Some(line),
+        Until::Followed(follow) => Some(part.roles.follows[follow].line),
+    };
+    let said = line
+        .and_then(|line| facts.line_span(line))
+        .map(|span| span.to);
+    let began = facts.line_span(term.line).map(|span| span.to)?;
+    let died = facts.exit_after(term.node, began);
+    match (said, died) {
+        (Some(said), Some(died)) => Some(said.min(died)),
+        (said, died) => said.or(died),
+    }
+}
+
+fn put_something_else(part: &PartFacts, epoch: Epoch, offset: Offset, value: ValueId) -> bool {
+    part.images.iter().any(|image| {
+        image.view.epoch_at(offset) == Some(epoch)
+            && image.view.at(offset).is_some()
+            && !image.view.holds(offset, value)
+    })
+}
+
+/// Where each value of `records` is still held, by image: archive position, count.
+pub fn held_by_images(
+    part: &PartFacts,
+    records: impl Iterator<Item = Gone>,
+) -> (Vec<(usize, u64)>, u64) {
+    let mut counts: FxHashMap<usize, u64> = FxHashMap::default();
+    let mut nowhere = 0;
+    for record in records {
+        let Some(offset) = record.offset else {
+            nowhere += 1;
+            continue;
+        };
+        let mut held = false;
+        for image in &part.images {
+            if image.view.holds(offset, record.value) {
+                *counts.entry(image.image).or_default() += 1;
+                held = true;
+            }
+        }
+        nowhere += u64::from(!held);
+    }
+    let mut counts: Vec<(usize, u64)> = counts.into_iter().collect();
+    counts.sort_unstable();
+    (counts, nowhere)
+}
