@@ -212,18 +212,34 @@ fn the_same_schedule_with_the_default_protocol_holds() {
 }
 
 #[test]
-fn a_signal_in_the_storm_ends_the_run_within_twenty_seconds() {
-    let Some(turn) = Turn::take("term") else {
+fn term_in_the_storm_ends_the_run_within_twenty_seconds() {
+    ends_in_order_after(Signal::SIGTERM, "TERM");
+}
+
+#[test]
+#[ignore = "slow: the same as for TERM, in `make test-slow`"]
+fn int_in_the_storm_ends_the_run_within_twenty_seconds() {
+    ends_in_order_after(Signal::SIGINT, "INT");
+}
+
+#[test]
+#[ignore = "slow: the same as for TERM, in `make test-slow`"]
+fn hup_in_the_storm_ends_the_run_within_twenty_seconds() {
+    ends_in_order_after(Signal::SIGHUP, "HUP");
+}
+
+fn ends_in_order_after(signal: Signal, name: &str) {
+    let Some(turn) = Turn::take(&name.to_lowercase()) else {
         return;
     };
     let (mut child, reader) = turn.start("smoke", "f1 kill leader");
-    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).expect("it lives");
+    kill(Pid::from_raw(child.id().cast_signed()), signal).expect("it lives");
     let status = wait_for(&mut child, Duration::from_secs(20)).expect("it ends within 20 s");
     let said = reader.join().expect("read");
     assert_eq!(status.code(), Some(2), "{said}");
     turn.nothing_is_left();
     let seal = fs::read_to_string(turn.run_dir().join("seal.json")).expect("sealed");
-    assert!(seal.contains("TERM"), "{seal}");
+    assert!(seal.contains(name), "{seal}");
     assert_ne!(turn.verdict()["fold"], "held");
 }
 
