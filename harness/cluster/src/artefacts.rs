@@ -7,6 +7,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256, Sha512};
 
@@ -21,6 +22,11 @@ pub const TOOLS_POM: &str = include_str!("../../../kafka/tools/pom.xml");
 const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
 /// Written last; without it a directory of the cache holds nothing.
 const DIGESTS: &str = "SHA256SUMS";
+
+/// A server that does not answer at all.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// A release is some 80 MB.
+const FETCH_WITHIN: Duration = Duration::from_secs(600);
 
 /// A resolved class path.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -261,7 +267,13 @@ async fn load(at: &str) -> Result<Vec<u8>, ClusterError> {
     if !at.starts_with("http://") && !at.starts_with("https://") {
         return fs::read(at).map_err(|e| cannot(e.to_string()));
     }
-    let answer = reqwest::get(at).await.and_then(|r| r.error_for_status());
+    let client = reqwest::Client::builder()
+        .connect_timeout(CONNECT_WITHIN)
+        .timeout(FETCH_WITHIN)
+        .build()
+        .map_err(|e| cannot(e.to_string()))?;
+    let answer = client.get(at).send().await;
+    let answer = answer.and_then(|r| r.error_for_status());
     let answer = answer.map_err(|e| cannot(e.to_string()))?;
     let bytes = answer.bytes().await.map_err(|e| cannot(e.to_string()))?;
     Ok(bytes.to_vec())
@@ -347,6 +359,43 @@ mod tests {
         fs::write(&first.jars[0].path, "jax").unwrap();
         let error = Artefacts::from_tarball("3.0.0", at, &sha512, dir.path()).await;
         assert!(error.unwrap_err().to_string().starts_with("cannot read"));
+    }
+
+    #[tokio::test]
+    async fn a_tarball_comes_from_a_url_as_well() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let dir = tempfile::tempdir().unwrap();
+        let (bytes, sha512) = release("kafka_2.13-3.0.0/libs/a.jar");
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = format!("http://{}/kafka.tgz", server.local_addr().unwrap());
+        let serving = tokio::spawn(async move {
+            for found in [true, false] {
+                let (mut peer, _) = server.accept().await.unwrap();
+                let mut asked = [0; 1024];
+                let _ = peer.read(&mut asked).await.unwrap();
+                let (status, body) = if found {
+                    ("200 OK", &bytes[..])
+                } else {
+                    ("404 Not Found", &b""[..])
+                };
+                let length = body.len();
+                let head = format!(
+                    "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+                );
+                peer.write_all(head.as_bytes()).await.unwrap();
+                peer.write_all(body).await.unwrap();
+            }
+        });
+        let got = Artefacts::from_tarball("3.0.0", &at, &sha512, dir.path()).await;
+        assert_eq!(got.unwrap().jars[0].name, "a.jar");
+        let other = tempfile::tempdir().unwrap();
+        let error = Artefacts::from_tarball("3.0.0", &at, &sha512, other.path()).await;
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("404") && error.contains("give a path or a URL"),
+            "{error}"
+        );
+        serving.await.unwrap();
     }
 
     #[tokio::test]
