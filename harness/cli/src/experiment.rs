@@ -50,13 +50,13 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     if lab.kind == Kind::Namespaces {
         lab::can_hold(&lab).or_harness()?;
     }
-    let artefacts = artefacts(args, &plan).or_harness()?;
     std::fs::create_dir_all(&args.results)
-        .with_context(|| {
+        .map_err(|why| {
             let results = args.results.display();
-            format!("cannot keep runs in {results}; name another directory with --results")
+            anyhow!("cannot keep runs in {results} ({why}): name another directory with --results")
         })
         .or_harness()?;
+    let artefacts = artefacts(args, &plan).or_harness()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -16,7 +16,7 @@ use crate::home::say;
 
 /// `tidemark lab up`.
 pub fn up(name: &str) -> Result<Exit, Failure> {
-    let lab = namespaces(name, "brought up").or_usage()?;
+    let lab = namespaces(name, "bring up").or_usage()?;
     lab::up(&lab).or_harness()?;
     say(&lab::status(&lab.name).or_harness()?.to_string());
     Ok(Exit::Held)
@@ -24,7 +24,7 @@ pub fn up(name: &str) -> Result<Exit, Failure> {
 
 /// `tidemark lab down`. A lab that somebody uses goes down only when forced.
 pub fn down(name: &str, force: bool) -> Result<Exit, Failure> {
-    let lab = namespaces(name, "taken down").or_usage()?;
+    let lab = namespaces(name, "take down").or_usage()?;
     let removed = if force {
         lab::down(&lab.name)
     } else {
@@ -36,14 +36,14 @@ pub fn down(name: &str, force: bool) -> Result<Exit, Failure> {
 
 /// `tidemark lab status`.
 pub fn status(name: &str) -> Result<Exit, Failure> {
-    let lab = namespaces(name, "asked for its namespaces").or_usage()?;
+    let lab = namespaces(name, "look into").or_usage()?;
     say(&lab::status(&lab.name).or_harness()?.to_string());
     Ok(Exit::Held)
 }
 
 /// `tidemark lab shell`.
 pub fn shell(name: &str, node: NodeId, command: &[String]) -> Result<Exit, Failure> {
-    let lab = namespaces(name, "entered").or_usage()?;
+    let lab = namespaces(name, "enter").or_usage()?;
     if lab.host(node).is_none() {
         let known: Vec<String> = lab.hosts.iter().map(|h| h.node.to_string()).collect();
         let known = known.join(", ");
@@ -165,7 +165,7 @@ fn namespaces(name: &str, what: &str) -> anyhow::Result<LabFile> {
     match lab.kind {
         Kind::Namespaces => Ok(lab),
         Kind::Machines => {
-            bail!("{name} is made of real machines, which cannot be {what} by tidemark")
+            bail!("{name} is made of real machines, which tidemark cannot {what}")
         }
     }
 }
