@@ -224,17 +224,17 @@ impl Up {
 
     /// Whether somebody takes a local lab down just now, or has done so.
     async fn has_gone_down(&self) -> anyhow::Result<bool> {
+        if self.lab.kind == Kind::Machines {
+            return Ok(false);
+        }
         let deadline = tokio::time::Instant::now() + OTHERS_MAX / 2;
-        while self.lab.kind == Kind::Namespaces {
-            if lab::status(&self.lab.name)?.is_down() {
-                return Ok(true);
-            }
-            if tokio::time::Instant::now() >= deadline {
-                break;
+        loop {
+            let down = lab::status(&self.lab.name)?.is_down();
+            if down || tokio::time::Instant::now() >= deadline {
+                return Ok(down);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        Ok(false)
     }
 
     /// Another run may have come to use the lab meanwhile; then it stays.

@@ -20,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use workloads::RdKafka;
 
 use crate::exit::{Exit, Failure, OrExit};
+use crate::home::say_error;
 use crate::{live, unstarted};
 
 /// Pause between two rounds of probes of one node.
@@ -110,7 +111,7 @@ async fn go(dir: &Path) -> anyhow::Result<Exit> {
         .map_err(|error| anyhow!("progress: {error}"))?;
     let finished = finished?;
     for warning in &finished.warnings {
-        eprintln!("tidemark: {warning}");
+        say_error(&format!("tidemark: {warning}"));
     }
     if !finished.stuck.is_empty() {
         let stuck = finished.stuck.join("; ");
@@ -131,7 +132,7 @@ async fn listen(interrupts: Interrupts) {
     for (name, kind) in kinds {
         match signal(kind) {
             Ok(stream) => streams.push((name, stream)),
-            Err(error) => eprintln!("tidemark: cannot listen for {name}: {error}"),
+            Err(error) => say_error(&format!("tidemark: cannot listen for {name}: {error}")),
         }
     }
     let [(int, on_int), (term, on_term), (hup, on_hup)] = &mut streams[..] else {
@@ -145,7 +146,9 @@ async fn listen(interrupts: Interrupts) {
             Some(()) = on_hup.recv() => *hup,
             else => return,
         };
-        eprintln!("tidemark: {name}: healing, capturing and sealing; once more skips the capture");
+        say_error(&format!(
+            "tidemark: {name}: healing, capturing and sealing; once more skips the capture"
+        ));
         interrupts.raise(name);
     }
 }

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     if let Some(netns) = &args.inside
         && let Err(error) = lab::enter(netns)
     {
-        eprintln!("tidemark: {error}");
+        home::say_error(&format!("tidemark: {error}"));
         return Exit::Harness.into();
     }
     match dispatch(&args) {

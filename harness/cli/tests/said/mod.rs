@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -117,4 +118,26 @@ pub fn line_of(text: &str, needle: &str) -> usize {
         .position(|l| l.contains(needle))
         .expect("it is there")
         + 1
+}
+
+pub fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+pub fn put(dir: &Path, name: &str, text: &str) -> String {
+    let path = dir.join(name);
+    fs::write(&path, text).expect("written");
+    path.display().to_string()
+}
+
+pub fn nothing_in(dir: &Path) {
+    nothing_but(dir, &[]);
+}
+
+/// A refused command leaves no directory behind.
+pub fn nothing_but(dir: &Path, known: &[&str]) {
+    let entries = fs::read_dir(dir).expect("a directory").flatten();
+    let names = entries.map(|e| e.file_name().to_string_lossy().into_owned());
+    let left: Vec<String> = names.filter(|n| !known.contains(&n.as_str())).collect();
+    assert_eq!(left, Vec::<String>::new());
 }
