@@ -21,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::RunArgs;
 use crate::exit::{Exit, Failure, OrExit, sentence};
-use crate::home::{fresh_number, say, say_error};
+use crate::home::{fresh_number, give_to_sudo_user, say, say_error};
 use crate::inside::Instructions;
 use crate::{judging, labs, unstarted};
 
@@ -99,6 +99,12 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
         return Ok(if went { Exit::Unproven } else { Exit::Harness });
     }
     let judged = judging::judge(&dir, args.json);
+    if let Err(error) = give_to_sudo_user(dir.path()) {
+        say_error(&format!(
+            "tidemark: {} stays root's: {error}",
+            dir.path().display()
+        ));
+    }
     Ok(match (went && down.is_ok(), judged) {
         (true, judged) => judged?,
         (false, Ok(judged)) => worse(judged),

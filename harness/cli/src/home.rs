@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
+use std::path::Path;
 
 /// A number nobody chose: for a run's id, and for a seed that was not given. Printed at once.
 pub fn fresh_number() -> u64 {
@@ -21,4 +22,36 @@ pub fn say_error(text: &str) {
 /// Prints text as it is.
 pub fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Gives a directory that root made to the user who called sudo, so that `check` and `report` need
+/// no sudo afterwards. Without sudo there is nobody to give it to.
+///
+/// # Errors
+/// When an owner cannot be changed.
+pub fn give_to_sudo_user(dir: &Path) -> std::io::Result<()> {
+    let id = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|id| id.parse::<u32>().ok())
+    };
+    match (id("SUDO_UID"), id("SUDO_GID")) {
+        (Some(user), Some(group)) if nix::unistd::Uid::effective().is_root() => {
+            if let Some(runs) = dir.parent() {
+                std::os::unix::fs::lchown(runs, Some(user), Some(group))?;
+            }
+            give(dir, user, group)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn give(path: &Path, user: u32, group: u32) -> std::io::Result<()> {
+    std::os::unix::fs::lchown(path, Some(user), Some(group))?;
+    if path.symlink_metadata()?.is_dir() {
+        for entry in std::fs::read_dir(path)? {
+            give(&entry?.path(), user, group)?;
+        }
+    }
+    Ok(())
 }
