@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use checkers::{Ended, Judgement, Recording};
 use history::rundir::{self, RunDir};
 use plan::Plan;
@@ -41,14 +41,11 @@ pub fn judge(dir: &RunDir, json: bool) -> Result<Exit, Failure> {
 /// `tidemark report RUN`: from the verdict that is there.
 pub fn report(run: &Path) -> Result<Exit, Failure> {
     let dir = RunDir::open(run).or_usage()?;
-    let text = std::fs::read_to_string(dir.verdict_json())
-        .with_context(|| {
-            format!(
-                "{} has no verdict yet; run `tidemark check` on it",
-                run.display()
-            )
-        })
-        .or_usage()?;
+    if !dir.verdict_json().exists() {
+        let why = "has no verdict yet; run `tidemark check` on it";
+        return Err(anyhow!("{} {why}", run.display())).or_usage();
+    }
+    let text = std::fs::read_to_string(dir.verdict_json()).or_usage()?;
     let judgement: Judgement = serde_json::from_str(&text)
         .context("verdict.json is of another version; run `tidemark check` on the run")
         .or_usage()?;
@@ -72,7 +69,7 @@ pub fn history(run: &Path) -> Result<Exit, Failure> {
 fn read(dir: &RunDir) -> anyhow::Result<Recording> {
     let text = std::fs::read_to_string(dir.plan_toml())
         .with_context(|| format!("cannot read {}", dir.plan_toml().display()))?;
-    let plan = Plan::parse(&text, "plan.toml")?;
+    let plan = Plan::parse(&text, &dir.plan_toml().display().to_string())?;
     let seal = dir.read_seal()?;
     let history = dir.read_history()?;
     let setting = dir.read_setting()?;

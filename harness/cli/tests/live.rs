@@ -3,6 +3,11 @@
 //! They need root, Java, Maven, sshd and iptables (`make test` installs what is missing); without
 //! root they say so and examine nothing. They run one at a time and leave nothing behind.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a thread reads what a run says while the test waits"
+)]
+
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
