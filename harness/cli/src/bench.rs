@@ -7,23 +7,23 @@ mod figures;
 mod inside;
 mod recorded;
 
-use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 
 use anyhow::{Context, anyhow};
 use cluster::artefacts::{Artefacts, TOOLS_POM, default_cache};
 use cluster::labfile::{self, LabFile};
 use history::RunId;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use plan::Plan;
 use serde::{Deserialize, Serialize};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::{Exit, Failure, OrExit};
 use crate::home::{fresh_number, say};
+use crate::inside::again;
+use crate::signals::Signals;
 use figures::{Pair, Summary};
 
 pub use inside::inside;
@@ -113,36 +113,11 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     })
 }
 
-/// What asks this program to end.
-struct Signals([(Signal, tokio::signal::unix::Signal); 3]);
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self([
-            (Signal::SIGINT, signal(SignalKind::interrupt())?),
-            (Signal::SIGTERM, signal(SignalKind::terminate())?),
-            (Signal::SIGHUP, signal(SignalKind::hangup())?),
-        ]))
-    }
-
-    async fn next(&mut self) -> Signal {
-        let [(int, on_int), (term, on_term), (hup, on_hup)] = &mut self.0;
-        tokio::select! {
-            biased;
-            _ = on_int.recv() => *int,
-            _ = on_term.recv() => *term,
-            _ = on_hup.recv() => *hup,
-        }
-    }
-}
-
 /// Starts the inner process inside the controller's namespace, passes signals on to it, and takes
 /// its figures from its standard output. Its own process group keeps a terminal's Ctrl-C from
 /// counting twice.
 async fn measure(told: &Instructions, signals: &mut Signals) -> anyhow::Result<Vec<Pair>> {
-    let netns = lab::controller_netns(&told.lab.name);
-    let mut child = Command::new(std::env::current_exe()?)
-        .args([OsStr::new("--inside"), netns.as_os_str()])
+    let mut child = again(&told.lab)?
         .arg("__bench")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -3,8 +3,7 @@
 
 use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context, anyhow};
 use chrono::Utc;
@@ -13,16 +12,17 @@ use cluster::claim;
 use cluster::labfile::{self, Kind, LabFile};
 use history::RunId;
 use history::rundir::RunDir;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use plan::seed::Seed;
 use plan::{Action, Ask, Plan, Schedule, Step};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::RunArgs;
 use crate::exit::{Exit, Failure, OrExit, sentence};
 use crate::home::{fresh_number, give_to_sudo_user, say, say_error};
-use crate::inside::Instructions;
+use crate::inside::{Instructions, again};
+use crate::signals::Signals;
+use crate::standing::Up;
 use crate::{judging, labs, unstarted};
 
 /// `tidemark run PLAN`.
@@ -197,110 +197,6 @@ fn artefacts(args: &RunArgs, plan: &Plan) -> anyhow::Result<Artefacts> {
     Ok(runtime.block_on(Artefacts::from_tarball(version, tarball, sha512, &cache))?)
 }
 
-/// A lab that is up; a local one that we brought up ourselves goes down again.
-struct Up {
-    lab: LabFile,
-    ours: bool,
-}
-
-/// How long another run, which was refused or is just ending, may still stand in a lab of ours.
-const OTHERS_MAX: Duration = Duration::from_secs(10);
-
-impl Up {
-    fn new(lab: LabFile, keep: bool) -> anyhow::Result<Up> {
-        match lab.kind {
-            Kind::Machines => Ok(Up { lab, ours: false }),
-            Kind::Namespaces => {
-                let was_up = !lab::status(&lab.name)?.is_down();
-                match lab::up(&lab) {
-                    Ok(lab) => Ok(Up {
-                        lab,
-                        ours: !was_up && !keep,
-                    }),
-                    Err(error) => {
-                        if !was_up && let Err(left) = lab::down_unless_used(&lab.name) {
-                            say_error(&format!("tidemark: the lab did not go down: {left}"));
-                        }
-                        Err(error.into())
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether somebody takes a local lab down just now, or has done so.
-    async fn has_gone_down(&self) -> anyhow::Result<bool> {
-        if self.lab.kind == Kind::Machines {
-            return Ok(false);
-        }
-        let deadline = tokio::time::Instant::now() + OTHERS_MAX / 2;
-        loop {
-            let down = lab::status(&self.lab.name)?.is_down();
-            if down || tokio::time::Instant::now() >= deadline {
-                return Ok(down);
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    /// Another run may have come to use the lab meanwhile; then it stays.
-    fn down(self, runtime: &tokio::runtime::Runtime) -> anyhow::Result<()> {
-        if !self.ours {
-            return Ok(());
-        }
-        let gone = runtime.block_on(async {
-            let deadline = tokio::time::Instant::now() + OTHERS_MAX;
-            loop {
-                match lab::down_unless_used(&self.lab.name) {
-                    Err(lab::LabError::InUse { .. }) if tokio::time::Instant::now() < deadline => {
-                        tokio::time::sleep(Duration::from_millis(200)).await;
-                    }
-                    gone => return gone,
-                }
-            }
-        });
-        match gone {
-            Ok(_) => Ok(()),
-            Err(used @ lab::LabError::InUse { .. }) => {
-                say_error(&format!("the lab stays up: {used}"));
-                Ok(())
-            }
-            Err(error) => Err(error).context("the lab did not go down"),
-        }
-    }
-}
-
-/// The signals by which a user ends a run.
-struct Signals([(Signal, tokio::signal::unix::Signal); 3]);
-
-impl Signals {
-    fn listen() -> anyhow::Result<Self> {
-        Ok(Self([
-            (Signal::SIGINT, signal(SignalKind::interrupt())?),
-            (Signal::SIGTERM, signal(SignalKind::terminate())?),
-            (Signal::SIGHUP, signal(SignalKind::hangup())?),
-        ]))
-    }
-
-    /// Waits for the next one.
-    async fn next(&mut self) -> Signal {
-        let [(int, on_int), (term, on_term), (hup, on_hup)] = &mut self.0;
-        tokio::select! {
-            biased;
-            _ = on_int.recv() => *int,
-            _ = on_term.recv() => *term,
-            _ = on_hup.recv() => *hup,
-        }
-    }
-
-    /// One that came already.
-    async fn raised(&mut self) -> Option<Signal> {
-        tokio::time::timeout(Duration::from_millis(20), self.next())
-            .await
-            .ok()
-    }
-}
-
 /// Starts the runner where it can reach the hosts, and waits for it. Signals are passed on; the
 /// runner has its own process group, so that a terminal's Ctrl-C does not count twice.
 async fn runner(
@@ -309,12 +205,7 @@ async fn runner(
     told: &Instructions,
     signals: &mut Signals,
 ) -> anyhow::Result<ExitStatus> {
-    let mut command = Command::new(std::env::current_exe()?);
-    if lab.kind == Kind::Namespaces {
-        command
-            .arg("--inside")
-            .arg(lab::controller_netns(&lab.name));
-    }
+    let mut command = again(lab)?;
     command
         .arg("__runner")
         .arg(dir.path())

@@ -4,23 +4,24 @@
 //! how it went by its exit code and the seal. It never judges.
 
 use std::path::Path;
+use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use cluster::RemoteCluster;
 use cluster::artefacts::Artefacts;
-use cluster::labfile::LabFile;
+use cluster::labfile::{Kind, LabFile};
 use history::rundir::RunDir;
 use history::{Clock, RunId};
 use plan::{Plan, Schedule};
 use runner::{Interrupts, Order};
 use serde::{Deserialize, Serialize};
-use tokio::signal::unix::{SignalKind, signal};
 use workloads::RdKafka;
 
 use crate::exit::{Exit, Failure, OrExit};
 use crate::home::say_error;
+use crate::signals::{self, Signals};
 use crate::{live, unstarted};
 
 /// Pause between two rounds of probes of one node.
@@ -39,6 +40,18 @@ pub struct Instructions {
     pub started: chrono::DateTime<chrono::Utc>,
     /// Take the lock over.
     pub steal: bool,
+}
+
+/// This binary again, where the lab's hosts can be reached: for a local lab, inside the controller's
+/// namespace.
+pub fn again(lab: &LabFile) -> std::io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    if lab.kind == Kind::Namespaces {
+        command
+            .arg("--inside")
+            .arg(lab::controller_netns(&lab.name));
+    }
+    Ok(command)
 }
 
 /// `tidemark __runner DIR`.
@@ -70,7 +83,7 @@ async fn go(dir: &Path) -> anyhow::Result<Exit> {
     )?;
     let clock = Clock::start();
     let (interrupts, interrupt) = Interrupts::new();
-    let signals = tokio::task::spawn_local(listen(interrupts));
+    let signals = tokio::task::spawn_local(listen(Signals::listen()?, interrupts));
     let (progress, news) = tokio::sync::mpsc::unbounded_channel();
     let following = tokio::task::spawn_local(live::follow(news));
 
@@ -122,30 +135,9 @@ async fn go(dir: &Path) -> anyhow::Result<Exit> {
     Ok(Exit::Held)
 }
 
-async fn listen(interrupts: Interrupts) {
-    let kinds = [
-        ("INT", SignalKind::interrupt()),
-        ("TERM", SignalKind::terminate()),
-        ("HUP", SignalKind::hangup()),
-    ];
-    let mut streams = Vec::new();
-    for (name, kind) in kinds {
-        match signal(kind) {
-            Ok(stream) => streams.push((name, stream)),
-            Err(error) => say_error(&format!("tidemark: cannot listen for {name}: {error}")),
-        }
-    }
-    let [(int, on_int), (term, on_term), (hup, on_hup)] = &mut streams[..] else {
-        return;
-    };
+async fn listen(mut signals: Signals, interrupts: Interrupts) {
     loop {
-        let name = tokio::select! {
-            biased;
-            Some(()) = on_int.recv() => *int,
-            Some(()) = on_term.recv() => *term,
-            Some(()) = on_hup.recv() => *hup,
-            else => return,
-        };
+        let name = signals::name(signals.next().await);
         say_error(&format!(
             "tidemark: {name}: healing, capturing and sealing; once more skips the capture"
         ));

@@ -1,6 +1,5 @@
 //! `tidemark lab ...` and `tidemark heal`.
 
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
@@ -13,6 +12,7 @@ use history::NodeId;
 use crate::args::Args;
 use crate::exit::{Exit, Failure, OrExit, sentence};
 use crate::home::say;
+use crate::inside::again;
 
 /// `tidemark lab up`.
 pub fn up(name: &str) -> Result<Exit, Failure> {
@@ -96,13 +96,7 @@ pub fn heal_from_outside(lab: &LabFile, name: &str) -> anyhow::Result<()> {
         say(&format!("{} is down: nothing to heal", lab.name));
         return Ok(());
     }
-    let mut command = Command::new(std::env::current_exe()?);
-    if lab.kind == Kind::Namespaces {
-        command
-            .arg("--inside")
-            .arg(lab::controller_netns(&lab.name));
-    }
-    let status = command.arg("heal").arg(name).status()?;
+    let status = again(lab)?.arg("heal").arg(name).status()?;
     if status.success() {
         Ok(())
     } else {

@@ -12,6 +12,8 @@ mod judging;
 mod labs;
 mod live;
 mod planning;
+mod signals;
+mod standing;
 mod unstarted;
 
 use std::process::ExitCode;
