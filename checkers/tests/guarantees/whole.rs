@@ -2,7 +2,7 @@
 
 use checkers::judgement::{Ended, Fold, Judgement, PremiseState, Role};
 
-use crate::scene::judged;
+use crate::scene::{judged, recording};
 
 /// Two contracts under one fault: what is kept, what may be lost.
 const DEMO: &str = "
@@ -219,4 +219,73 @@ fn the_same_evidence_gives_the_same_bytes() {
 fn an_empty_recording_is_unproven() {
     let judgement = judged("no drain");
     assert_eq!(judgement.fold, Fold::Unproven);
+}
+
+/// The demo with another plan: its fold, and why a premise failed.
+fn planned(change: impl FnOnce(&mut checkers::Recording), premise: &str) -> (Fold, String) {
+    let mut recording = recording(DEMO);
+    change(&mut recording);
+    let judgement = checkers::judge(&recording);
+    let found = judgement.premises.iter().find(|p| p.name == premise);
+    match &found.expect("a premise of this name").state {
+        PremiseState::Failed { why } => (judgement.fold, why.clone()),
+        PremiseState::Kept { .. } => (judgement.fold, String::new()),
+    }
+}
+
+fn required_faults(recording: &mut checkers::Recording, count: usize) {
+    let step = plan::Step {
+        when: plan::When::Next,
+        action: plan::Action::Fault {
+            ask: plan::Ask::Isolate(plan::Target::Any),
+            hold: None,
+            required: true,
+        },
+    };
+    recording.plan.storm = plan::Storm::Steps(vec![step; count]);
+}
+
+#[test]
+fn too_little_load_means_nothing() {
+    let (fold, why) = planned(|recording| recording.plan.minimum.acked = 3, "load");
+    assert_eq!(fold, Fold::Unproven);
+    assert!(why.contains("2 records of ledger"), "{why}");
+    let (fold, _) = planned(|recording| recording.plan.minimum.acked = 2, "load");
+    assert_eq!(fold, Fold::Held);
+}
+
+#[test]
+fn a_required_fault_must_be_proved() {
+    let (fold, why) = planned(|recording| required_faults(recording, 1), "schedule");
+    assert_eq!((fold, why.as_str()), (Fold::Held, ""));
+    let (fold, why) = planned(|recording| required_faults(recording, 2), "schedule");
+    assert_eq!(fold, Fold::Unproven);
+    assert!(why.contains("2 faults, 1 were proved"), "{why}");
+}
+
+#[test]
+fn a_missed_step_is_unproven_unless_the_plan_goes_on() {
+    let missed = history::Event::Step(history::StepEvent {
+        at: history::Mark(1),
+        index: 0,
+        text: "await".to_owned(),
+        stage: history::StepStage::Missed(history::Why::new("20s")),
+    });
+    let (fold, why) = planned(
+        |recording| recording.events.push(missed.clone()),
+        "schedule",
+    );
+    assert_eq!(fold, Fold::Unproven);
+    assert!(why.contains("step 0"), "{why}");
+    let tolerant = |recording: &mut checkers::Recording| {
+        recording.events.push(missed);
+        let action = plan::Action::Await {
+            condition: plan::Condition::Controller(history::NodeId(0)),
+            within: std::time::Duration::ZERO,
+            missed: plan::Missed::GoOn,
+        };
+        let when = plan::When::Next;
+        recording.plan.storm = plan::Storm::Steps(vec![plan::Step { when, action }]);
+    };
+    assert_eq!(planned(tolerant, "schedule").0, Fold::Held);
 }
