@@ -91,7 +91,9 @@ impl Board {
                 self.silent.insert(node);
                 return;
             }
-            Seen::LeaderHw { .. } | Seen::ZkState { .. } => {}
+            // That a node's ZooKeeper answers says nothing about its broker.
+            Seen::ZkState { .. } => return,
+            Seen::LeaderHw { .. } => {}
         }
         self.silent.remove(&node);
     }
@@ -105,7 +107,7 @@ impl Board {
         self.replicas.get(&(partition.clone(), node))
     }
 
-    /// Whether a node did not answer its last probe.
+    /// Whether a node's broker did not answer its last probe.
     pub fn is_silent(&self, node: NodeId) -> bool {
         self.silent.contains(&node)
     }
@@ -287,6 +289,29 @@ mod tests {
             .iter()
             .for_each(|seen| board.observe(seen));
         assert_eq!(board.settled(&ledger, &all, since), Ok(()));
+    }
+
+    #[test]
+    fn a_broker_stays_silent_while_its_zookeeper_answers() {
+        let mut board = Board::default();
+        let said = |seen| Observation {
+            asked: Mark(0),
+            answered: Mark(1),
+            node: NodeId(0),
+            seen,
+        };
+        let why = history::Why::new("refused");
+        board.observe(&said(Seen::Silent { why }));
+        board.observe(&said(Seen::ZkState {
+            partition: Partition::new("ledger", 0),
+            leader: None,
+            epoch: Epoch(1),
+            isr: Vec::new(),
+            version: 3,
+        }));
+        assert!(board.is_silent(NodeId(0)));
+        board.observe(&belief(0, 3, 0, 0, &[0]));
+        assert!(!board.is_silent(NodeId(0)));
     }
 
     #[test]

@@ -2,47 +2,57 @@
 //!
 //! The ledger never decides *what* to inject. It exists so that nothing injected is forgotten,
 //! including faults whose injection failed half-way: an entry is made before anything is done, and
-//! healing is owed from then on.
+//! healing is owed from then on. It never waits for a host without end.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use cluster::{ClusterError, System};
-use history::{
-    Clock, Deed, Event, Exit, FaultEvent, FaultId, FaultKind, NodeId, Pen, ProcessChange,
-    ProcessEvent, ProcessState, Service, Stage,
-};
-
+use futures_util::future::join_all;
+use history::{Deed, Event, FaultEvent, FaultId, FaultKind, NodeId, ProcessState, Service, Stage};
 use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
 use crate::proof::{self, Proof};
+use crate::roll::Roll;
+
+/// An injection and its proof: a clean stop may take 30 s.
+const INJECT_WITHIN: Duration = Duration::from_secs(90);
+/// A cut that is removed, and the look whether it is gone.
+const MEND_WITHIN: Duration = Duration::from_secs(25);
+/// A process that is started: its old session may last 75 s, its start 60 s.
+const START_WITHIN: Duration = Duration::from_secs(150);
+/// What cuts and pauses get once the run has to end. What is down stays down then.
+const HURRIED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Proof that every fault was closed; the settle phase asks for it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Healed {
     /// Faults that could not be undone, with the reason. Empty after a good run.
     pub stuck: Vec<(FaultId, String)>,
+    /// Faults whose processes were left down since the run had to end at once: the teardown ends
+    /// all others as well.
+    pub left_down: Vec<FaultId>,
 }
 
 /// The open faults of one run.
 pub struct Ledger<'a, S> {
     system: &'a S,
-    pen: Pen,
-    clock: Clock,
-    open: BTreeMap<FaultId, Deed>,
+    roll: Roll,
+    open: RefCell<BTreeMap<FaultId, Deed>>,
     in_force: watch::Sender<Vec<String>>,
     last: u16,
 }
 
 impl<'a, S: System> Ledger<'a, S> {
-    /// An empty ledger.
-    pub fn new(system: &'a S, pen: Pen, clock: Clock) -> Self {
-        let in_force = watch::Sender::new(Vec::new());
+    /// An empty ledger. Stages are written where the roll writes.
+    pub fn new(system: &'a S, roll: Roll) -> Self {
         Self {
             system,
-            pen,
-            clock,
-            open: BTreeMap::new(),
-            in_force,
+            roll,
+            open: RefCell::default(),
+            in_force: watch::Sender::new(Vec::new()),
             last: 0,
         }
     }
@@ -53,13 +63,17 @@ impl<'a, S: System> Ledger<'a, S> {
     }
 
     /// The open faults, in the order in which they were opened.
-    pub fn open(&self) -> impl Iterator<Item = (FaultId, &Deed)> {
-        self.open.iter().map(|(fault, deed)| (*fault, deed))
+    pub fn open(&self) -> Vec<(FaultId, Deed)> {
+        let open = self.open.borrow();
+        open.iter().map(|(f, deed)| (*f, deed.clone())).collect()
     }
 
     /// Opens a fault: writes it down, does it, reads it back. `Ok(false)` when it proved
     /// ineffective; it stays open then as well, since half of it may be in force. An error leaves
     /// it open too.
+    ///
+    /// # Errors
+    /// A host refused, or did not answer in time.
     pub async fn inject(
         &mut self,
         asked: String,
@@ -67,7 +81,25 @@ impl<'a, S: System> Ledger<'a, S> {
     ) -> Result<(FaultId, bool), ClusterError> {
         self.last += 1;
         let fault = FaultId(self.last);
-        self.open.insert(fault, deed.clone());
+        let work = self.inject_as(fault, asked, deed);
+        match timeout(INJECT_WITHIN, work).await {
+            Ok(injected) => injected.map(|effective| (fault, effective)),
+            Err(_) => Err(ClusterError::Lab(format!(
+                "{fault} was neither in force nor refused within {INJECT_WITHIN:?}"
+            ))),
+        }
+    }
+
+    async fn inject_as(
+        &self,
+        fault: FaultId,
+        asked: String,
+        deed: Deed,
+    ) -> Result<bool, ClusterError> {
+        // Looked at before it is written down: looking does nothing yet.
+        let before = proof::processes(self.system, &deed).await?;
+        self.open.borrow_mut().insert(fault, deed.clone());
+        self.roll.hold(&deed);
         self.in_force
             .send_modify(|faults| faults.push(format!("{fault} {asked}")));
         self.write(
@@ -77,35 +109,44 @@ impl<'a, S: System> Ledger<'a, S> {
                 deed: deed.clone(),
             },
         );
-        self.act(fault, &deed).await?;
-        match proof::of_injection(self.system, &self.clock, fault, &deed).await? {
+        self.act(fault, &deed, &before).await?;
+        let proof = match deed.kind {
+            FaultKind::Kill | FaultKind::Restart | FaultKind::Pause => {
+                let after = proof::processes(self.system, &deed).await?;
+                self.note(&deed, &after);
+                proof::of_processes(&deed, &before, &after)
+            }
+            FaultKind::Isolate | FaultKind::Cut => {
+                proof::of_cuts(self.system, self.roll.clock(), fault, &deed.links).await?
+            }
+        };
+        Ok(match proof {
             Proof::InForce(evidence) => {
                 self.write(fault, Stage::Injected { evidence });
-                Ok((fault, true))
+                true
             }
             Proof::Nothing(evidence) => {
                 self.write(fault, Stage::Ineffective { evidence });
-                Ok((fault, false))
+                false
             }
-        }
+        })
     }
 
-    async fn act(&self, fault: FaultId, deed: &Deed) -> Result<(), ClusterError> {
-        for (node, service) in &deed.processes {
-            let (node, service) = (*node, *service);
+    /// Does the deed to those of its processes that are there.
+    async fn act(
+        &self,
+        fault: FaultId,
+        deed: &Deed,
+        before: &[ProcessState],
+    ) -> Result<(), ClusterError> {
+        for ((node, service), state) in deed.processes.iter().zip(before) {
+            if *state == ProcessState::Gone {
+                continue;
+            }
             match deed.kind {
-                FaultKind::Kill => {
-                    self.system.kill(node, service).await?;
-                    self.process(node, service, ProcessChange::Exited(Exit::Killed));
-                }
-                FaultKind::Restart => {
-                    self.system.stop(node, service).await?;
-                    self.process(node, service, ProcessChange::Exited(Exit::Stopped));
-                }
-                FaultKind::Pause => {
-                    self.system.pause(node, service).await?;
-                    self.process(node, service, ProcessChange::Paused);
-                }
+                FaultKind::Kill => self.system.kill(*node, *service).await?,
+                FaultKind::Restart => self.system.stop(*node, *service).await?,
+                FaultKind::Pause => self.system.pause(*node, *service).await?,
                 FaultKind::Isolate | FaultKind::Cut => {}
             }
         }
@@ -115,22 +156,106 @@ impl<'a, S: System> Ledger<'a, S> {
         Ok(())
     }
 
-    /// Closes one fault. What cannot be undone is written down as stuck and stays open, so that
+    /// Writes down what the processes of a deed were found to be.
+    fn note(&self, deed: &Deed, found: &[ProcessState]) {
+        for ((node, service), state) in deed.processes.iter().zip(found) {
+            match state {
+                ProcessState::Gone => self.roll.gone(*node, *service),
+                ProcessState::Paused { .. } => self.roll.paused(*node, *service),
+                ProcessState::Running { .. } => {}
+            }
+        }
+    }
+
+    /// Closes these faults: cuts first, since a broker behind one cannot register, then processes,
+    /// each kind at once. What cannot be undone is written down as stuck and stays open, so that
     /// `close` tries again.
-    pub async fn heal(&mut self, fault: FaultId) -> Result<(), String> {
-        let Some(deed) = self.open.get(&fault).cloned() else {
-            return Ok(());
+    ///
+    /// # Errors
+    /// Why which of them are stuck.
+    pub async fn heal(&mut self, faults: &[FaultId]) -> Result<(), String> {
+        let mut stuck = Vec::new();
+        for links in [true, false] {
+            let each = self.open().into_iter();
+            let each = each.filter(|(f, deed)| faults.contains(f) && deed.links.is_empty() != links);
+            let each: Vec<(FaultId, Deed)> = each.collect();
+            let tries = each.iter().map(|(fault, deed)| self.undo(*fault, deed));
+            let tried = join_all(tries).await.into_iter().zip(&each);
+            stuck.extend(tried.filter_map(|(it, (f, _))| Some(format!("{f}: {}", it.err()?))));
+        }
+        if stuck.is_empty() {
+            Ok(())
+        } else {
+            Err(stuck.join("; "))
+        }
+    }
+
+    /// Closes every open fault, each tried twice. Never stops at the first that fails. Once
+    /// `hurried` resolves, cuts and pauses have five seconds more, and what is down stays down.
+    pub async fn close(self, hurried: impl AsyncFn()) -> Healed {
+        let mut healed = Healed::default();
+        let is_down = |deed: &Deed| matches!(deed.kind, FaultKind::Kill | FaultKind::Restart);
+        let (down, rest): (Vec<_>, Vec<_>) =
+            self.open().into_iter().partition(|(_, d)| is_down(d));
+        let late = async {
+            hurried().await;
+            sleep(HURRIED_WITHIN).await;
         };
+        tokio::select! {
+            biased;
+            stuck = self.undo_twice(&rest) => healed.stuck = stuck,
+            () = late => for (fault, _) in self.open().into_iter().filter(|(_, d)| !is_down(d)) {
+                let why = format!("not undone within {HURRIED_WITHIN:?} when the run had to end");
+                self.write(fault, Stage::Stuck { why: why.clone() });
+                healed.stuck.push((fault, why));
+            },
+        }
+        tokio::select! {
+            biased;
+            () = hurried() => {
+                let left = self.open().into_iter().filter(|(_, deed)| is_down(deed));
+                healed.left_down = left.map(|(fault, _)| fault).collect();
+            },
+            stuck = self.undo_twice(&down) => healed.stuck.extend(stuck),
+        }
+        healed
+    }
+
+    async fn undo_twice(&self, faults: &[(FaultId, Deed)]) -> Vec<(FaultId, String)> {
+        // What fails is still open, and is tried again.
+        join_all(faults.iter().map(|(fault, deed)| self.undo(*fault, deed))).await;
+        let again: Vec<(FaultId, Deed)> = self
+            .open()
+            .into_iter()
+            .filter(|(fault, _)| faults.iter().any(|(f, _)| f == fault))
+            .collect();
+        let each = again.iter().map(async |(fault, deed)| {
+            let stuck = self.undo(*fault, deed).await.err()?;
+            Some((*fault, stuck))
+        });
+        join_all(each).await.into_iter().flatten().collect()
+    }
+
+    /// Undoes one fault, reads it back and strikes it off.
+    async fn undo(&self, fault: FaultId, deed: &Deed) -> Result<(), String> {
         self.write(fault, Stage::Healing);
-        let undone = match self.undo(fault, &deed).await {
-            Ok(()) => proof::of_healing(self.system, fault, &deed)
-                .await
-                .unwrap_or_else(|error| Err(error.to_string())),
-            Err(error) => Err(error.to_string()),
+        let within = match deed.kind {
+            FaultKind::Isolate | FaultKind::Cut => MEND_WITHIN,
+            FaultKind::Kill | FaultKind::Restart | FaultKind::Pause => START_WITHIN,
+        };
+        let work = async {
+            self.undo_deed(fault, deed).await?;
+            proof::of_healing(self.system, fault, deed).await
+        };
+        let undone = match timeout(within, work).await {
+            Ok(Ok(read_back)) => read_back,
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no answer within {within:?}")),
         };
         match undone {
             Ok(evidence) => {
-                self.open.remove(&fault);
+                self.open.borrow_mut().remove(&fault);
+                self.roll.release(deed);
                 let label = format!("{fault} ");
                 self.in_force
                     .send_modify(|faults| faults.retain(|it| !it.starts_with(&label)));
@@ -146,70 +271,40 @@ impl<'a, S: System> Ledger<'a, S> {
 
     /// Undoes from what *is*: a process that already runs is left alone, a cut that is not there is
     /// no error.
-    async fn undo(&self, fault: FaultId, deed: &Deed) -> Result<(), ClusterError> {
+    async fn undo_deed(&self, fault: FaultId, deed: &Deed) -> Result<(), ClusterError> {
         if !deed.links.is_empty() {
             self.system.mend(fault).await?;
         }
         for (node, service) in &deed.processes {
             let (node, service) = (*node, *service);
-            match deed.kind {
-                FaultKind::Kill | FaultKind::Restart => {
-                    let started = self.system.start(node, service).await?;
-                    if started.fresh {
-                        self.process(node, service, ProcessChange::Started { pid: started.pid });
-                    }
+            let state = self.system.process(node, service).await?;
+            match (deed.kind, state) {
+                (FaultKind::Isolate | FaultKind::Cut, _) => {}
+                (FaultKind::Pause, ProcessState::Paused { .. }) => {
+                    self.system.resume(node, service).await?;
+                    self.roll.resumed(node, service);
                 }
-                FaultKind::Pause => match self.system.process(node, service).await? {
-                    ProcessState::Paused { .. } => {
-                        self.system.resume(node, service).await?;
-                        self.process(node, service, ProcessChange::Resumed);
-                    }
-                    ProcessState::Running { .. } => {}
-                    ProcessState::Gone => {
-                        let started = self.system.start(node, service).await?;
-                        self.process(node, service, ProcessChange::Started { pid: started.pid });
-                    }
-                },
-                FaultKind::Isolate | FaultKind::Cut => {}
+                (_, ProcessState::Running { .. } | ProcessState::Paused { .. }) => {}
+                (_, ProcessState::Gone) => self.start(node, service).await?,
             }
         }
         Ok(())
     }
 
-    /// Closes every open fault, cuts before processes (a broker behind a cut cannot register), each
-    /// tried twice. Never stops at the first that fails.
-    pub async fn close(mut self) -> Healed {
-        let mut order: Vec<(bool, FaultId)> = self
-            .open
-            .iter()
-            .map(|(fault, deed)| (deed.links.is_empty(), *fault))
-            .collect();
-        order.sort_unstable();
-        let mut stuck = Vec::new();
-        for (_, fault) in order {
-            if self.heal(fault).await.is_err()
-                && let Err(why) = self.heal(fault).await
-            {
-                stuck.push((fault, why));
-            }
+    async fn start(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
+        self.roll.gone(node, service);
+        let started = self.system.start(node, service).await?;
+        if started.fresh {
+            self.roll.started(node, service, started.pid);
         }
-        Healed { stuck }
+        Ok(())
     }
 
     fn write(&self, fault: FaultId, stage: Stage) {
-        self.pen.write(Event::Fault(FaultEvent {
+        self.roll.pen().write(Event::Fault(FaultEvent {
             fault,
-            at: self.clock.mark(),
+            at: self.roll.clock().mark(),
             stage,
-        }));
-    }
-
-    fn process(&self, node: NodeId, service: Service, change: ProcessChange) {
-        self.pen.write(Event::Process(ProcessEvent {
-            at: self.clock.mark(),
-            node,
-            service,
-            change,
         }));
     }
 }

@@ -6,8 +6,10 @@
 pub mod board;
 pub mod ledger;
 pub mod proof;
+pub mod roll;
 pub mod target;
 
 pub use board::{Board, Leadership};
 pub use ledger::{Healed, Ledger};
+pub use roll::Roll;
 pub use target::{Unresolved, resolve};

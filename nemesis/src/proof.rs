@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use cluster::{ClusterError, CutReading, System};
+use futures_util::future::join_all;
 use history::{Clock, Deed, FaultId, FaultKind, Link, ProcessState};
 
 /// For how long a cut waits for traffic to hit its rules before it asks by itself.
@@ -22,98 +23,117 @@ pub enum Proof {
     Nothing(String),
 }
 
-/// Reads back whether a deed took effect.
-pub async fn of_injection<S: System>(
+/// What the process tables say of a deed's processes, in their order.
+pub async fn processes<S: System>(
     system: &S,
-    clock: &Clock,
-    fault: FaultId,
     deed: &Deed,
-) -> Result<Proof, ClusterError> {
-    match deed.kind {
-        FaultKind::Kill | FaultKind::Restart | FaultKind::Pause => of_processes(system, deed).await,
-        FaultKind::Isolate | FaultKind::Cut => of_cuts(system, clock, fault, &deed.links).await,
-    }
+) -> Result<Vec<ProcessState>, ClusterError> {
+    let each = deed.processes.iter();
+    let states = join_all(each.map(|(node, service)| system.process(*node, *service)));
+    states.await.into_iter().collect()
 }
 
-async fn of_processes<S: System>(system: &S, deed: &Deed) -> Result<Proof, ClusterError> {
+/// Whether the processes of a deed became what was meant. One that was so before proves nothing.
+pub fn of_processes(deed: &Deed, before: &[ProcessState], after: &[ProcessState]) -> Proof {
     let mut words = Vec::new();
-    let mut all = true;
-    for (node, service) in &deed.processes {
-        let state = system.process(*node, *service).await?;
-        let as_meant = match deed.kind {
-            FaultKind::Pause => matches!(state, ProcessState::Paused { .. }),
-            _ => state == ProcessState::Gone,
+    let (mut all, mut any) = (true, false);
+    for ((node, service), (before, after)) in deed.processes.iter().zip(before.iter().zip(after)) {
+        let as_meant = |state: &ProcessState| match (deed.kind, state) {
+            (FaultKind::Pause, ProcessState::Paused { .. }) => true,
+            (FaultKind::Pause, _) => false,
+            (_, state) => *state == ProcessState::Gone,
         };
-        all &= as_meant;
-        words.push(match state {
-            ProcessState::Gone => format!("the process table of {node} has no {service}"),
-            ProcessState::Paused { pid } => {
-                format!("the process table of {node} shows {service} {pid} stopped (T)")
-            }
-            ProcessState::Running { pid } => {
-                format!("the process table of {node} shows {service} {pid} running")
+        all &= as_meant(after);
+        any |= as_meant(after) && !as_meant(before) && *before != ProcessState::Gone;
+        let place = format!("the process table of {node}");
+        let now = match after {
+            ProcessState::Gone => format!("{place} has no {service}"),
+            ProcessState::Paused { pid } => format!("{place} shows {service} {pid} stopped (T)"),
+            ProcessState::Running { pid } => format!("{place} shows {service} {pid} running"),
+        };
+        words.push(match before {
+            ProcessState::Gone => format!("{now}, as before"),
+            before if as_meant(before) => format!("{now}, as before"),
+            ProcessState::Running { pid } | ProcessState::Paused { pid } => {
+                format!("{now}; it showed {service} {pid} before")
             }
         });
     }
     let words = words.join("; ");
-    Ok(if all && !deed.processes.is_empty() {
+    if all && any {
         Proof::InForce(words)
     } else {
         Proof::Nothing(words)
-    })
+    }
 }
 
-async fn of_cuts<S: System>(
+/// Whether cuts are in force: every rule is there, and each has dropped something. A link without
+/// traffic gets a connection of ours to drop, for a connection that fails is no proof by itself:
+/// nobody may listen.
+pub async fn of_cuts<S: System>(
     system: &S,
     clock: &Clock,
     fault: FaultId,
     links: &[Link],
 ) -> Result<Proof, ClusterError> {
     let give_up = clock.mark() + TRAFFIC_WITHIN;
-    let readings = loop {
-        let readings: Vec<CutReading> = system
-            .cuts()
-            .await?
-            .into_iter()
-            .filter(|cut| cut.fault == fault)
-            .collect();
-        let missing: Vec<String> = links
-            .iter()
-            .filter(|link| !readings.iter().any(|cut| cut.link == **link))
-            .map(Link::to_string)
-            .collect();
-        if !missing.is_empty() {
-            return Ok(Proof::Nothing(format!(
-                "no rule is there for {}",
-                missing.join(", ")
-            )));
+    let mut in_force = None;
+    let mut readings = loop {
+        let readings = of_fault(system, fault).await?;
+        let mut missing = links.iter();
+        let missing = missing.find(|link| !readings.iter().any(|cut| cut.link == **link));
+        if let Some(link) = missing {
+            return Ok(Proof::Nothing(format!("no rule is there for {link}")));
         }
-        if readings.iter().all(|cut| cut.packets > 0) || clock.mark() >= give_up {
+        // The rules were there when this was asked; they can have begun to act only earlier.
+        let now = clock.mark();
+        in_force.get_or_insert(now);
+        if readings.iter().all(|cut| cut.packets > 0) || now >= give_up {
             break readings;
         }
         tokio::time::sleep(READ_EVERY).await;
     };
-    let dropped: u64 = readings.iter().map(|cut| cut.packets).sum();
-    let mut words = vec![format!(
-        "{} rules in force, {dropped} packets dropped so far",
-        readings.len()
-    )];
+    let mut words = Vec::new();
+    let idle: Vec<Link> = readings.iter().filter_map(idle).collect();
     let mut all = true;
-    for cut in readings.iter().filter(|cut| cut.packets == 0) {
-        let connects = system.connects(cut.link).await?;
-        all &= !connects;
-        words.push(if connects {
-            format!("but a connection {} succeeds", cut.link)
-        } else {
-            format!("a fresh connection {} got no answer", cut.link)
-        });
+    if !idle.is_empty() {
+        let knocks = idle.iter().map(|link| system.connects(*link));
+        let answers: Vec<bool> = join_all(knocks).await.into_iter().collect::<Result<_, _>>()?;
+        readings = of_fault(system, fault).await?;
+        for (link, connected) in idle.iter().zip(answers) {
+            let hit = readings.iter().any(|cut| cut.link == *link && cut.packets > 0);
+            all &= hit && !connected;
+            words.push(match (connected, hit) {
+                (true, _) => format!("but a connection {link} succeeds"),
+                (false, false) => format!("but a fresh connection {link} never met its rule"),
+                (false, true) => format!("a fresh connection {link} got no answer"),
+            });
+        }
     }
+    let dropped: u64 = readings.iter().map(|cut| cut.packets).sum();
+    let since = in_force.unwrap_or_default();
+    let rules = format!(
+        "{} rules in force, read back at {since}; {dropped} packets dropped by {}",
+        readings.len(),
+        clock.mark()
+    );
+    words.insert(0, rules);
     let words = words.join("; ");
     Ok(if all {
         Proof::InForce(words)
     } else {
         Proof::Nothing(words)
     })
+}
+
+async fn of_fault<S: System>(system: &S, fault: FaultId) -> Result<Vec<CutReading>, ClusterError> {
+    let mut readings = system.cuts().await?;
+    readings.retain(|cut| cut.fault == fault);
+    Ok(readings)
+}
+
+fn idle(cut: &CutReading) -> Option<Link> {
+    (cut.packets == 0).then_some(cut.link)
 }
 
 /// Reads back whether a deed is undone; the error says what is still there.
@@ -130,18 +150,18 @@ pub async fn of_healing<S: System>(
                     ProcessState::Running { pid } => {
                         words.push(format!("{service} {pid} runs on {node}"));
                     }
-                    state => return Ok(Err(format!("{service} on {node} is {state:?}"))),
+                    ProcessState::Paused { pid } => {
+                        return Ok(Err(format!("{service} {pid} on {node} is still stopped (T)")));
+                    }
+                    ProcessState::Gone => {
+                        return Ok(Err(format!("the process table of {node} has no {service}")));
+                    }
                 }
             }
             Ok(Ok(words.join("; ")))
         }
         FaultKind::Isolate | FaultKind::Cut => {
-            let left = system
-                .cuts()
-                .await?
-                .into_iter()
-                .filter(|cut| cut.fault == fault)
-                .count();
+            let left = of_fault(system, fault).await?.len();
             Ok(if left == 0 {
                 Ok(format!("no rule of {fault} is left on any host"))
             } else {

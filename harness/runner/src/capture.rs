@@ -10,91 +10,105 @@ use futures_util::future::join_all;
 use history::rundir::RunDir;
 use history::{
     Clock, Deed, Event, FaultId, FaultKind, ImageReason, ImageTaken, NodeId, Partition, Pen,
-    ProcessChange, ProcessEvent, Service,
+    ProcessState, Service,
 };
+use nemesis::Roll;
+
+use crate::patience::{Limit, Patience};
 
 /// Takes images and writes each down.
 pub(crate) struct Camera<'a, S> {
     pub system: &'a S,
     pub dir: &'a RunDir,
     pub pen: Pen,
+    pub roll: Roll,
     pub clock: Clock,
+    pub patience: Patience,
     pub partitions: Vec<Partition>,
 }
 
 impl<S: System> Camera<'_, S> {
-    /// Images of the brokers that these faults killed or cut off, before they are let back. Returns
-    /// what could not be taken.
+    /// Images of the brokers that these faults kept down, stopped or cut off, before they are let
+    /// back. Returns what could not be taken.
     pub async fn before_return(&self, faults: &[(FaultId, Deed)]) -> Vec<String> {
         let mut seen = BTreeSet::new();
         let mut shots = Vec::new();
         for (fault, deed) in faults {
             for node in harmed(deed) {
                 if seen.insert(node) {
-                    let name = format!("{node}-before-{fault}");
-                    shots.push(self.shoot(node, ImageReason::BeforeReturn(*fault), name));
+                    let (name, why) = (
+                        format!("{node}-before-{fault}"),
+                        ImageReason::BeforeReturn(*fault),
+                    );
+                    shots.push(self.shoot(node, why, name, Limit::IMAGE));
                 }
             }
         }
-        join_all(shots)
-            .await
-            .into_iter()
-            .filter_map(Result::err)
-            .collect()
+        missing(join_all(shots).await)
     }
 
-    /// Pauses every broker, then copies every replica and every log. Returns what could not be done.
+    /// Pauses every broker, then copies every replica and every log. Returns what could not be
+    /// done; a host that does not answer costs the others nothing.
     pub async fn at_the_end(&self) -> Vec<String> {
         let nodes = self.system.nodes();
-        let mut missing = Vec::new();
-        let paused = join_all(
-            nodes
-                .iter()
-                .map(|node| self.system.pause(*node, Service::Broker)),
-        );
-        for (node, paused) in nodes.iter().zip(paused.await) {
-            match paused {
-                Ok(()) => self.pen.write(Event::Process(ProcessEvent {
-                    at: self.clock.mark(),
-                    node: *node,
-                    service: Service::Broker,
-                    change: ProcessChange::Paused,
-                })),
-                Err(error) => missing.push(format!("{node} could not be paused: {error}")),
-            }
-        }
-        let shots = nodes
-            .iter()
-            .map(|node| self.shoot(*node, ImageReason::Final, format!("{node}-final")));
-        missing.extend(join_all(shots).await.into_iter().filter_map(Result::err));
-        missing.extend(self.logs().await);
-        missing
+        let paused = join_all(nodes.iter().map(|node| self.stop(*node))).await;
+        let each = nodes.iter().zip(&paused).map(async |(node, paused)| {
+            let limit = match paused {
+                Ok(()) => Limit::CAPTURE,
+                Err(_) => Limit::CAPTURE_OF_THE_SILENT,
+            };
+            let name = format!("{node}-final");
+            [
+                self.shoot(*node, ImageReason::Final, name, limit).await,
+                self.logs_of(*node, limit).await,
+            ]
+        });
+        let copied = join_all(each).await.into_iter().flatten();
+        missing(paused.iter().cloned().chain(copied))
     }
 
     /// Copies every node's configuration and logs.
-    pub async fn logs(&self) -> Vec<String> {
+    pub async fn logs(&self, limit: Limit) -> Vec<String> {
         let nodes = self.system.nodes();
-        let copies = nodes.iter().map(|node| async move {
-            let into = self.dir.nodes_dir(*node);
-            let copied = self.system.copy_logs(*node, &into).await;
-            copied.map_err(|error| format!("no logs of {node}: {error}"))
-        });
-        join_all(copies)
-            .await
-            .into_iter()
-            .filter_map(Result::err)
-            .collect()
+        missing(join_all(nodes.iter().map(|node| self.logs_of(*node, limit))).await)
     }
 
-    async fn shoot(&self, node: NodeId, reason: ImageReason, name: String) -> Result<(), String> {
+    /// Pauses one broker; one that is gone is written down as such.
+    async fn stop(&self, node: NodeId) -> Result<(), String> {
+        let pause = async {
+            match self.system.process(node, Service::Broker).await? {
+                ProcessState::Gone => self.roll.gone(node, Service::Broker),
+                ProcessState::Running { .. } | ProcessState::Paused { .. } => {
+                    self.system.pause(node, Service::Broker).await?;
+                    self.roll.paused(node, Service::Broker);
+                }
+            }
+            Ok::<(), cluster::ClusterError>(())
+        };
+        let stopped = self.patience.bound_ok(Limit::SHORT, pause).await;
+        stopped.map_err(|why| format!("{node} could not be paused: {why}"))
+    }
+
+    async fn logs_of(&self, node: NodeId, limit: Limit) -> Result<(), String> {
+        let into = self.dir.nodes_dir(node);
+        let copy = self.system.copy_logs(node, &into);
+        let copied = self.patience.bound_ok(limit, copy).await;
+        copied.map_err(|why| format!("no logs of {node}: {why}"))
+    }
+
+    async fn shoot(
+        &self,
+        node: NodeId,
+        reason: ImageReason,
+        name: String,
+        limit: Limit,
+    ) -> Result<(), String> {
         let file = format!("images/{name}.tar.zst");
         let from = self.clock.mark();
         let into = self.dir.path().join(&file);
-        let copied = self
-            .system
-            .copy_image(node, &self.partitions, &into)
-            .await
-            .map_err(|error| format!("no image of {node}: {error}"))?;
+        let copy = self.system.copy_image(node, &self.partitions, &into);
+        let copied = self.patience.bound_ok(limit, copy).await;
+        let copied = copied.map_err(|why| format!("no image of {node} ({name}): {why}"))?;
         self.pen.write(Event::Image(ImageTaken {
             node,
             from,
@@ -108,26 +122,30 @@ impl<S: System> Camera<'_, S> {
     }
 }
 
-/// The brokers whose files may be cut when the fault ends: those that were down, and those that
-/// were alone. The majority's side of an isolation holds nothing that would be thrown away.
+fn missing(done: impl IntoIterator<Item = Result<(), String>>) -> Vec<String> {
+    done.into_iter().filter_map(Result::err).collect()
+}
+
+/// The brokers whose files may be cut when the fault ends: those that were down or stopped, and
+/// those that were alone. The majority's side of an isolation holds nothing that would be thrown
+/// away.
 fn harmed(deed: &Deed) -> Vec<NodeId> {
     match deed.kind {
-        FaultKind::Kill | FaultKind::Restart => deed
+        FaultKind::Kill | FaultKind::Restart | FaultKind::Pause => deed
             .processes
             .iter()
             .filter(|(_, service)| *service == Service::Broker)
             .map(|(node, _)| *node)
             .collect(),
-        FaultKind::Pause => Vec::new(),
-        FaultKind::Isolate => deed
-            .nodes()
-            .into_iter()
-            .filter(|node| {
-                deed.links
-                    .iter()
-                    .all(|link| link.from == *node || link.to == *node)
-            })
-            .collect(),
+        FaultKind::Isolate => {
+            let nodes = deed.nodes();
+            let apart = |a: NodeId, b: NodeId| {
+                let mut links = deed.links.iter();
+                links.any(|link| link.from == a && link.to == b)
+            };
+            let alone = |node: &NodeId| nodes.iter().all(|it| it == node || apart(*node, *it));
+            nodes.iter().copied().filter(alone).collect()
+        }
         FaultKind::Cut => deed.nodes(),
     }
 }
@@ -155,5 +173,11 @@ mod tests {
             because: String::new(),
         };
         assert_eq!(harmed(&deed), [NodeId(0)]);
+        let all = [(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)].map(|(a, b)| link(a, b));
+        let deed = Deed {
+            links: all.to_vec(),
+            ..deed
+        };
+        assert_eq!(harmed(&deed).len(), 3, "each of them is alone");
     }
 }

@@ -2,6 +2,7 @@
 //! the capture. Healing is never skipped.
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// The sending side; signal handlers hold it.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub struct Interrupt(watch::Receiver<Option<Wish>>);
 struct Wish {
     signal: String,
     times: u32,
+    /// Of the first time.
+    since: Instant,
 }
 
 impl Interrupts {
@@ -27,10 +30,12 @@ impl Interrupts {
     /// Somebody asked to stop, by this signal's name.
     pub fn raise(&self, signal: &str) {
         self.0.send_modify(|wish| {
-            let times = wish.as_ref().map_or(0, |wish| wish.times);
+            let first = wish.as_ref().map(|wish| (wish.times, wish.since));
+            let (times, since) = first.unwrap_or_else(|| (0, Instant::now()));
             *wish = Some(Wish {
                 signal: signal.to_owned(),
                 times: times + 1,
+                since,
             });
         });
     }
@@ -44,10 +49,23 @@ impl Interrupt {
 
     /// Waits until somebody asks to stop for the `times`-th time; for ever when nobody does.
     pub async fn asked(&self, times: u32) {
+        let _since = self.asked_times(times).await;
+    }
+
+    /// Waits until somebody asks to stop; when that was.
+    pub(crate) async fn asked_since(&self) -> Instant {
+        self.asked_times(1).await
+    }
+
+    async fn asked_times(&self, times: u32) -> Instant {
         let mut wishes = self.0.clone();
         let asked = |wish: &Option<Wish>| wish.as_ref().is_some_and(|wish| wish.times >= times);
-        if wishes.wait_for(asked).await.is_err() {
-            std::future::pending::<()>().await;
+        if let Ok(wish) = wishes.wait_for(asked).await
+            && let Some(wish) = wish.as_ref()
+        {
+            return wish.since;
         }
+        // Whoever could ask is gone.
+        std::future::pending().await
     }
 }

@@ -5,13 +5,17 @@
 //! real: the tests run the same code on a fake cluster in virtual time.
 
 mod capture;
+mod ending;
 mod error;
 mod interrupt;
 mod order;
+mod patience;
 mod phases;
 mod pump;
 mod settle;
 mod storm;
+mod telling;
+mod watch;
 
 pub mod progress;
 

@@ -41,6 +41,6 @@ pub struct Finished {
     pub acked: u64,
     /// Faults that could not be undone; `tidemark heal` is owed.
     pub stuck: Vec<String>,
-    /// Trouble that cost no evidence: a teardown that failed.
+    /// Evidence that could not be had, and a teardown that failed.
     pub warnings: Vec<String>,
 }

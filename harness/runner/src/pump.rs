@@ -5,7 +5,7 @@ use history::{Event, Pen};
 use nemesis::Board;
 use tokio::sync::watch;
 
-/// The live board; ends with the run.
+/// The live board. Dropping it ends the probing.
 pub(crate) struct Pump {
     board: watch::Receiver<Board>,
     task: tokio::task::JoinHandle<()>,
@@ -30,10 +30,11 @@ impl Pump {
     pub fn board(&self) -> watch::Receiver<Board> {
         self.board.clone()
     }
+}
 
+impl Drop for Pump {
     /// Ends the probing.
-    pub async fn stop(self) {
+    fn drop(&mut self) {
         self.task.abort();
-        let _ended = self.task.await;
     }
 }

@@ -17,14 +17,18 @@ pub(crate) enum Settled {
 }
 
 /// Waits until every partition is settled by observations asked after `now`. Needs the proof that
-/// every fault was closed: settling while something is cut would blame the brokers for our fault.
+/// every fault was closed: settling while something is cut would blame the brokers for our fault, so
+/// nothing is waited for while a fault is stuck.
 pub(crate) async fn settle(
-    _healed: &Healed,
+    healed: &Healed,
     mut board: watch::Receiver<Board>,
     partitions: &[(Partition, Vec<NodeId>)],
     clock: &Clock,
     within: Duration,
 ) -> Settled {
+    if let Some((fault, why)) = healed.stuck.first() {
+        return Settled::No(format!("{fault} could not be undone: {why}"));
+    }
     let began = clock.mark();
     let deadline = clock.instant(began + within);
     let mut in_the_way = String::from("nothing was observed");

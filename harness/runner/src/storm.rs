@@ -3,6 +3,7 @@
 //! A step that cannot be done is written down as missed; whether the storm goes on then is the
 //! plan's decision. Nothing here heals on the way out: the ledger does, whatever happened.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use cluster::System;
@@ -34,6 +35,10 @@ pub(crate) struct Stage<'a, 'l, S: System> {
     pub clock: Clock,
     pub targets: Stream,
     pub progress: mpsc::UnboundedSender<Progress>,
+    /// Evidence that could not be had, in words.
+    pub missing: &'l RefCell<Vec<String>>,
+    /// Why the last look for a log line told nothing.
+    pub unread: Option<String>,
 }
 
 /// Why a storm ended before its last step.
@@ -129,43 +134,36 @@ impl<S: System> Stage<'_, '_, S> {
             stops: true,
         })?;
         self.tell(format!("{fault} {ask} ({because})"));
+        if !effective {
+            // Half of it may be in force; there is nothing to hold.
+            self.let_back(&[fault]).await?;
+            return Err(Miss {
+                why: format!("{fault} proved ineffective"),
+                stops: required,
+            });
+        }
         if let Some(hold) = hold {
             tokio::time::sleep(hold).await;
             self.let_back(&[fault]).await?;
         }
-        if effective {
-            Ok(String::new())
-        } else {
-            Err(Miss {
-                why: format!("{fault} proved ineffective"),
-                stops: required,
-            })
-        }
+        Ok(String::new())
     }
 
     async fn heal_all(&mut self) -> Result<String, Miss> {
-        let open: Vec<FaultId> = self.ledger.open().map(|(fault, _)| fault).collect();
+        let open: Vec<FaultId> = self.ledger.open().into_iter().map(|(f, _)| f).collect();
         self.let_back(&open).await.map(|()| String::new())
     }
 
     /// Images first, then the heal.
     async fn let_back(&mut self, faults: &[FaultId]) -> Result<(), Miss> {
-        let open: Vec<(FaultId, Deed)> = self
-            .ledger
-            .open()
-            .filter(|(fault, _)| faults.contains(fault))
-            .map(|(fault, deed)| (fault, deed.clone()))
-            .collect();
+        let mut open: Vec<(FaultId, Deed)> = self.ledger.open();
+        open.retain(|(fault, _)| faults.contains(fault));
         for missing in self.camera.before_return(&open).await {
-            self.tell(missing);
+            self.tell(missing.clone());
+            self.missing.borrow_mut().push(missing);
         }
-        for fault in faults {
-            self.ledger
-                .heal(*fault)
-                .await
-                .map_err(|why| Miss { why, stops: true })?;
-        }
-        Ok(())
+        let healed = self.ledger.heal(faults).await;
+        healed.map_err(|why| Miss { why, stops: true })
     }
 
     async fn wait_for(
@@ -176,20 +174,30 @@ impl<S: System> Stage<'_, '_, S> {
     ) -> Result<String, Miss> {
         let began = self.clock.mark();
         let deadline = self.clock.instant(began + within);
+        self.unread = None;
+        let met = tokio::time::timeout_at(deadline, self.until(condition)).await;
+        met.map_err(|_| {
+            let unread = self
+                .unread
+                .take()
+                .map_or_else(String::new, |why| format!("; {why}"));
+            Miss {
+                why: format!("not met within {within:?}{unread}"),
+                stops: missed == Missed::Stop,
+            }
+        })
+        .map(|met| format!("{met} after {}", Mark(self.clock.mark().0 - began.0)))
+    }
+
+    /// Waits for a condition, without end.
+    async fn until(&mut self, condition: &Condition) -> String {
         loop {
             if let Some(met) = self.holds(condition).await {
-                return Ok(format!(
-                    "{met} after {}",
-                    Mark(self.clock.mark().0 - began.0)
-                ));
+                return met;
             }
             tokio::select! {
                 biased;
-                () = tokio::time::sleep_until(deadline) => {
-                    let why = format!("not met within {within:?}");
-                    return Err(Miss { why, stops: missed == Missed::Stop });
-                }
-                _ = self.board.changed() => {}
+                Ok(()) = self.board.changed() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
@@ -222,11 +230,14 @@ impl<S: System> Stage<'_, '_, S> {
         }
     }
 
-    async fn log_line(&self, node: NodeId, needle: &str) -> Option<String> {
+    async fn log_line(&mut self, node: NodeId, needle: &str) -> Option<String> {
         match self.system.find_log_line(node, needle).await {
             Ok(line) => line.map(|line| format!("`{}`", line.trim())),
-            // A host that does not answer now may answer before the deadline; the deadline speaks.
-            Err(_) => None,
+            // A host that does not answer now may answer before the deadline, which tells otherwise.
+            Err(error) => {
+                self.unread = Some(error.to_string());
+                None
+            }
         }
     }
 
