@@ -35,11 +35,11 @@ impl<S: System> Camera<'_, S> {
         let mut shots = Vec::new();
         for (fault, deed) in faults {
             for node in harmed(deed) {
-                if seen.insert(node) {
-                    let (name, why) = (
-                        format!("{node}-before-{fault}"),
-                        ImageReason::BeforeReturn(*fault),
-                    );
+                let name = format!("{node}-before-{fault}");
+                // A heal that is tried again must not replace what was there before the first try.
+                let taken = self.dir.path().join(image_file(&name)).exists();
+                if !taken && seen.insert(node) {
+                    let why = ImageReason::BeforeReturn(*fault);
                     shots.push(self.shoot(node, why, name, Limit::IMAGE));
                 }
             }
@@ -103,7 +103,7 @@ impl<S: System> Camera<'_, S> {
         name: String,
         limit: Limit,
     ) -> Result<(), String> {
-        let file = format!("images/{name}.tar.zst");
+        let file = image_file(&name);
         let from = self.clock.mark();
         let into = self.dir.path().join(&file);
         let copy = self.system.copy_image(node, &self.partitions, &into);
@@ -120,6 +120,10 @@ impl<S: System> Camera<'_, S> {
         }));
         Ok(())
     }
+}
+
+fn image_file(name: &str) -> String {
+    format!("images/{name}.tar.zst")
 }
 
 fn missing(done: impl IntoIterator<Item = Result<(), String>>) -> Vec<String> {

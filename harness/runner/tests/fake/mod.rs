@@ -29,6 +29,14 @@ pub enum Vice {
     StaysDown,
     /// The teardown fails.
     ClingsOn,
+    /// The named call never returns: for n1 where it names a node, else for everybody.
+    NeverAnswers(&'static str),
+    /// n2 ends by itself some seconds into the storm.
+    DiesAlone,
+    /// Rules are there and nothing meets them.
+    IdleRules,
+    /// n1 is not heard by any probe from its start on.
+    Unprobed,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +78,19 @@ impl FakeCluster {
             left.push("lock".to_owned());
         }
         left
+    }
+
+    /// For ever, when the vice is that this call never returns.
+    async fn hang(&self, call: &'static str, node: Option<NodeId>) {
+        if self.vice == Vice::NeverAnswers(call) && node.is_none_or(|n| n == NodeId(1)) {
+            std::future::pending().await
+        }
+    }
+
+    fn cut_off(&self, node: NodeId) -> bool {
+        let state = self.state.borrow();
+        let mut links = state.cuts.values().flatten();
+        links.any(|link| link.to == node || link.from == node)
     }
 
     fn alive(&self, node: NodeId) -> bool {
@@ -116,7 +137,8 @@ impl FakeCluster {
             .into_iter()
             .filter(|n| self.alive(*n))
             .collect();
-        for node in &isr {
+        let silent = |node: &&NodeId| self.vice == Vice::Unprobed && **node == NodeId(1);
+        for node in isr.iter().filter(|node| !silent(node)) {
             for partition in partitions {
                 let end = Offset(self.kafka.values(partition).len() as i64);
                 let partition = partition.clone();
@@ -172,6 +194,7 @@ impl System for FakeCluster {
 
     async fn install(&self) -> Result<(), ClusterError> {
         self.state.borrow_mut().locked = true;
+        self.hang("install", None).await;
         Ok(())
     }
 
@@ -183,7 +206,15 @@ impl System for FakeCluster {
                 why,
             });
         }
+        self.hang("bring_up", None).await;
         tokio::time::sleep(Duration::from_secs(6)).await;
+        if self.vice == Vice::DiesAlone {
+            let cluster = self.clone();
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(Duration::from_millis(5_300)).await;
+                cluster.set(NodeId(2), Service::Broker, ProcessState::Gone);
+            });
+        }
         let both = [Service::ZooKeeper, Service::Broker];
         Ok(both
             .iter()
@@ -200,6 +231,7 @@ impl System for FakeCluster {
     }
 
     async fn sample_clocks(&self, clock: &Clock) -> Result<Vec<ClockSample>, ClusterError> {
+        self.hang("sample_clocks", None).await;
         let at = clock.mark();
         let sample = |node| ClockSample {
             node,
@@ -231,6 +263,7 @@ impl System for FakeCluster {
     }
 
     async fn process(&self, node: NodeId, service: Service) -> Result<ProcessState, ClusterError> {
+        self.hang("process", Some(node)).await;
         let state = self.state.borrow();
         Ok(state
             .processes
@@ -240,6 +273,7 @@ impl System for FakeCluster {
     }
 
     async fn kill(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
+        self.hang("kill", Some(node)).await;
         if self.vice != Vice::ImmortalBrokers {
             self.set(node, service, ProcessState::Gone);
             self.state.borrow_mut().epoch += 1;
@@ -248,6 +282,7 @@ impl System for FakeCluster {
     }
 
     async fn pause(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
+        self.hang("pause", Some(node)).await;
         self.set(node, service, ProcessState::Paused { pid: 1 });
         Ok(())
     }
@@ -263,6 +298,7 @@ impl System for FakeCluster {
     }
 
     async fn start(&self, node: NodeId, service: Service) -> Result<Started, ClusterError> {
+        self.hang("start", Some(node)).await;
         if let ProcessState::Running { pid } = self.process(node, service).await? {
             return Ok(Started {
                 node,
@@ -271,7 +307,10 @@ impl System for FakeCluster {
                 fresh: false,
             });
         }
-        if self.vice == Vice::StaysDown {
+        if self.cut_off(node) {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+        if self.vice == Vice::StaysDown || self.cut_off(node) {
             let why = "the broker did not register within 30s".to_owned();
             return Err(ClusterError::Node { node, why });
         }
@@ -280,23 +319,27 @@ impl System for FakeCluster {
     }
 
     async fn cut(&self, fault: FaultId, links: &[Link]) -> Result<(), ClusterError> {
+        self.hang("cut", None).await;
         self.state.borrow_mut().cuts.insert(fault, links.to_vec());
         Ok(())
     }
 
     async fn mend(&self, fault: FaultId) -> Result<(), ClusterError> {
+        self.hang("mend", None).await;
         self.state.borrow_mut().cuts.remove(&fault);
         Ok(())
     }
 
     async fn cuts(&self) -> Result<Vec<CutReading>, ClusterError> {
+        self.hang("cuts", None).await;
         let state = self.state.borrow();
+        let packets = if self.vice == Vice::IdleRules { 0 } else { 7 };
         let each = state.cuts.iter().flat_map(|(fault, links)| {
             links.iter().map(|link| CutReading {
                 fault: *fault,
                 on: link.to,
                 link: *link,
-                packets: 7,
+                packets,
             })
         });
         Ok(each.collect())
@@ -316,6 +359,7 @@ impl System for FakeCluster {
         _: &[Partition],
         into: &Path,
     ) -> Result<Copied, ClusterError> {
+        self.hang("copy_image", Some(node)).await;
         std::fs::write(into, b"").map_err(|error| ClusterError::Lab(error.to_string()))?;
         let process = self.process(node, Service::Broker).await?;
         Ok(Copied {
@@ -325,11 +369,13 @@ impl System for FakeCluster {
         })
     }
 
-    async fn copy_logs(&self, _: NodeId, into: &Path) -> Result<(), ClusterError> {
+    async fn copy_logs(&self, node: NodeId, into: &Path) -> Result<(), ClusterError> {
+        self.hang("copy_logs", Some(node)).await;
         std::fs::create_dir_all(into).map_err(|error| ClusterError::Lab(error.to_string()))
     }
 
     async fn tear_down(&self) -> Result<(), ClusterError> {
+        self.hang("tear_down", None).await;
         let mut state = self.state.borrow_mut();
         state.torn_down = true;
         state.locked = false;
