@@ -177,7 +177,8 @@ impl<'a, S: System> Ledger<'a, S> {
         let mut stuck = Vec::new();
         for links in [true, false] {
             let each = self.open().into_iter();
-            let each = each.filter(|(f, deed)| faults.contains(f) && deed.links.is_empty() != links);
+            let each =
+                each.filter(|(f, deed)| faults.contains(f) && deed.links.is_empty() != links);
             let each: Vec<(FaultId, Deed)> = each.collect();
             let tries = each.iter().map(|(fault, deed)| self.undo(*fault, deed));
             let tried = join_all(tries).await.into_iter().zip(&each);
@@ -195,8 +196,7 @@ impl<'a, S: System> Ledger<'a, S> {
     pub async fn close(self, hurried: impl AsyncFn()) -> Healed {
         let mut healed = Healed::default();
         let is_down = |deed: &Deed| matches!(deed.kind, FaultKind::Kill | FaultKind::Restart);
-        let (down, rest): (Vec<_>, Vec<_>) =
-            self.open().into_iter().partition(|(_, d)| is_down(d));
+        let (down, rest): (Vec<_>, Vec<_>) = self.open().into_iter().partition(|(_, d)| is_down(d));
         let late = async {
             hurried().await;
             sleep(HURRIED_WITHIN).await;

@@ -98,10 +98,15 @@ pub async fn of_cuts<S: System>(
     let mut all = true;
     if !idle.is_empty() {
         let knocks = idle.iter().map(|link| system.connects(*link));
-        let answers: Vec<bool> = join_all(knocks).await.into_iter().collect::<Result<_, _>>()?;
+        let answers: Vec<bool> = join_all(knocks)
+            .await
+            .into_iter()
+            .collect::<Result<_, _>>()?;
         readings = of_fault(system, fault).await?;
         for (link, connected) in idle.iter().zip(answers) {
-            let hit = readings.iter().any(|cut| cut.link == *link && cut.packets > 0);
+            let hit = readings
+                .iter()
+                .any(|cut| cut.link == *link && cut.packets > 0);
             all &= hit && !connected;
             words.push(match (connected, hit) {
                 (true, _) => format!("but a connection {link} succeeds"),
@@ -151,7 +156,9 @@ pub async fn of_healing<S: System>(
                         words.push(format!("{service} {pid} runs on {node}"));
                     }
                     ProcessState::Paused { pid } => {
-                        return Ok(Err(format!("{service} {pid} on {node} is still stopped (T)")));
+                        return Ok(Err(format!(
+                            "{service} {pid} on {node} is still stopped (T)"
+                        )));
                     }
                     ProcessState::Gone => {
                         return Ok(Err(format!("the process table of {node} has no {service}")));
