@@ -178,10 +178,25 @@ fn epoch_before(scene: &Scene, offset: Offset) -> Option<(Epoch, bool)> {
             return Some((epoch, true));
         }
     }
-    // In one process: what it wrote or copied since the epoch that it followed or led before began.
-    let previous = scene.follow?.previous?;
+    // In one process: what it wrote as leader of the epoch before, or copied once it had cut for it.
+    let follow = scene.follow?;
+    let previous = follow.previous?;
     let began = scene.part.roles.term_of(previous)?;
-    (offset >= began.leo).then_some((previous, false))
+    let its_own = began.node == scene.cut.node || followed_from(scene, previous)? <= offset;
+    (offset >= began.leo && its_own).then_some((previous, false))
+}
+
+/// From which offset on a replica's log was its leader's, when it followed an epoch: it may hear of
+/// the next epoch before it has cut for this one.
+fn followed_from(scene: &Scene, epoch: Epoch) -> Option<Offset> {
+    let roles = &scene.part.roles;
+    let place = roles
+        .follows
+        .iter()
+        .rposition(|follow| follow.node == scene.cut.node && follow.epoch == epoch)?;
+    let cuts = roles.cuts.iter().filter(|cut| cut.follow == Some(place));
+    let cut = cuts.map(|cut| cut.to).min();
+    Some(cut.unwrap_or(roles.follows[place].leo))
 }
 
 /// Acknowledged values in the destroyed range that stood on this replica, and how many of them the
@@ -289,7 +304,10 @@ fn by_images(scene: &Scene, term: &Term) -> Option<Justified> {
     }
     for batch in &earlier.view.log.batches {
         let same = leaders.view.batch_at(batch.base).is_some_and(|twin| {
-            twin.base == batch.base && twin.epoch == batch.epoch && twin.digest == batch.digest
+            // From its log end on a new leader had nothing but what it wrote itself: what its image
+            // shows there of earlier epochs it copied later, from leaders after it.
+            let had = twin.base < term.leo || twin.epoch >= term.epoch;
+            had && twin.base == batch.base && twin.digest == batch.digest
         });
         if !same && batch.base >= leaders.view.start() {
             first = batch.base;

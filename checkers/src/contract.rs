@@ -2,11 +2,12 @@
 //! "contract"). Never what a plan asked for, and never what a flag says.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use history::Topic;
 use plan::{Action, Plan, Storm, TopicSpec};
 
-use crate::facts::{Facts, PartId};
+use crate::facts::{Facts, Fate, PartFacts, PartId, SendFact};
 use crate::judgement::Clause;
 
 /// Whether something is promised.
@@ -73,8 +74,9 @@ pub struct Contract {
     pub compacted: bool,
     /// Retention may have taken records within the run.
     pub may_expire: bool,
-    /// Some fault was begun.
-    pub faults: bool,
+    /// Some fault was begun, a leader changed, or an answer came so late that it may be that of a
+    /// second request.
+    pub disturbed: bool,
     /// Some partition changed its leader.
     pub leader_changed: bool,
 }
@@ -119,8 +121,9 @@ impl Contract {
             compacted: config("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
             may_expire: number("retention.bytes").is_some_and(|bytes| bytes >= 0)
                 || number("retention.ms").is_some_and(|ms| (0..=run_ms).contains(&ms)),
-            faults: !facts.faults.is_empty(),
-            leader_changed: parts.iter().any(|&id| facts.parts[id].elections.len() > 1),
+            disturbed: !facts.faults.is_empty()
+                || parts.iter().any(|&id| disturbed(facts, &facts.parts[id])),
+            leader_changed: parts.iter().any(|&id| facts.parts[id].changed_leader()),
         }
     }
 
@@ -154,7 +157,7 @@ impl Contract {
                 .map(str::to_owned),
             compacted: property("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
             may_expire: property("retention.ms").is_some() || property("retention.bytes").is_some(),
-            faults,
+            disturbed: faults,
             leader_changed: faults,
         }
     }
@@ -216,8 +219,10 @@ impl Contract {
         if !self.retries {
             return Promise::Yes("nothing is sent again".into());
         }
-        if !self.faults {
-            return Promise::Yes("without a fault there is no reason to send again".into());
+        if !self.disturbed {
+            return Promise::Yes(
+                "without a fault or a late answer there is no reason to send again".into(),
+            );
         }
         Promise::no(
             "without idempotence a retry after a fault may append a record twice",
@@ -268,6 +273,26 @@ impl Contract {
                 .clause("what a consumer saw stays"),
         ]
     }
+}
+
+/// An answer within this time is that of the first request: to send again takes an error, which a
+/// leader that stays does not give, or a time-out, which is longer.
+const QUICK: Duration = Duration::from_secs(1);
+
+/// Whether a producer had a reason to send again that no fault of ours gave it.
+fn disturbed(facts: &Facts, part: &PartFacts) -> bool {
+    let sends = part
+        .sends
+        .iter()
+        .map(|&send| &facts.ops.sends[send as usize]);
+    let late = |send: &SendFact| match send.returned {
+        Some(returned) => returned.since(send.invoked) > QUICK,
+        None => true,
+    };
+    part.changed_leader()
+        || sends
+            .filter(|send| send.fate != Fate::Failed)
+            .any(|send| send.fate == Fate::Unknown || late(send))
 }
 
 /// Versions below 2.0 cut a follower's log without asking for an epoch's end (up to 0.11.0-IV1,

@@ -142,19 +142,7 @@ fn clocks(facts: &Facts) -> Looked {
 
 fn final_logs(facts: &Facts) -> Looked {
     for part in &facts.parts {
-        let fin = part.fin.as_ref().map_err(Clone::clone)?;
-        if !part.images[fin.image].sound {
-            return Err(format!(
-                "the log of {} changed while it was captured from {}",
-                part.name, fin.leader
-            ));
-        }
-        if !fin.epoch_agrees {
-            return Err(format!(
-                "the epoch file of {} on {} does not end with {}, the last leader's epoch",
-                part.name, fin.leader, fin.epoch
-            ));
-        }
+        part.fin.as_ref().map_err(Clone::clone)?;
     }
     Ok((facts.parts.len() as u64, "partitions"))
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use history::{Epoch, Mark, NodeId, Offset, Seen, ValueId};
 
+use super::ops::ReadFact;
 use super::partition::PartFacts;
 use super::roles::{Term, Until};
 use super::{Facts, PartId};
@@ -151,10 +152,11 @@ fn checkpoint_points(facts: &Facts, part: &PartFacts) -> Vec<HwPoint> {
         let Some(&hw) = archive.hw_checkpoint.get(&part.name) else {
             continue;
         };
-        let led =
-            part.roles.terms.iter().find(|term| {
-                term.node == image.node && leads_through(facts, part, term, archive.from)
-            });
+        let led = part
+            .roles
+            .terms
+            .iter()
+            .find(|term| term.node == image.node && leads_through(facts, part, term, archive));
         if let Some(term) = led
             && hw > term.hw
         {
@@ -170,12 +172,12 @@ fn checkpoint_points(facts: &Facts, part: &PartFacts) -> Vec<HwPoint> {
     points
 }
 
-/// Whether a time of leadership had begun before `moment` and nothing of the same broker followed
-/// it until then (its process may have died).
-fn leads_through(facts: &Facts, part: &PartFacts, term: &Term, moment: Mark) -> bool {
+/// Whether a time of leadership had begun before a copy was begun, and nothing of the same broker
+/// followed it until the copy was made (its process may have died).
+fn leads_through(facts: &Facts, part: &PartFacts, term: &Term, copy: &evidence::Image) -> bool {
     let begun = facts
         .line_span(term.line)
-        .is_some_and(|span| span.to <= moment);
+        .is_some_and(|span| span.to <= copy.from);
     let ended = match term.until {
         Until::Open => None,
         Until::NextLife(line) | Until::LedAgain(line) => Some(line),
@@ -185,7 +187,7 @@ fn leads_through(facts: &Facts, part: &PartFacts, term: &Term, moment: Mark) -> 
         && ended.is_none_or(|line| {
             facts
                 .line_span(line)
-                .is_some_and(|span| span.from >= moment)
+                .is_some_and(|span| span.from >= copy.to)
         })
 }
 
@@ -199,8 +201,8 @@ pub fn acks_all(facts: &Facts, client: history::ClientId) -> bool {
         .is_some_and(|producer| matches!(producer.acks.as_str(), "all" | "-1"))
 }
 
-/// Whether a delivery came from a broker that led. Unless a replica selector is configured, none
-/// but leaders answer consumers.
+/// Whether a delivery came from a broker that led then. Where no broker is named: unless a replica
+/// selector is configured, consumers ask leaders.
 pub fn served_by_leader(facts: &Facts, part: &PartFacts, read: u32) -> bool {
     let read = &facts.ops.reads[read as usize];
     match read.broker {
@@ -208,10 +210,36 @@ pub fn served_by_leader(facts: &Facts, part: &PartFacts, read: u32) -> bool {
             .roles
             .terms
             .iter()
-            .any(|term| term.node == broker && not_after(facts, term.line, read.returned)),
+            .any(|term| term.node == broker && may_have_given(facts, part, term, read)),
         Some(_) | None => facts
             .broker_setting("replica.selector.class")
             .is_none_or(|class| class.is_empty() || class == "null"),
+    }
+}
+
+/// Whether a time of leadership can have given a delivery.
+///
+/// Libraries fetch ahead of polls, so an answer may be older than the poll that hands it out. What
+/// came once the broker was a follower again counts only if its high watermark had covered the
+/// record while it led: followers answer fetches too, and a returning leader for a moment even
+/// over what it is about to cut (KAFKA-14704).
+fn may_have_given(facts: &Facts, part: &PartFacts, term: &Term, read: &ReadFact) -> bool {
+    if !not_after(facts, term.line, read.returned) {
+        return false;
+    }
+    match term.until {
+        Until::Open | Until::LedAgain(_) => true,
+        Until::Followed(follow) => {
+            let follow = &part.roles.follows[follow];
+            let still_led = facts.line_span(follow.line);
+            still_led.is_some_and(|span| read.returned <= span.from) || follow.hw > read.offset
+        }
+        // The process ended. What its next life gives as a follower is no leader's word.
+        Until::NextLife(_) => !part.roles.follows.iter().any(|follow| {
+            follow.node == term.node
+                && follow.epoch >= term.epoch
+                && not_after(facts, follow.line, read.returned)
+        }),
     }
 }
 

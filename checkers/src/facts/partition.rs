@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use super::commit::{self, HwPoint};
 use super::elections::{self, Election};
 use super::logview::LogView;
-use super::roles::Roles;
+use super::roles::{Roles, Term, Until};
 use super::{Facts, PartId};
 
 /// One partition.
@@ -66,12 +66,8 @@ pub struct Final {
     pub image: usize,
     /// The last leader.
     pub leader: NodeId,
-    /// Its epoch.
-    pub epoch: Epoch,
     /// Where F begins.
     pub start: Offset,
-    /// The epoch file of F ends with the leader's epoch.
-    pub epoch_agrees: bool,
 }
 
 impl<'a> PartFacts<'a> {
@@ -79,6 +75,12 @@ impl<'a> PartFacts<'a> {
     pub fn final_log(&self) -> Option<&LogView<'a>> {
         let fin = self.fin.as_ref().ok()?;
         Some(&self.images[fin.image].view)
+    }
+
+    /// Whether its leader ever changed: a second epoch's leader, or one that became a follower.
+    pub fn changed_leader(&self) -> bool {
+        let deposed = |term: &Term| matches!(term.until, Until::Followed(_));
+        self.elections.len() > 1 || self.roles.terms.iter().any(deposed)
     }
 
     /// The images of the final capture, by node.
@@ -242,13 +244,21 @@ fn choose_final(facts: &Facts, part: &PartFacts) -> Result<Final, String> {
     let view = &part.images[image].view;
     let archive = facts.image(part.images[image].image);
     let moved = archive.log_start.get(name).copied();
-    let known = view.log.epochs.last().map(|(epoch, _)| *epoch);
+    // A copy that changed under way proves no absence.
+    if !part.images[image].sound {
+        return Err(format!(
+            "the log of {name} changed while it was captured from {leader}"
+        ));
+    }
+    if view.log.epochs.last().map(|(epoch, _)| *epoch) != Some(epoch) {
+        return Err(format!(
+            "the epoch file of {name} on {leader} does not end with {epoch}, the last leader's epoch"
+        ));
+    }
     Ok(Final {
         image,
         leader,
-        epoch,
         start: moved.unwrap_or(Offset(0)).max(view.start()),
-        epoch_agrees: known == Some(epoch),
     })
 }
 

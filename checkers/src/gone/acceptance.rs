@@ -22,8 +22,8 @@ pub fn term_of(part: &PartFacts, epoch: Epoch) -> Option<usize> {
 }
 
 /// The time of leadership that accepted an acknowledged record which no image shows: of the broker
-/// that answered, where known; else the only one that was leading then, began at or below the
-/// offset, and is not known to have put something else there.
+/// that answered, where known, and the only one that was leading then, began at or below the
+/// offset, and is not known to have put something else there. Where several fit, none is named.
 pub fn accepting_term(facts: &Facts, part: &PartFacts, send: &SendFact) -> Option<usize> {
     let offset = send.acked_at()?;
     let returned = send.returned?;
@@ -41,12 +41,7 @@ pub fn accepting_term(facts: &Facts, part: &PartFacts, send: &SendFact) -> Optio
             && !put_something_else(part, term.epoch, offset, send.value)
     });
     let first = fitting.next()?;
-    match fitting.next_back() {
-        None => Some(first.0),
-        // One broker, several epochs of it: the last that had begun accepted the record.
-        Some(last) if broker.is_some() => Some(last.0),
-        Some(_) => None,
-    }
+    fitting.next().is_none().then_some(first.0)
 }
 
 /// The end of a time of leadership at the latest, where it is known.

@@ -7,7 +7,7 @@ use history::{Epoch, Offset};
 
 use super::{Gone, Kind};
 use crate::contract::Contract;
-use crate::facts::{Facts, PartFacts, PartId};
+use crate::facts::{Facts, Follow, PartFacts, PartId, Term, Until};
 use crate::judgement::{Class, Standing};
 
 /// A cause with its way.
@@ -53,18 +53,22 @@ fn weigh(
 ) -> (Class, Standing) {
     // acks=1 promises nothing across a change of leader, and everything without one.
     let changed = match record.epoch {
-        Some(epoch) => part
-            .elections
-            .iter()
-            .any(|election| part.roles.terms[election.term].epoch > epoch),
-        None => part.elections.len() > 1,
+        Some(epoch) => led_after(part, epoch),
+        None => part.changed_leader(),
     };
     let across_change = if changed {
         Standing::NotPromised
     } else {
         Standing::Broken
     };
+    // Acknowledged, never shown to be committed, and yet given to a consumer by a follower.
+    let given = record.read.is_some() && record.proof.is_none();
     match record.kind {
+        Kind::AckedAbove | Kind::AckedUndetermined
+            if given && !read_in_dirty_window(facts, part, record) =>
+        {
+            (Class::Undetermined, Standing::Undetermined)
+        }
         Kind::AckedAbove => (Class::AboveHw, across_change),
         Kind::AckedUndetermined => (Class::Undetermined, across_change),
         Kind::AckedElsewhere if record.proof.is_none() => (Class::Resend, across_change),
@@ -72,6 +76,15 @@ fn weigh(
             below(facts, contract, part, record, dropped_by, cuts)
         }
     }
+}
+
+/// Whether anybody led after an epoch: a later leader's line, or a leader's own word that it follows
+/// now.
+fn led_after(part: &PartFacts, epoch: Epoch) -> bool {
+    let roles = &part.roles;
+    let deposed = |term: &Term| term.epoch == epoch && matches!(term.until, Until::Followed(_));
+    let mut terms = roles.terms.iter();
+    terms.any(|term| term.epoch > epoch || deposed(term))
 }
 
 /// Causes of losing what was committed.
@@ -110,7 +123,7 @@ fn below(
 /// A broker gave it to a consumer and then saw its own high watermark go back below it
 /// (KAFKA-14704, 2.7.0 to 3.4.0).
 fn read_in_dirty_window(facts: &Facts, part: &PartFacts, record: &Gone) -> bool {
-    let (Some(read), Some(offset), false) = (record.read, record.offset, record.acked) else {
+    let (Some(read), Some(offset), None) = (record.read, record.offset, record.proof) else {
         return false;
     };
     let broker = facts.ops.reads[read as usize].broker;
@@ -139,12 +152,26 @@ fn destroying_cuts(part: &PartFacts, record: &Gone, offset: Offset) -> Vec<usize
         };
         // The `Follower` line's log end is a lower bound; what a broker accepted, it had.
         let had = follow.is_none_or(|follow| follow.leo > offset) || acceptor == Some(cut.node);
+        let other = follow.is_some_and(|follow| held_another(part, &follow, record, offset));
         let again = cuts
             .iter()
             .any(|&known: &usize| part.roles.cuts[known].node == cut.node);
-        if cut.to <= offset && later && had && !again {
+        if cut.to <= offset && later && had && !other && !again {
             cuts.push(index);
         }
     }
     cuts
+}
+
+/// Whether a broker cannot have held the record when it began to follow: it had heard of no epoch
+/// as late as the record's, or had led one after it that began at or below the offset.
+fn held_another(part: &PartFacts, follow: &Follow, record: &Gone, offset: Offset) -> bool {
+    let Some(epoch) = record.epoch else {
+        return false;
+    };
+    follow.previous.is_some_and(|known| known < epoch)
+        || part.roles.terms.iter().any(|term| {
+            let between = term.epoch > epoch && term.epoch < follow.epoch;
+            term.node == follow.node && between && term.leo <= offset
+        })
 }

@@ -211,8 +211,10 @@ fn candidates(
             gone.committed_examined += u64::from(send.acked() && acks_all(facts, send.client));
             continue;
         }
-        if send.acked_at().is_some_and(excused) {
-            *gone.expired.entry(id).or_default() += 1;
+        // A success without an offset may have stood anywhere below.
+        if excused(send.acked_at().unwrap_or(Offset(0))) {
+            // A copy of it may have stayed: it is present.
+            *gone.expired.entry(id).or_default() += u64::from(at.is_none());
             continue;
         }
         let entry = found.entry((send.acked_at(), send.value)).or_default();

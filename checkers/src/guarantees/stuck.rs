@@ -1,6 +1,8 @@
 //! After the heal the cluster recovers: every broker runs, every in-sync set is full, every log is
 //! copied to its end, and consumers reach it.
 
+use std::time::Duration;
+
 use history::{NodeId, Offset, Phase, ProcessChange, Seen, Service};
 
 use super::{Case, Check, Tally};
@@ -8,14 +10,14 @@ use crate::contract::Promise;
 use crate::facts::PartFacts;
 use crate::findings::Findings;
 use crate::gone::Story;
-use crate::judgement::Group;
+use crate::judgement::{Class, Group, Standing};
 
 /// The guarantee.
 pub const CHECK: Check = Check {
     name: "stuck",
     sentence: "the cluster recovers after the heal",
     group: Group::Liveness,
-    premises: &["history-whole"],
+    premises: &["history-whole", "drain"],
     look,
 };
 
@@ -30,7 +32,9 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
     }
     for part in case.parts() {
         tally.examined += 1;
-        let troubles = troubles(case, part);
+        let mut troubles = troubles(case, part);
+        let cut_short = troubles.is_empty() && still_served(case);
+        troubles.extend(consumer_behind(case, part));
         if troubles.is_empty() {
             continue;
         }
@@ -39,6 +43,11 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
         let mut story = Story::default();
         for trouble in troubles {
             story.say(case.facts, trouble, &[]);
+        }
+        if cut_short {
+            let text = "They were still being given records when the drain's time ran out.";
+            story.say(case.facts, text.to_owned(), &[]);
+            (finding.class, finding.standing) = (Class::Undetermined, Standing::Undetermined);
         }
         finding.story = story.sentences;
         tally.found(findings, finding);
@@ -71,10 +80,18 @@ fn troubles(case: &Case, part: &PartFacts) -> Vec<String> {
             log.log.leo()
         ));
     }
-    if let Some(text) = consumer_behind(case, part) {
-        troubles.push(text);
-    }
     troubles
+}
+
+/// So shortly before its end a drain that is served at all gives records.
+const STILL: Duration = Duration::from_secs(2);
+
+/// Whether the drain was still giving records when it ended.
+fn still_served(case: &Case) -> bool {
+    let end = case.facts.phase_start(Phase::Capture);
+    let last = case.facts.ops.reads.iter().rfind(|read| read.drain);
+    last.zip(end)
+        .is_some_and(|(read, end)| end.since(read.returned) < STILL)
 }
 
 fn gone_at_the_end(case: &Case, node: NodeId) -> bool {
