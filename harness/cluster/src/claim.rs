@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use history::RunId;
+use tokio::time::Instant;
 
 use crate::cmd::Cmd;
 use crate::error::ClusterError;
@@ -211,19 +212,23 @@ impl Lock {
     pub async fn renew(&self) -> Result<(), ClusterError> {
         match self.ask("renew").await? {
             Answer::Ours => Ok(()),
-            Answer::Free => Err(self.host.error("the lock was removed while we held it")),
-            Answer::Held(holder) => Err(self
-                .host
-                .error(format!("the lock was taken from us: now {holder}"))),
+            answer => Err(self.lost(answer)),
         }
     }
 
-    /// Renews until that fails, and returns why.
+    /// Renews until the lock is no longer ours, and returns why. A host that does not answer is
+    /// asked again as long as the lease lasts: until then nobody else can have taken it unasked.
     pub async fn keep(&self) -> ClusterError {
+        let mut renewed = Instant::now();
+        let mut pause = self.lease / 3;
         loop {
-            tokio::time::sleep(self.lease / 3).await;
-            if let Err(lost) = self.renew().await {
-                return lost;
+            tokio::time::sleep(pause).await;
+            let asked = Instant::now();
+            match self.ask("renew").await {
+                Ok(Answer::Ours) => (renewed, pause) = (asked, self.lease / 3),
+                Ok(answer) => return self.lost(answer),
+                Err(silent) if renewed.elapsed() >= self.lease => return silent,
+                Err(_) => pause = self.lease / 15,
             }
         }
     }
@@ -235,10 +240,15 @@ impl Lock {
     pub async fn release(&self) -> Result<(), ClusterError> {
         match self.ask("release").await? {
             Answer::Ours | Answer::Free => Ok(()),
-            Answer::Held(holder) => Err(self
-                .host
-                .error(format!("the lock was taken from us: now {holder}"))),
+            held @ Answer::Held(_) => Err(self.lost(held)),
         }
+    }
+
+    fn lost(&self, answer: Answer) -> ClusterError {
+        self.host.error(match answer {
+            Answer::Held(holder) => format!("the lock was taken from us: now {holder}"),
+            Answer::Ours | Answer::Free => "the lock was removed while we held it".to_owned(),
+        })
     }
 
     async fn ask(&self, what: &str) -> Result<Answer, ClusterError> {

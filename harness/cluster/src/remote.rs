@@ -28,7 +28,7 @@ use crate::install;
 use crate::labfile::LabFile;
 use crate::probe::{self, Watched};
 use crate::properties::{self, ZkTimes};
-use crate::remote_all::{all, all_ok};
+use crate::remote_all::{all, all_ok, some_ok};
 use crate::remote_lock::Locks;
 use crate::system::{Copied, CutReading, Described, Probes, Started, System};
 
@@ -136,21 +136,26 @@ impl RemoteCluster {
         }
     }
 
-    /// Ends both services of a host and removes what the run left there: processes, cuts, files. A
-    /// host that is not ours is left alone.
+    /// Ends both services of a host and removes what the run left there: cuts, processes, files;
+    /// what fails keeps nothing else from being done. A host that is not ours is left alone.
     async fn leave(&self, node: &Node) -> Result<(), ClusterError> {
         let Some(lock) = self.lock_of(node.host.node()) else {
             return Ok(());
         };
         lock.renew().await?;
-        if claim::network_faults_allowed(&self.lab).is_ok() {
-            fabric::heal_all(&node.host, &self.lab).await?;
-        }
+        let mended = match claim::network_faults_allowed(&self.lab) {
+            Ok(()) => fabric::heal_all(&node.host, &self.lab).await.map(drop),
+            Err(_) => Ok(()),
+        };
+        let mut ended = Ok(());
         for service in [Service::Broker, Service::ZooKeeper] {
             let process = self.service(node.host.node(), service)?;
-            process.end(LAST_GRACE).await?;
+            ended = ended.and(process.end(LAST_GRACE).await);
         }
-        install::clear(&node.host, &self.layout).await
+        // Files of a process that may still run are left to it.
+        ended?;
+        let cleared = install::clear(&node.host, &self.layout).await;
+        mended.and(cleared)
     }
 }
 
@@ -204,7 +209,7 @@ impl System for RemoteCluster {
                 host_unix_nanos,
             })
         });
-        all_ok(samples).await
+        some_ok(samples).await
     }
 
     fn probes(&self, clock: Clock, partitions: Vec<Partition>, interval: Duration) -> Probes {
@@ -282,19 +287,7 @@ impl System for RemoteCluster {
     async fn cuts(&self) -> Result<Vec<CutReading>, ClusterError> {
         let each = self.nodes.iter();
         let each = each.map(|node| fabric::readings(&node.host, &self.lab));
-        // A host that does not answer has nothing to say about its cuts; the others have.
-        let mut readings = Vec::new();
-        let mut refusal = None;
-        for answer in all(each).await {
-            match answer {
-                Ok(found) => readings.extend(found),
-                Err(error) => refusal = Some(error),
-            }
-        }
-        match refusal {
-            Some(error) if readings.is_empty() => Err(error),
-            Some(_) | None => Ok(readings),
-        }
+        Ok(all_ok(each).await?.into_iter().flatten().collect())
     }
 
     async fn connects(&self, link: Link) -> Result<bool, ClusterError> {

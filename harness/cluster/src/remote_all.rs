@@ -46,6 +46,26 @@ where
     all(futures).await.into_iter().collect()
 }
 
+/// As [`all`], for futures that may fail: the results that came, or the first error when none did.
+pub(crate) async fn some_ok<T, F>(
+    futures: impl IntoIterator<Item = F>,
+) -> Result<Vec<T>, ClusterError>
+where
+    F: Future<Output = Result<T, ClusterError>>,
+{
+    let (mut came, mut refusal) = (Vec::new(), None);
+    for result in all(futures).await {
+        match result {
+            Ok(value) => came.push(value),
+            Err(error) => refusal = refusal.or(Some(error)),
+        }
+    }
+    match refusal {
+        Some(error) if came.is_empty() => Err(error),
+        Some(_) | None => Ok(came),
+    }
+}
+
 /// The first that succeeds; the others are dropped. When all fail, the error of the last one, or
 /// `None` when there was nothing to wait for.
 pub(crate) async fn first_ok<T, E, F>(futures: impl IntoIterator<Item = F>) -> Result<T, Option<E>>

@@ -38,7 +38,7 @@ pub trait System {
     /// was asked; a difference is an error that names the property.
     async fn describe(&self) -> Result<Described, ClusterError>;
 
-    /// One comparison of every host's clock with the run's.
+    /// One comparison with the run's clock of every host that answers; an error when none does.
     async fn sample_clocks(&self, clock: &Clock) -> Result<Vec<ClockSample>, ClusterError>;
 
     /// Probes that deliver observations until dropped. `interval` is the pause between two rounds
@@ -70,7 +70,8 @@ pub trait System {
     /// Removes every cut of a fault, whatever is there.
     async fn mend(&self, fault: FaultId) -> Result<(), ClusterError>;
 
-    /// Every cut in force on every host that answers, with what its rules have dropped so far.
+    /// Every cut in force on every host, with what its rules have dropped so far. A host that does
+    /// not answer is an error: its silence proves neither a cut nor its end.
     async fn cuts(&self) -> Result<Vec<CutReading>, ClusterError>;
 
     /// Whether a fresh TCP connection over this link succeeds: asked from host `from` to `to`.
