@@ -139,19 +139,25 @@ async fn carry_out(
     };
     let status = runner(&up.lab, &dir, &told, signals).await?;
     if let Some(signal) = status.signal() {
-        say_error(&format!(
-            "the runner was killed by signal {signal}; healing the hosts"
-        ));
-        match labs::heal_from_outside(&up.lab, &args.lab) {
-            Ok(()) => say_error("healed"),
-            Err(_) if up.has_gone_down().await? => say_error("the lab was taken down with it"),
-            Err(error) => say_error(&format!("tidemark: {}", sentence(&error))),
-        }
+        heal(args, up, &format!("was killed by signal {signal}")).await?;
     } else if !status.success() && !dir.history_file().exists() {
         let why = format!("the runner ended with {status} before it recorded anything");
-        unstarted::seal(&dir, &why).await?;
+        unstarted::seal(&dir, unstarted::failed(why)).await?;
+    } else if !matches!(dir.read_seal(), Ok(Some(_))) {
+        heal(args, up, &format!("ended with {status} and sealed nothing")).await?;
     }
     Ok((dir, status.success()))
+}
+
+/// Removes from the hosts what a runner left there that did not end in order.
+async fn heal(args: &RunArgs, up: &Up, ended: &str) -> anyhow::Result<()> {
+    say_error(&format!("the runner {ended}; healing the hosts"));
+    match labs::heal_from_outside(&up.lab, &args.lab) {
+        Ok(()) => say_error("healed"),
+        Err(_) if up.has_gone_down().await? => say_error("the lab was taken down with it"),
+        Err(error) => say_error(&format!("tidemark: {}", sentence(&error))),
+    }
+    Ok(())
 }
 
 /// A run that the harness could not carry out: what was broken stays broken, all else is the

@@ -94,11 +94,21 @@ async fn go(dir: &Path) -> anyhow::Result<Exit> {
         told.run_id,
         told.steal,
     );
-    let system = match connect.await {
-        Ok(system) => system,
-        Err(error) => {
-            unstarted::seal(&dir, &error.to_string()).await?;
+    let connected = tokio::select! {
+        biased;
+        () = interrupt.asked(1) => None,
+        connected = connect => Some(connected),
+    };
+    let system = match connected {
+        Some(Ok(system)) => system,
+        Some(Err(error)) => {
+            unstarted::seal(&dir, unstarted::failed(error.to_string())).await?;
             return Err(error.into());
+        }
+        None => {
+            let signal = interrupt.signal().unwrap_or_default();
+            unstarted::seal(&dir, unstarted::interrupted(signal)).await?;
+            return Ok(Exit::Held);
         }
     };
     let clients = Rc::new(RdKafka::new(

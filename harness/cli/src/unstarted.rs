@@ -9,15 +9,27 @@ use history::{HistoryError, Phase, Recorder};
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn seal(dir: &RunDir, why: &str) -> Result<(), HistoryError> {
+pub async fn seal(dir: &RunDir, ended: Ended) -> Result<(), HistoryError> {
     let (pen, recorder) = Recorder::create(&dir.history_file())?;
     drop(pen);
     let counts = recorder.close().await?;
-    let ended = Ended::Failed {
-        why: why.to_owned(),
-        phase: Some(Phase::Setup),
-    };
     dir.seal(ended, counts).map(drop)
+}
+
+/// It failed, and why.
+pub fn failed(why: String) -> Ended {
+    Ended::Failed {
+        why,
+        phase: Some(Phase::Setup),
+    }
+}
+
+/// Somebody stopped it, by this signal.
+pub fn interrupted(signal: String) -> Ended {
+    Ended::Interrupted {
+        signal,
+        phase: Some(Phase::Setup),
+    }
 }
 
 /// Why there is nothing to judge in a run that ended before its load; none for any other run.
