@@ -128,7 +128,10 @@ fn dead_picture(scene: &Scene, node: NodeId, died: Mark) -> ReplicaPicture {
         picture.segments_source = source.clone();
         picture.leo = sourced(follow.leo, &source);
     }
-    let place = follow_of(scene, node).map(|(place, _)| place);
+    // What it cut for a later epoch belongs to that one's figure.
+    let place = follow_of(scene, node)
+        .filter(|(_, follow)| follow.epoch == scene.epoch)
+        .map(|(place, _)| place);
     let cuts = scene.part.roles.cuts.iter();
     let cut = cuts
         .filter(|cut| cut.node == node && cut.follow.is_some())
@@ -181,6 +184,13 @@ fn probed(
             | Seen::ZkState { .. }
             | Seen::Silent { .. } => {}
         }
+    }
+    // The log end is asked first: a high watermark that is ahead of it moved on in between, and the
+    // log with it.
+    if let (Some(leo), Some(hw)) = (&picture.leo, &picture.hw)
+        && hw.offset > leo.offset
+    {
+        picture.leo = Some(hw.clone());
     }
     if let Some(leo) = &picture.leo {
         picture.segments = segments(scene, elections, Offset(leo.offset));
