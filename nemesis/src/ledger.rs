@@ -195,7 +195,7 @@ impl<'a, S: System> Ledger<'a, S> {
     /// `hurried` resolves, cuts and pauses have five seconds more, and what is down stays down.
     pub async fn close(self, hurried: impl AsyncFn()) -> Healed {
         let mut healed = Healed::default();
-        let is_down = |deed: &Deed| matches!(deed.kind, FaultKind::Kill | FaultKind::Restart);
+        let is_down = |deed: &Deed| deed.kind.takes_down();
         let (down, rest): (Vec<_>, Vec<_>) = self.open().into_iter().partition(|(_, d)| is_down(d));
         let late = async {
             hurried().await;

@@ -86,6 +86,16 @@ pub enum FaultKind {
     Cut,
 }
 
+impl FaultKind {
+    /// Whether a process is gone while the fault lasts.
+    pub fn takes_down(self) -> bool {
+        match self {
+            FaultKind::Kill | FaultKind::Restart => true,
+            FaultKind::Pause | FaultKind::Isolate | FaultKind::Cut => false,
+        }
+    }
+}
+
 impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

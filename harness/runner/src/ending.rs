@@ -38,7 +38,11 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
         let interrupted = matches!(stormed, Stormed::Interrupted).then(|| self.interrupted());
         self.phase(Phase::Heal);
         let camera = self.camera();
-        let open = ledger.open();
+        let mut open = ledger.open();
+        if interrupted.is_some() {
+            // What is down stays down now, so its last image is as good.
+            open.retain(|(_, deed)| !deed.kind.takes_down());
+        }
         let images = camera.before_return(&open);
         let images = self.unless_asked(2, images).await;
         let mut warnings = missing.into_inner();

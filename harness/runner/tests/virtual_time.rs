@@ -379,6 +379,9 @@ fn what_is_down_stays_down_when_the_run_has_to_end() {
         "the pause and the cut"
     );
     assert_eq!(exits(&left.events), [(NodeId(0), Exit::Killed)]);
+    let files = images(&left.events);
+    assert!(!files.contains(&"images/n0-before-f1.tar.zst"), "{files:?}");
+    assert!(files.contains(&"images/n2-before-f3.tar.zst"), "{files:?}");
 }
 
 #[test]
