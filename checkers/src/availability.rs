@@ -30,6 +30,8 @@ pub fn all(facts: &Facts) -> Vec<AvailabilityFact> {
 fn one(facts: &Facts, part: &PartFacts, fault: &FaultStory, end: Mark) -> AvailabilityFact {
     let span = fault.in_force(facts.length);
     let from = span.from;
+    // It may have acted before it was proved.
+    let begun = fault.widest(facts.length).from;
     let sends: Vec<Mark> = sorted(
         part.sends
             .iter()
@@ -49,7 +51,7 @@ fn one(facts: &Facts, part: &PartFacts, fault: &FaultStory, end: Mark) -> Availa
         .iter()
         .filter_map(|election| facts.line_span(part.roles.terms[election.term].line))
         .map(|span| span.to)
-        .filter(|at| *at >= from && *at <= end)
+        .filter(|at| *at >= begun && *at <= end)
         .min();
     let success = part
         .sends
@@ -65,7 +67,7 @@ fn one(facts: &Facts, part: &PartFacts, fault: &FaultStory, end: Mark) -> Availa
         fault_span: span,
         send_gap: longest_gap(&sends, from, end),
         delivery_gap: longest_gap(&reads, from, end),
-        to_new_leader: leader.map(|at| at.0 - from.0),
+        to_new_leader: leader.map(|at| at.0.saturating_sub(from.0)),
         to_first_success: success.map(|at| at.0 - from.0),
         to_full_isr: full_isr(facts, part, span.to, end).map(|at| at.0 - span.to.0),
     }

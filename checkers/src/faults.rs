@@ -60,9 +60,11 @@ fn fact(fault: &FaultStory, end: Mark) -> Option<FaultFact> {
         (false, true) => "could not be undone",
         (false, false) => "not seen undone",
     };
+    // It may act from the intent on.
     let sentence = format!(
         "{number}, {} to {}: {words}; {proof}, {undone}.",
-        span.from, span.to
+        fault.widest(end).from,
+        span.to
     );
     Some(FaultFact {
         fault: number,

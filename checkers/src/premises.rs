@@ -1,11 +1,12 @@
 //! What conclusions rest on. A premise that fails voids what is concluded from absence; positive
 //! evidence stands.
 
-use history::{Phase, ProcessChange, Stage, StepStage};
+use history::{NodeId, Payload, Phase, ProcessChange, Stage, StepStage};
 use plan::{Action, Storm};
 
 use crate::accounting::undrained;
 use crate::facts::{Facts, Fate};
+use crate::gone::unit_of;
 use crate::judgement::{Ended, Premise, PremiseState};
 
 /// A premise that failed.
@@ -80,7 +81,7 @@ pub fn all(facts: &Facts) -> (Vec<Premise>, Vec<Failed>) {
         let state = match looked {
             Ok((examined, unit)) => PremiseState::Kept {
                 examined,
-                unit: unit.to_owned(),
+                unit: unit_of(examined, unit),
             },
             Err(why) => {
                 failed.push(Failed {
@@ -181,6 +182,20 @@ fn lines_read(facts: &Facts) -> Looked {
             return Err(format!("no line of the broker of {node} was read"));
         }
     }
+    for part in &facts.parts {
+        let roles = &part.roles;
+        let speaks = |node: NodeId| {
+            let mut led = roles.terms.iter().map(|term| term.node);
+            let mut followed = roles.follows.iter().map(|follow| follow.node);
+            led.any(|said| said == node) || followed.any(|said| said == node)
+        };
+        if let Some(node) = part.replicas.iter().find(|node| !speaks(**node)) {
+            return Err(format!(
+                "no line of {node} says that it leads or follows {}",
+                part.name
+            ));
+        }
+    }
     if lines.iter().any(|line| line.span.is_none()) {
         return Err("lines could not be placed in run time: no clock samples".to_owned());
     }
@@ -198,6 +213,20 @@ fn fates(facts: &Facts) -> Looked {
                     send.value, send.op, part.name
                 ));
             }
+        }
+        let failed = part.reads.iter().find_map(|&read| {
+            let read = &facts.ops.reads[read as usize];
+            let Payload::Value(value) = read.payload else {
+                return None;
+            };
+            let send = &facts.ops.sends[facts.ops.by_value.get(value)? as usize];
+            (send.fate == Fate::Failed).then_some((send, read))
+        });
+        if let Some((send, read)) = failed {
+            return Err(format!(
+                "{} ({}) was taken as refused and was given to {} ({})",
+                send.value, send.op, read.client, read.op
+            ));
         }
         if let Some(at) = part.strangers.first() {
             return Err(format!(

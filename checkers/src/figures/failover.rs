@@ -167,7 +167,12 @@ fn lost_caption(scene: &Scene, count: u64) -> String {
     let records = crate::gone::many(count, "acknowledged record", "acknowledged records");
     let kinds: Vec<Kind> = groups(scene).map(|group| group.kind).collect();
     if kinds.iter().all(|kind| *kind == Kind::AckedAbove) {
-        return format!("{records} that only the old leader held: never below the high watermark");
+        let who = if held_by_others(scene) {
+            "the new leader did not hold"
+        } else {
+            "only the old leader held"
+        };
+        return format!("{records} that {who}: never below the high watermark");
     }
     if kinds.contains(&Kind::AckedBelow) {
         return format!("{records}, committed and lost");
@@ -175,11 +180,28 @@ fn lost_caption(scene: &Scene, count: u64) -> String {
     format!("{records} that the new leader did not hold")
 }
 
+/// Whether some replica other than the broker that accepted them is known to have held any of them:
+/// it cut them, or an image shows them.
+fn held_by_others(scene: &Scene) -> bool {
+    groups(scene).any(|group| {
+        let roles = &scene.part.roles;
+        let acceptor = group.term.map(|term| roles.terms[term].node);
+        let cut = group.cuts.iter().map(|&cut| roles.cuts[cut].node);
+        let records = &scene.case.gone.records;
+        let shown = scene.part.images.iter().filter(|image| {
+            let mut records = group.records.iter().map(|&record| &records[record]);
+            records.any(|r| r.offset.is_some_and(|at| image.view.holds(at, r.value)))
+        });
+        cut.chain(shown.map(|image| image.node))
+            .any(|node| Some(node) != acceptor)
+    })
+}
+
 fn before_caption(scene: &Scene, old: NodeId, epoch: Epoch, fault: Option<usize>) -> String {
     let fault = fault.and_then(|fault| {
         let fault = &scene.facts.faults[fault];
         let (_, deed) = fault.deed()?;
-        let since = fault.in_force(scene.facts.length).from;
+        let since = fault.widest(scene.facts.length).from;
         Some(format!(
             "; {} ({since})",
             crate::faults::deed_in_words(deed)

@@ -10,7 +10,7 @@ mod words;
 
 pub use acceptance::leads_until;
 pub use story::cut_lines;
-pub use words::{Story, many, middle, span_of};
+pub use words::{Story, many, middle, span_of, unit_of};
 
 use std::collections::BTreeMap;
 

@@ -142,7 +142,7 @@ fn accepted_at(facts: &Facts, record: &Gone) -> Option<Mark> {
 /// A fault that has to do with the story: when it began, and in words.
 type FaultStep = (Mark, String);
 
-/// Faults from ten seconds before the first acceptance on, up to the election that dropped the
+/// Faults that were not over when the first record was accepted, up to the election that dropped the
 /// records: those that touched the accepting broker, and for committed records all.
 fn faults_then(facts: &Facts, part: &PartFacts, group: &Group, first: &Gone) -> Vec<FaultStep> {
     let Some(moment) = accepted_at(facts, first) else {
@@ -165,18 +165,18 @@ fn faults_then(facts: &Facts, part: &PartFacts, group: &Group, first: &Gone) -> 
             continue;
         }
         let proof = match fault.proof() {
-            Some((_, evidence)) => format!("proved: {evidence}"),
+            Some((at, evidence)) => format!("proved at {at}: {evidence}"),
             None => "not proved".to_owned(),
         };
-        let span = fault.in_force(facts.length);
+        // It may act from the intent on, whenever it was proved.
         let text = format!(
             "From {} to {}: {} ({}, {proof}).",
-            span.from,
-            span.to,
+            widest.from,
+            fault.in_force(facts.length).to,
             crate::faults::deed_in_words(deed),
             fault.stages[0].fault
         );
-        steps.push((span.from, text));
+        steps.push((widest.from, text));
     }
     steps
 }

@@ -74,6 +74,37 @@ pub fn many(count: u64, one: &str, more: &str) -> String {
     format!("{} {noun}", grouped(count))
 }
 
+/// What was counted, as it reads after a count: the first plural noun turns singular after one.
+pub fn unit_of(count: u64, unit: &str) -> String {
+    const NOUNS: [(&str, &str); 14] = [
+        ("answers", "answer"),
+        ("batches", "batch"),
+        ("cuts", "cut"),
+        ("deliveries", "delivery"),
+        ("events", "event"),
+        ("images", "image"),
+        ("lines", "line"),
+        ("logs", "log"),
+        ("operations", "operation"),
+        ("partitions", "partition"),
+        ("records", "record"),
+        ("replicas", "replica"),
+        ("sends", "send"),
+        ("values", "value"),
+    ];
+    if count != 1 {
+        return unit.to_owned();
+    }
+    let bare = unit.split(' ').map(|word| word.trim_end_matches(','));
+    let noun = bare
+        .filter_map(|word| NOUNS.iter().find(|(more, _)| *more == word))
+        .next();
+    match noun {
+        Some((more, one)) => unit.replacen(more, one, 1),
+        None => unit.to_owned(),
+    }
+}
+
 /// `this record` or `these 14 805 records`.
 pub fn these(count: u64) -> String {
     match count {

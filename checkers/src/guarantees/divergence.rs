@@ -8,7 +8,7 @@ use super::{Case, Check, Tally};
 use crate::facts::{LogView, PartFacts, PartId};
 use crate::findings::Findings;
 use crate::gone::{Story, span_of};
-use crate::judgement::{Group, OffsetRange, grouped};
+use crate::judgement::{Class, Group, OffsetRange, grouped};
 
 /// Below the high watermark.
 pub const BELOW: Check = Check {
@@ -50,8 +50,8 @@ fn below(case: &Case, findings: &mut Findings) -> Tally {
         let Some((from, to)) = committed_range(case, id) else {
             continue;
         };
+        tally.examined += logs_compared(part);
         for (node, view) in others(part) {
-            tally.examined += 1;
             bytes += bytes_in(view, from, to);
             if let Some(range) = differ(part, view, from, to) {
                 let title = format!(
@@ -85,8 +85,8 @@ fn lasting(case: &Case, findings: &mut Findings) -> Tally {
         let Some(fin) = part.final_log() else {
             continue;
         };
+        tally.examined += logs_compared(part);
         for (node, view) in others(part) {
-            tally.examined += 1;
             bytes += view.log.bytes;
             let from = view.start().max(fin.start());
             let (ours, theirs) = (view.log.leo(), fin.log.leo());
@@ -129,7 +129,10 @@ fn report(
     findings: &mut Findings,
 ) {
     let mut finding = case.finding(check.name, Some(part), title);
-    (finding.class, finding.standing) = case.disagreement(part, range);
+    // An unclean election permits losses; replicas must then agree on what is left.
+    if case.contract.known_bad_protocol.is_some() {
+        finding.class = Class::KnownBadProtocol;
+    }
     finding.offsets = Some(range);
     let mut story = Story::default();
     story.say(case.facts, text, &[]);
@@ -150,6 +153,14 @@ fn others<'a>(part: &'a PartFacts<'a>) -> impl Iterator<Item = (history::NodeId,
     part.finals()
         .filter(move |image| image.sound && Some(image.node) != leader)
         .map(|image| (image.node, &image.view))
+}
+
+/// The leader's log and those compared with it; none if there is nothing to compare it with.
+fn logs_compared(part: &PartFacts) -> u64 {
+    match others(part).count() as u64 {
+        0 => 0,
+        others => others + 1,
+    }
 }
 
 /// [max log start, min leader-sourced HW) over the final images.

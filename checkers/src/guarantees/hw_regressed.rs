@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use history::{Epoch, Mark, NodeId, Offset, Phase, Seen};
+use history::{Epoch, Mark, NodeId, Offset, Phase, Seen, Service};
 
 use super::{Case, Check, Tally};
 use crate::facts::PartFacts;
@@ -48,8 +48,13 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
                 streams.entry(None).or_default().push(*answer);
             }
         }
-        for stream in streams.values() {
-            if let Some((before, after)) = regression(stream) {
+        for (stream, answers) in &streams {
+            // Within one leader's time its own stream tells it.
+            let told = |(before, after): &(Answer, Answer)| {
+                let leader = |a: &Answer| (a.node, a.epoch, life(case, a));
+                stream.is_none() && leader(before) == leader(after)
+            };
+            if let Some((before, after)) = regression(answers).filter(|pair| !told(pair)) {
                 let title = format!(
                     "{}: the high watermark went back from {} to {}",
                     part.name, before.hw, after.hw
@@ -101,6 +106,7 @@ fn life(case: &Case, answer: &Answer) -> usize {
         .iter()
         .filter(|event| {
             event.node == answer.node
+                && event.service == Service::Broker
                 && event.at <= answer.answered
                 && matches!(event.change, history::ProcessChange::Exited(_))
         })

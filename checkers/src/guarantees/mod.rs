@@ -23,7 +23,7 @@ use crate::audit::CutAudit;
 use crate::contract::{Contract, Promise};
 use crate::facts::{Facts, PartFacts};
 use crate::findings::Findings;
-use crate::gone::GoneTopic;
+use crate::gone::{GoneTopic, unit_of};
 use crate::judgement::{
     Class, Finding, FindingId, Group, Guarantee, OffsetRange, Standing, Verdict,
 };
@@ -204,7 +204,9 @@ pub fn judge(check: &Check, case: &Case, findings: &mut Findings, failed: &[Fail
     }
 }
 
-fn verdict(check: &Check, tally: Tally, findings: &Findings, failed: &[Failed]) -> Verdict {
+fn verdict(check: &Check, mut tally: Tally, findings: &Findings, failed: &[Failed]) -> Verdict {
+    let nothing = format!("there were no {} to examine", tally.unit);
+    tally.unit = unit_of(tally.examined, &tally.unit);
     let has = |standing| {
         tally
             .findings
@@ -254,7 +256,7 @@ fn verdict(check: &Check, tally: Tally, findings: &Findings, failed: &[Failed]) 
         return unproven(format!("{}: {}", premise.name, premise.why));
     }
     if tally.examined == 0 {
-        return unproven(format!("there were no {} to examine", tally.unit));
+        return unproven(nothing);
     }
     Verdict::Held {
         examined: tally.examined,

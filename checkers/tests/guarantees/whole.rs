@@ -24,6 +24,7 @@ const DEMO: &str = "
     n1 said 0.5s follower ledger/0 e0 from @0 hw @0 was none
     n1 said 0.5s follower metrics/0 e0 from @0 hw @0 was none
     n2 said 0.5s follower metrics/0 e0 from @0 hw @0 was none
+    n2 said 0.5s follower ledger/0 e0 from @0 hw @0 was none
     n1 said 5.0s leader ledger/0 e1 from @1 hw @1 isr n1,n2 was e0
     n1 said 5.0s leader metrics/0 e1 from @1 hw @1 isr n1,n2 was e0
     n0 said 7.5s follower ledger/0 e1 from @2 hw @1 was e0
