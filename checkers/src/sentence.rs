@@ -39,6 +39,11 @@ fn topic_sentence(topic: &TopicJudgement) -> Option<String> {
     if row.sent == 0 {
         return None;
     }
+    if !topic.accounting.imbalance.is_empty() && row.lost == 0 {
+        return Some(format!(
+            "What became of the records of {name} cannot be accounted for in full."
+        ));
+    }
     if row.lost == 0 && row.present + row.expired == row.sent {
         return Some(match row.sent {
             1 => format!("{name} kept its one acknowledged record."),

@@ -347,3 +347,85 @@ fn the_order_of_nodes_in_the_evidence_changes_nothing() {
             .any(|e| matches!(e, Event::Invoked { .. }))
     );
 }
+
+/// A cluster that settled too late did not recover in time, even if it is whole when it is looked at.
+#[test]
+fn a_missed_settling_is_no_recovery() {
+    let scene = "
+        topic t on n0,n1 by c1 acks=all
+        c1 send t/0 v0 -> @0 at 1.0s..1.1s
+        n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+        n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+        n0 final t/0: e0 @0 v0
+        n1 final t/0: e0 @0 v0
+        step 3 settle: every replica in sync, HW = LEO : missed (n1 is not in the ISR of t/0) at 99s";
+    let judgement = judged(scene);
+    let stuck = broken(&judgement, "stuck");
+    assert!(
+        stuck[0].story[0]
+            .text
+            .contains("n1 is not in the ISR of t/0")
+    );
+    // Replicas that were not at rest are not compared as if they were.
+    let behind = judged(&scene.replace("n1 final t/0: e0 @0 v0", "n1 final t/0:"));
+    unproven(&behind, "divergence-lasting", "had not settled");
+}
+
+/// The leader's own change of the in-sync set is the version before: the election was unclean, and
+/// that is known although nobody but the leader said it.
+#[test]
+fn an_unclean_election_after_a_leaders_own_shrink_is_told() {
+    let mut recording = recording(
+        "topic t on n0,n1 by c1 acks=all
+        broker unclean.leader.election.enable=true
+        c1 send t/0 v0 -> @0 by n0 at 1.0s..1.1s
+        c1 send t/0 v1 -> @1 by n0 at 3.0s..3.1s
+        n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+        n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+        n0 said 2.0s state t/0 e0 isr n0 version 1
+        n1 said 4.9s state t/0 e1 isr n1 version 2
+        n1 said 5.0s leader t/0 e1 from @1 hw @1 isr n1 was e0
+        n0 said 8.0s follower t/0 e1 from @2 hw @2 was e0
+        n0 said 8.1s cut t/0 @1
+        n0 final t/0: e0 @0 v0
+        n1 final t/0: e0 @0 v0",
+    );
+    let lines = recording.evidence.lines.iter_mut();
+    for line in lines.filter(|line| line.text.contains("version 1")) {
+        line.says = evidence::Says::IsrUpdated {
+            partition: Partition::new("t", 0),
+            isr: vec![history::NodeId(0)],
+            version: Some(1),
+        };
+    }
+    let judgement = judge(&recording);
+    assert_eq!(judgement.failovers[0].clean, Some(false));
+    assert!(
+        judgement
+            .findings
+            .iter()
+            .all(|f| f.class == Class::UncleanElection)
+    );
+    // A missing version leaves it open.
+    recording
+        .evidence
+        .lines
+        .retain(|line| !line.text.contains("version 1"));
+    assert_eq!(judge(&recording).failovers[0].clean, None);
+}
+
+/// Partitions whose logs were not captured are not counted among what was kept.
+#[test]
+fn what_cannot_be_accounted_for_is_not_said_to_be_kept() {
+    let mut recording = two_partitions(TWO);
+    for image in &mut recording.evidence.images {
+        image.logs.remove(&Partition::new("t", 1));
+    }
+    let judgement = judge(&recording);
+    assert_eq!(judgement.fold, Fold::Unproven);
+    assert!(
+        !judgement.sentence.contains("kept all"),
+        "{}",
+        judgement.sentence
+    );
+}

@@ -474,3 +474,32 @@ fn a_drain_that_ran_out_of_time_convicts_nobody() {
     let verdict = verdict(&silent, "stuck");
     assert!(matches!(verdict, Verdict::Broken { .. }), "{verdict:?}");
 }
+
+/// While a fault of ours is in force the cluster owes no recovery, and its replicas no agreement.
+#[test]
+fn a_fault_that_was_not_undone_is_not_blamed_on_the_cluster() {
+    let scene = |end: &str| {
+        format!(
+            "topic t on n0,n1 by c1 acks=all
+            c1 send t/0 v0 -> @0 at 1.0s..1.1s
+            c1 send t/0 v1 -> @1 at 8.0s..8.1s
+            f1 cut n0 -> n1, n1 -> n0 : injecting at 3.0s
+            f1 injected (12 packets dropped) at 3.1s
+            f1 healing at 9.0s
+            {end} at 9.1s
+            n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+            n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+            n0 believes t/0 leader n0 e0 isr {{n0}} at 99.6s..99.7s
+            n0 final t/0: e0 @0 v0 | e0 @1 v1
+            n1 final t/0: e0 @0 v0"
+        )
+    };
+    let judgement = judged(&scene("f1 stuck (the rule stays)"));
+    nothing_broken(&judgement);
+    for name in ["stuck", "divergence-lasting", "divergence-below-hw"] {
+        unproven(&judgement, name, "f1 was not proved undone");
+    }
+    let undone = judged(&scene("f1 healed (no rule left)"));
+    let verdict = verdict(&undone, "stuck");
+    assert!(matches!(verdict, Verdict::Broken { .. }), "{verdict:?}");
+}

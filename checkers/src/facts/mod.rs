@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use evidence::{Image, LogLine};
 use history::{
-    Event, FaultEvent, Mark, NodeId, Observation, Partition, Phase, ProcessEvent, Stage, StepEvent,
-    Topic,
+    Event, FaultEvent, FaultId, Mark, NodeId, Observation, Partition, Phase, ProcessEvent, Stage,
+    StepEvent, StepStage, Topic,
 };
 use rustc_hash::FxHashMap;
 
@@ -85,6 +85,17 @@ impl<'a> FaultStory<'a> {
             | Stage::Healed { .. }
             | Stage::Stuck { .. } => None,
         })
+    }
+
+    /// Its number, if it was begun, and neither proved undone nor proved without effect.
+    pub fn not_undone(&self) -> Option<FaultId> {
+        let over = self.stages.iter().rev().any(|event| match event.stage {
+            Stage::Healed { .. } | Stage::Ineffective { .. } => true,
+            Stage::Injecting { .. } | Stage::Injected { .. } => false,
+            Stage::Healing | Stage::Stuck { .. } => false,
+        });
+        let first = self.stages.first()?;
+        (self.deed().is_some() && !over).then_some(first.fault)
     }
 
     /// From the intent (it may act before it is proved) to the proof that it is undone.
@@ -188,6 +199,14 @@ impl<'a> Facts<'a> {
             topics.entry(part.name.topic.clone()).or_default().push(id);
         }
         topics
+    }
+
+    /// What stood in the way when the time for settling ran out, if it did.
+    pub fn unsettled(&self) -> Option<&'a str> {
+        self.steps.iter().find_map(|step| match &step.stage {
+            StepStage::Missed(why) if step.text.starts_with("settle:") => Some(why.0.as_ref()),
+            StepStage::Missed(_) | StepStage::Fired | StepStage::Done => None,
+        })
     }
 
     /// A line of a broker's log.

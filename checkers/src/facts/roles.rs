@@ -276,7 +276,11 @@ impl Roles {
                 isr,
                 version: Some(version),
                 ..
-            } => self.version(*version, isr, None, index),
+            } => {
+                // Leaders change their in-sync set within their own epoch.
+                let epoch = cursor.leading.map(|term| self.terms[term].epoch);
+                self.version(*version, isr, epoch, index);
+            }
             Says::PartitionState {
                 isr,
                 epoch,

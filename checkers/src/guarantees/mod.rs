@@ -21,7 +21,7 @@ mod truncation;
 
 use crate::audit::CutAudit;
 use crate::contract::{Contract, Promise};
-use crate::facts::{Facts, PartFacts};
+use crate::facts::{Facts, FaultStory, PartFacts};
 use crate::findings::Findings;
 use crate::gone::{GoneTopic, unit_of};
 use crate::judgement::{
@@ -68,6 +68,22 @@ impl<'a> Case<'a> {
 
     /// Why the replicas at rest cannot be compared, if they cannot.
     pub fn never_settled(&self) -> Option<String> {
+        let late = || {
+            let why = self.facts.unsettled()?;
+            Some(format!(
+                "the cluster had not settled when its time ran out: {why}"
+            ))
+        };
+        self.never_healed().or_else(late)
+    }
+
+    /// Why the cluster owes no recovery, if it does not: the run broke off, or a fault of ours was
+    /// still in force.
+    pub fn never_healed(&self) -> Option<String> {
+        let undone = self.facts.faults.iter().find_map(FaultStory::not_undone);
+        if let Some(fault) = undone {
+            return Some(format!("{fault} was not proved undone"));
+        }
         let recording = self.facts.recording;
         let whole = recording.ended == crate::Ended::Completed && recording.torn.is_none();
         match self.facts.phase_start(history::Phase::Drain) {

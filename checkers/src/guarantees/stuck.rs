@@ -24,7 +24,7 @@ pub const CHECK: Check = Check {
 fn look(case: &Case, findings: &mut Findings) -> Tally {
     let mut tally = Tally {
         promise: Promise::Yes("once every fault is undone".to_owned()),
-        blocked: case.never_settled(),
+        blocked: case.never_healed(),
         ..Tally::of("partitions after settling")
     };
     if tally.blocked.is_some() {
@@ -62,6 +62,11 @@ fn troubles(case: &Case, part: &PartFacts) -> Vec<String> {
         .filter(|node| gone_at_the_end(case, **node))
         .map(|node| format!("The broker of {node} was not running when the run was captured."))
         .collect();
+    if let Some(why) = case.facts.unsettled()
+        && why.contains(&part.name.to_string())
+    {
+        troubles.push(format!("It had not settled when its time ran out: {why}."));
+    }
     if let Some(isr) = last_isr(case, part)
         && isr.len() < part.replicas.len()
     {
