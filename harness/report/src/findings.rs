@@ -143,13 +143,17 @@ pub fn quoted(witness: &Witness) -> Markup {
 fn ends(f: &Finding) -> Markup {
     html! {
         ul.ends {
-            @if let Some(first) = &f.first {
-                li { "First: " (operation(first)) @if f.last.is_none() { "." } }
+            @match (&f.first, &f.last) {
+                (Some(first), Some(last)) if first.op != last.op => {
+                    li { "First: " (operation(first)) }
+                    li { "Last: " (operation(last)) }
+                }
+                (Some(only), _) | (None, Some(only)) => li { "The operation: " (operation(only)) },
+                (None, None) => {}
             }
-            @if let Some(last) = &f.last { li { "Last: " (operation(last)) } }
             @for held in &f.still_held {
                 li {
-                    b { (text::n(held.count)) } " still stand in "
+                    b { (text::n(held.count)) } @if held.count == 1 { " still stands in " } @else { " still stand in " }
                     @match text::link(&held.image) {
                         Some(href) => a href=(href) { code { (held.image) } },
                         None => code { (held.image) },
@@ -158,12 +162,21 @@ fn ends(f: &Finding) -> Markup {
                 }
             }
             @if let Some(nowhere) = f.held_nowhere {
-                @if nowhere > 0 { li { b { (text::n(nowhere)) } " stand in no image." } }
+                @if nowhere > 0 { li { b { (text::n(nowhere)) } @if nowhere == 1 { " stands in no image." } @else { " stand in no image." } } }
             }
             @if let Some(keep) = &f.would_keep {
-                li { "What would keep them: " b { (text::prose(keep, &[])) } "." }
+                li { (remedy(f)) b { (text::prose(keep, &[])) } "." }
             }
         }
+    }
+}
+
+/// What the setting that is named would do: only records that are gone can be kept.
+pub fn remedy(f: &Finding) -> &'static str {
+    if f.guarantee.contains("lost") || f.guarantee == "read-then-vanished" {
+        "What would keep them: "
+    } else {
+        "What would avoid it: "
     }
 }
 

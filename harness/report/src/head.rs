@@ -72,7 +72,7 @@ fn facts(j: &Judgement) -> Markup {
     html! {
         ul.facts {
             li { b { "Kafka " (j.kafka) } " on " (text::count(t.brokers.into(), "broker", "brokers")) }
-            li { b { (text::n(t.faults.into())) } " faults, " b { (text::n(t.faults_proved.into())) } " proved in force" }
+            li { b { (text::n(t.faults.into())) } @if t.faults == 1 { " fault, " } @else { " faults, " } b { (text::n(t.faults_proved.into())) } " proved in force" }
             li {
                 b { (text::n(t.sends)) } " sends: " (text::n(t.acknowledged)) " acknowledged, "
                 (text::n(t.failed)) " failed, " (text::n(t.unknown)) " unknown"

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use checkers::Judgement;
 use checkers::judgement::{Finding, Guarantee, OutcomeRow, PremiseState, TopicJudgement, Verdict};
 
-use crate::{accounting, contract, text};
+use crate::{accounting, contract, findings, text};
 
 /// Findings told in the summary; the rest is counted, the page has all.
 const TOLD_MAX: usize = 10;
@@ -199,7 +199,7 @@ fn finding(f: &Finding) -> String {
         let _ = writeln!(out, "{}. {}", i + 1, escaped(&sentence.text));
     }
     if let Some(keep) = &f.would_keep {
-        let _ = writeln!(out, "\nWhat would keep them: {}.", escaped(keep));
+        let _ = writeln!(out, "\n{}{}.", findings::remedy(f), escaped(keep));
     }
     out
 }
