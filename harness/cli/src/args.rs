@@ -7,9 +7,20 @@ use history::NodeId;
 
 use crate::bench::BenchArgs;
 
+/// Scripts rely on these; `exit.rs` is their source.
+const EXIT_CODES: &str = "Exit codes of `run` and `check`:
+   0  all that was promised held
+   1  something promised was broken, also where a plan wants that
+   2  nothing was broken, but something is unproven
+   3  the harness or the lab failed
+  64  wrong usage, a bad plan or lab file, input that cannot be read
+
+A PLAN is the name of a built-in plan (start with `demo`) or the path of a file. A LAB is a name or
+the path of a lab file; `local` is three hosts in network namespaces on this machine, as root.";
+
 /// Fault injection for Apache Kafka, judged at the replicas.
 #[derive(Debug, Parser)]
-#[command(name = "tidemark", version, about, max_term_width = 100)]
+#[command(name = "tidemark", version, about, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Args {
     /// Enter this network namespace first (used by tidemark itself).
     #[arg(long, hide = true, global = true)]
@@ -32,7 +43,7 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Render a run's reports again.
+    /// Render a run's reports again, from the verdict that is there.
     Report {
         /// The run's directory.
         run: PathBuf,
@@ -42,7 +53,7 @@ pub enum Verb {
         /// The run's directory.
         run: PathBuf,
     },
-    /// Dry run: the schedule, and what is promised.
+    /// Dry run: the steps, as the seed draws them, and what each topic is promised.
     Plan {
         /// A plan's name or file.
         plan: String,
@@ -56,7 +67,7 @@ pub enum Verb {
         #[command(subcommand)]
         verb: LabVerb,
     },
-    /// Remove every trace of faults from a lab's hosts.
+    /// Remove every firewall rule of Tidemark's from a lab's hosts.
     Heal {
         /// A lab's name or file.
         lab: String,
@@ -112,7 +123,7 @@ pub struct RunArgs {
 /// What to do with a lab.
 #[derive(Debug, Subcommand)]
 pub enum LabVerb {
-    /// Bring the hosts up; again is no error.
+    /// Make the local hosts, or what is missing of them; on a lab that works, nothing.
     Up {
         /// A lab's name or file.
         #[arg(default_value = "local")]
@@ -127,13 +138,13 @@ pub enum LabVerb {
         #[arg(long)]
         force: bool,
     },
-    /// What is up.
+    /// Say what is up: namespaces, addresses, processes.
     Status {
         /// A lab's name or file.
         #[arg(default_value = "local")]
         lab: String,
     },
-    /// A shell on a host.
+    /// A shell on a host; after `--`, a command instead.
     Shell {
         /// The node, as n0.
         node: NodeId,
