@@ -348,9 +348,10 @@ fn the_order_of_nodes_in_the_evidence_changes_nothing() {
     );
 }
 
-/// A cluster that settled too late did not recover in time, even if it is whole when it is looked at.
+/// A cluster that settled too late is not held to have recovered, even if it is whole when it is
+/// looked at; nor is it convicted: the deadline, or a follower's long fetch, may be to blame.
 #[test]
-fn a_missed_settling_is_no_recovery() {
+fn a_missed_settling_proves_no_recovery() {
     let scene = "
         topic t on n0,n1 by c1 acks=all
         c1 send t/0 v0 -> @0 at 1.0s..1.1s
@@ -360,15 +361,17 @@ fn a_missed_settling_is_no_recovery() {
         n1 final t/0: e0 @0 v0
         step 3 settle: every replica in sync, HW = LEO : missed (n1 is not in the ISR of t/0) at 99s";
     let judgement = judged(scene);
-    let stuck = broken(&judgement, "stuck");
-    assert!(
-        stuck[0].story[0]
-            .text
-            .contains("n1 is not in the ISR of t/0")
-    );
-    // Replicas that were not at rest are not compared as if they were.
-    let behind = judged(&scene.replace("n1 final t/0: e0 @0 v0", "n1 final t/0:"));
-    unproven(&behind, "divergence-lasting", "had not settled");
+    unproven(&judgement, "stuck", "may be permitted");
+    let story = &judgement.findings[0].story[0].text;
+    assert!(story.contains("n1 is not in the ISR of t/0"), "{story}");
+    // Replicas that were not at rest may differ; those at rest may not.
+    let short = scene.replace("n1 final t/0: e0 @0 v0", "n1 final t/0:");
+    unproven(&judged(&short), "divergence-lasting", "may be permitted");
+    let rested = short.replace("missed (n1 is not in the ISR of t/0)", "done");
+    broken(&judged(&rested), "divergence-lasting");
+    // Still missing at the end, it is stuck.
+    let out = format!("{scene}\n        n0 believes t/0 leader n0 e0 isr {{n0}} at 99.6s..99.7s");
+    broken(&judged(&out), "stuck");
 }
 
 /// The leader's own change of the in-sync set is the version before: the election was unclean, and

@@ -8,7 +8,7 @@ use super::{Case, Check, Tally};
 use crate::facts::{LogView, PartFacts, PartId};
 use crate::findings::Findings;
 use crate::gone::{Story, span_of};
-use crate::judgement::{Class, Group, OffsetRange, grouped};
+use crate::judgement::{Class, Group, OffsetRange, Standing, grouped};
 
 /// Below the high watermark.
 pub const BELOW: Check = Check {
@@ -33,7 +33,7 @@ fn unit(bytes: u64) -> String {
 }
 
 fn blocked(case: &Case) -> Option<String> {
-    case.no_final_log().or_else(|| case.never_settled())
+    case.no_final_log().or_else(|| case.never_healed())
 }
 
 fn below(case: &Case, findings: &mut Findings) -> Tally {
@@ -130,7 +130,9 @@ fn report(
 ) {
     let mut finding = case.finding(check.name, Some(part), title);
     // An unclean election permits losses; replicas must then agree on what is left.
-    if case.contract.known_bad_protocol.is_some() {
+    if check.name == LASTING.name && case.facts.unsettled().is_some() {
+        (finding.class, finding.standing) = (Class::Undetermined, Standing::Undetermined);
+    } else if case.contract.known_bad_protocol.is_some() {
         finding.class = Class::KnownBadProtocol;
     }
     finding.offsets = Some(range);

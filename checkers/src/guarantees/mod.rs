@@ -66,19 +66,8 @@ impl<'a> Case<'a> {
             .find_map(|part| part.fin.as_ref().err().cloned())
     }
 
-    /// Why the replicas at rest cannot be compared, if they cannot.
-    pub fn never_settled(&self) -> Option<String> {
-        let late = || {
-            let why = self.facts.unsettled()?;
-            Some(format!(
-                "the cluster had not settled when its time ran out: {why}"
-            ))
-        };
-        self.never_healed().or_else(late)
-    }
-
-    /// Why the cluster owes no recovery, if it does not: the run broke off, or a fault of ours was
-    /// still in force.
+    /// Why the cluster owes neither recovery nor equal replicas, if it does not: the run broke off, or
+    /// a fault of ours was still in force.
     pub fn never_healed(&self) -> Option<String> {
         let undone = self.facts.faults.iter().find_map(FaultStory::not_undone);
         if let Some(fault) = undone {

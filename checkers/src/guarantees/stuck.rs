@@ -33,8 +33,25 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
     for part in case.parts() {
         tally.examined += 1;
         let mut troubles = troubles(case, part);
-        let cut_short = troubles.is_empty() && still_served(case);
-        troubles.extend(consumer_behind(case, part));
+        let mut doubts = Vec::new();
+        if let Some(text) = consumer_behind(case, part) {
+            let cut_short = still_served(case);
+            let said = if cut_short {
+                &mut doubts
+            } else {
+                &mut troubles
+            };
+            said.push(text);
+            if cut_short {
+                let text = "They were still being given records when the drain's time ran out.";
+                doubts.push(text.to_owned());
+            }
+        }
+        doubts.extend(settled_late(case, part));
+        // What may be no more than a deadline too short, or a setting that makes followers learn
+        // late, convicts nobody by itself.
+        let doubtful = troubles.is_empty();
+        troubles.extend(doubts);
         if troubles.is_empty() {
             continue;
         }
@@ -44,9 +61,7 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
         for trouble in troubles {
             story.say(case.facts, trouble, &[]);
         }
-        if cut_short {
-            let text = "They were still being given records when the drain's time ran out.";
-            story.say(case.facts, text.to_owned(), &[]);
+        if doubtful {
             (finding.class, finding.standing) = (Class::Undetermined, Standing::Undetermined);
         }
         finding.story = story.sentences;
@@ -62,11 +77,6 @@ fn troubles(case: &Case, part: &PartFacts) -> Vec<String> {
         .filter(|node| gone_at_the_end(case, **node))
         .map(|node| format!("The broker of {node} was not running when the run was captured."))
         .collect();
-    if let Some(why) = case.facts.unsettled()
-        && why.contains(&part.name.to_string())
-    {
-        troubles.push(format!("It had not settled when its time ran out: {why}."));
-    }
     if let Some(isr) = last_isr(case, part)
         && isr.len() < part.replicas.len()
     {
@@ -86,6 +96,13 @@ fn troubles(case: &Case, part: &PartFacts) -> Vec<String> {
         ));
     }
     troubles
+}
+
+/// A partition that the wait for settling named when its time ran out.
+fn settled_late(case: &Case, part: &PartFacts) -> Option<String> {
+    let why = case.facts.unsettled()?;
+    why.contains(&part.name.to_string())
+        .then(|| format!("It had not settled when the time for that ran out: {why}."))
 }
 
 /// So shortly before its end a drain that is served at all gives records.
