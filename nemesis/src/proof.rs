@@ -118,8 +118,8 @@ pub async fn of_cuts<S: System>(
     let dropped: u64 = readings.iter().map(|cut| cut.packets).sum();
     let since = in_force.unwrap_or_default();
     let rules = format!(
-        "{} rules in force, read back at {since}; {dropped} packets dropped by {}",
-        readings.len(),
+        "{} in force, read back at {since}; {dropped} packets dropped by {}",
+        rules_in_words(readings.len()),
         clock.mark()
     );
     words.insert(0, rules);
@@ -139,6 +139,13 @@ async fn of_fault<S: System>(system: &S, fault: FaultId) -> Result<Vec<CutReadin
 
 fn idle(cut: &CutReading) -> Option<Link> {
     (cut.packets == 0).then_some(cut.link)
+}
+
+fn rules_in_words(count: usize) -> String {
+    match count {
+        1 => "1 rule".to_owned(),
+        count => format!("{count} rules"),
+    }
 }
 
 /// Reads back whether a deed is undone; the error says what is still there.
@@ -172,7 +179,7 @@ pub async fn of_healing<S: System>(
             Ok(if left == 0 {
                 Ok(format!("no rule of {fault} is left on any host"))
             } else {
-                Err(format!("{left} rules of {fault} are still there"))
+                Err(format!("of {fault}, {} still there", rules_in_words(left)))
             })
         }
     }

@@ -96,15 +96,11 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
             "unproven: the run ended before its load began; it is kept in {}",
             dir.path().display()
         ));
+        give_to_caller(&dir);
         return Ok(if went { Exit::Unproven } else { Exit::Harness });
     }
     let judged = judging::judge(&dir, args.json);
-    if let Err(error) = give_to_sudo_user(dir.path()) {
-        say_error(&format!(
-            "tidemark: {} stays root's: {error}",
-            dir.path().display()
-        ));
-    }
+    give_to_caller(&dir);
     Ok(match (went && down.is_ok(), judged) {
         (true, judged) => judged?,
         (false, Ok(judged)) => worse(judged),
@@ -113,6 +109,14 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
             Exit::Harness
         }
     })
+}
+
+/// A run that root made for somebody becomes theirs; where it cannot, that is said.
+fn give_to_caller(dir: &RunDir) {
+    if let Err(error) = give_to_sudo_user(dir.path()) {
+        let dir = dir.path().display();
+        say_error(&format!("tidemark: {dir} stays root's: {error}"));
+    }
 }
 
 /// From a lab that is up to a run directory, and whether the runner did its work.

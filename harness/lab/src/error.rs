@@ -65,7 +65,7 @@ pub enum LabError {
     },
     /// Somebody else uses the lab.
     #[error(
-        "lab {lab} is in use by {user}: wait for its end, or end it and the lab with `lab down --force`"
+        "lab {lab} is in use by {user}: wait for its end, or end it and the lab with `tidemark lab down --force` on it"
     )]
     InUse {
         /// The lab.

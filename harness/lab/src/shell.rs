@@ -33,7 +33,7 @@ pub fn shell(lab: &LabFile, node: NodeId, argv: &[String]) -> Result<ExitStatus,
             let controller = names::controller(&lab.name);
             if names::netns_file(&controller).symlink_metadata().is_err() {
                 return Err(LabError::Refused(format!(
-                    "lab {0} is not up: `tidemark lab up {0}`",
+                    "lab {0} is not up: `tidemark lab up` with its name or file brings it up",
                     lab.name
                 )));
             }

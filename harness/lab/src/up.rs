@@ -81,7 +81,7 @@ fn end_what_was_made_otherwise(
     if let Some(user) = process::user_of(&lab.name)? {
         return Err(LabError::Refused(format!(
             "lab {} was made from another lab file, or with another Java, and {user} is using it; \
-             wait for its end, or end it and the lab with `lab down --force`",
+             wait for its end, or end it and the lab with `tidemark lab down --force` on it",
             lab.name
         )));
     }
