@@ -5,6 +5,7 @@ use history::{Offset, Phase};
 
 use super::committed_prefix::{compare, own_hw};
 use super::{Case, Check, Tally};
+use crate::contract::Promise;
 use crate::facts::{LogView, PartFacts, PartId};
 use crate::findings::Findings;
 use crate::gone::{Story, span_of};
@@ -36,8 +37,20 @@ fn blocked(case: &Case) -> Option<String> {
     case.no_final_log().or_else(|| case.never_healed())
 }
 
+/// Agreement takes two.
+fn promise(case: &Case) -> Promise {
+    if case.parts().all(|part| part.replicas.len() < 2) {
+        return Promise::No {
+            why: "a single replica has none to agree with".to_owned(),
+            change: Some("more replicas".to_owned()),
+        };
+    }
+    Promise::Yes("in any configuration".to_owned())
+}
+
 fn below(case: &Case, findings: &mut Findings) -> Tally {
     let mut tally = Tally {
+        promise: promise(case),
         blocked: blocked(case),
         ..Tally::of("replica logs, byte for byte")
     };
@@ -74,6 +87,7 @@ fn below(case: &Case, findings: &mut Findings) -> Tally {
 
 fn lasting(case: &Case, findings: &mut Findings) -> Tally {
     let mut tally = Tally {
+        promise: promise(case),
         blocked: blocked(case).or_else(|| traffic_after_settle(case)),
         ..Tally::of("replica logs, byte for byte")
     };

@@ -31,7 +31,8 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
         return tally;
     }
     for part in case.parts() {
-        tally.examined += 1;
+        // Where no probe looked once the load had ended, recovery is not shown.
+        tally.examined += u64::from(hw_since(case, part, Phase::Settle).is_some());
         let mut troubles = troubles(case, part);
         let mut doubts = Vec::new();
         if let Some(text) = consumer_behind(case, part) {
@@ -87,7 +88,7 @@ fn troubles(case: &Case, part: &PartFacts) -> Vec<String> {
         ));
     }
     if let Some(log) = part.final_log()
-        && let Some((hw, node)) = last_hw(case, part)
+        && let Some((hw, node)) = hw_since(case, part, Phase::Drain)
         && hw < log.log.leo()
     {
         troubles.push(format!(
@@ -141,13 +142,13 @@ fn last_isr(case: &Case, part: &PartFacts) -> Option<Vec<NodeId>> {
         })
 }
 
-/// The last high watermark that the last leader gave after settling.
-fn last_hw(case: &Case, part: &PartFacts) -> Option<(Offset, NodeId)> {
+/// The last high watermark that the last leader gave since a phase began.
+fn hw_since(case: &Case, part: &PartFacts, phase: Phase) -> Option<(Offset, NodeId)> {
     let leader = part.fin.as_ref().ok()?.leader;
-    let settled = case.facts.phase_start(Phase::Drain)?;
+    let since = case.facts.phase_start(phase)?;
     let seen = part.seen.iter().rev();
     seen.map(|&index| case.facts.observations[index as usize])
-        .filter(|observation| observation.node == leader && observation.asked >= settled)
+        .filter(|observation| observation.node == leader && observation.asked >= since)
         .find_map(|observation| match &observation.seen {
             Seen::LeaderHw { hw, .. } | Seen::Watermarks { hw, .. } => Some((*hw, leader)),
             _ => None,

@@ -1,6 +1,6 @@
 //! Agreement of replicas.
 
-use checkers::judgement::Class;
+use checkers::judgement::{Class, Verdict};
 
 use crate::{abstains, acquits, convicts, permits};
 
@@ -41,6 +41,22 @@ fn rest_is_judged_only_of_runs_that_came_to_rest() {
     for name in ["divergence-below-hw", "divergence-lasting", "stuck"] {
         abstains(name, &format!("{apart}\nno drain"), "settled");
         abstains(name, &format!("{apart}\nended interrupted INT"), "settled");
+    }
+}
+
+#[test]
+fn a_single_replica_has_none_to_agree_with() {
+    let alone = "
+        topic t on n0 by c1 acks=all
+        c1 send t/0 v0 -> @0 at 1.0s..1.1s
+        n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0 was none
+        n0 final t/0: e0 @0 v0";
+    for name in ["divergence-below-hw", "divergence-lasting"] {
+        let verdict = crate::verdict(&crate::scene::judged(alone), name);
+        assert!(
+            matches!(&verdict, Verdict::NotPromised { why, .. } if why.contains("single replica")),
+            "{verdict:?}"
+        );
     }
 }
 

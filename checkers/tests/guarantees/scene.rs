@@ -6,6 +6,7 @@
 //! ended interrupted INT                                           also: failed why, incomplete
 //! torn frame 3                                                    the history breaks off
 //! no drain                                                        else a drain is made up from F
+//! no watch                                                        else the leader's HW is seen during it
 //! n1 said 4.0s leader ledger/0 e1 from @2 hw @1 isr n1,n2 was e0  a transition line
 //! n0 said 6.0s follower ledger/0 e1 from @4 hw @2 was e0          `was none`: a new process
 //! n0 said 6.1s cut ledger/0 @2                                    also cut-to-hw, loaded; hw-back @9 @2
@@ -50,6 +51,7 @@ struct Scene {
     ended: Option<Ended>,
     torn: Option<String>,
     undrained: bool,
+    unwatched: bool,
     finals: BTreeMap<NodeId, Image>,
     earlier: Vec<Image>,
     lines: Vec<LogLine>,
@@ -91,6 +93,7 @@ impl Scene {
             }
             ["torn", why @ ..] => self.torn = Some(why.join(" ")),
             ["no", "drain"] => self.undrained = true,
+            ["no", "watch"] => self.unwatched = true,
             [node, "said", at, says @ ..] => self.said(id(node), id(at), says, line),
             [node, "final", partition, log @ ..] => {
                 let node: NodeId = id(node);
@@ -271,6 +274,7 @@ impl Scene {
         let phase = |phase, at| Event::Phase { at, phase };
         events.push(phase(Phase::Settle, Mark::from_millis(99_000)));
         events.push(phase(Phase::Drain, Mark::from_millis(99_500)));
+        let watched = self.unwatched || watched(events, Mark::from_millis(99_500));
         for (topic, op) in self.topics.keys().zip(1_000_000..) {
             let partition = Partition::new(topic.clone(), 0);
             let last = self.lines.iter().filter_map(|line| match &line.says {
@@ -281,12 +285,26 @@ impl Scene {
                 } if *p == partition => Some((*epoch, line.node)),
                 _ => None,
             });
-            let Some(log) = last
-                .max()
-                .and_then(|(_, node)| self.finals.get(&node)?.logs.get(&partition))
-            else {
+            let Some((node, log)) = last.max().and_then(|(_, node)| {
+                let log = self.finals.get(&node)?.logs.get(&partition)?;
+                Some((node, log))
+            }) else {
                 continue;
             };
+            if !watched {
+                let (hw, at) = (log.leo(), Mark::from_millis(99_600));
+                events.push(Event::Observed(Observation {
+                    asked: at,
+                    answered: at,
+                    node,
+                    seen: Seen::Watermarks {
+                        partition: partition.clone(),
+                        hw,
+                        lso: hw,
+                        log_start: Offset(0),
+                    },
+                }));
+            }
             let delivery = |record: &Record| Delivery {
                 partition: partition.clone(),
                 offset: record.offset,
@@ -311,6 +329,12 @@ impl Scene {
         }
         events.push(phase(Phase::Capture, Mark::from_millis(100_000)));
     }
+}
+
+/// Whether the scene has an observation of its own after this moment.
+fn watched(events: &[Event], after: Mark) -> bool {
+    let late = |event: &Event| matches!(event, Event::Observed(seen) if seen.asked >= after);
+    events.iter().any(late)
 }
 
 fn plan() -> Plan {

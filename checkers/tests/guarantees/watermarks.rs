@@ -226,4 +226,5 @@ fn a_cluster_that_does_not_recover() {
         "not recovered",
     );
     abstains("stuck", &scene("no drain"), "settled");
+    abstains("stuck", &scene("no watch"), "to examine");
 }
