@@ -20,7 +20,8 @@ pub fn section(j: &Judgement) -> Markup {
             h2 { "Fail-overs" @if !j.failovers.is_empty() { " (" (text::n(j.failovers.len() as u64)) ")" } }
             @if j.failovers.is_empty() { p { "No partition changed its leader." } }
             @let (first, further) = loud.split_at(loud.len().min(SHOWN_MAX));
-            @for (i, failover) in first.iter().enumerate() { (shown(failover, i < OPEN_MAX)) }
+            @let open = opened(first);
+            @for (i, failover) in first.iter().enumerate() { (shown(failover, open.contains(&i))) }
             @if !further.is_empty() {
                 details {
                     summary { (text::count(further.len() as u64, "more fail-over", "more fail-overs")) " that cut or lost something" }
@@ -38,6 +39,14 @@ pub fn section(j: &Judgement) -> Markup {
             }
         }
     }
+}
+
+/// Which figures stand open: those that lost something before those that only cut.
+fn opened(shown: &[&Failover]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..shown.len()).collect();
+    places.sort_by_key(|&place| shown[place].lost.is_none());
+    places.truncate(OPEN_MAX);
+    places
 }
 
 fn quiet_row(f: &Failover) -> Markup {
