@@ -3,16 +3,6 @@
 //!
 //! It reads only what it is given, allocates nothing that a length field asks for, and does not
 //! know where in a file the batch stands.
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::panic
-    )
-)]
 
 use history::{Offset, Payload};
 

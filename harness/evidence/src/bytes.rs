@@ -1,16 +1,6 @@
 //! A cursor over bytes from disk that cannot panic: every read says whether the bytes were there.
 //!
 //! It knows big-endian integers and Kafka's zig-zag varints, and nothing about batches.
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::panic
-    )
-)]
 
 /// The bytes ended, or a varint went on for too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,16 +2,6 @@
 //!
 //! What can be read is read, and what cannot is said: a torn checkpoint is evidence too. No file is
 //! opened here.
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::panic
-    )
-)]
 
 use std::collections::BTreeMap;
 

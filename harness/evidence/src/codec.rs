@@ -2,16 +2,6 @@
 //!
 //! Decompression is bounded: whatever the bytes claim, no more than [`DECOMPRESSED_MAX`] bytes are
 //! produced.
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::panic
-    )
-)]
 
 use std::io::{self, Read, Write};
 

@@ -1,6 +1,16 @@
 //! What brokers leave behind, read and written: segments, checkpoints, epochs, log lines.
 //!
 //! It never touches a host and never panics, whatever the bytes.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
 
 mod batch;
 mod bytes;

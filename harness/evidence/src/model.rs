@@ -79,7 +79,10 @@ pub struct ReplicaLog {
 impl ReplicaLog {
     /// Log end offset: the offset after the last valid batch, or the base of the last segment.
     pub fn leo(&self) -> Offset {
-        let after_batches = self.batches.last().map(|batch| Offset(batch.last.0 + 1));
+        let after_batches = self
+            .batches
+            .last()
+            .map(|batch| Offset(batch.last.0.saturating_add(1)));
         let last_segment = self.segments.last().copied();
         after_batches.max(last_segment).unwrap_or(Offset(0))
     }

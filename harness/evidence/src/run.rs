@@ -1,16 +1,6 @@
 //! Reads everything that the brokers of one run left behind, from its directory.
 //!
 //! It changes nothing there and forgets nothing: what cannot be read is listed with its reason.
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::panic
-    )
-)]
 
 use std::fs::{self, File};
 use std::io::BufReader;

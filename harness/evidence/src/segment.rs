@@ -2,16 +2,6 @@
 //!
 //! It condemns nothing: a torn tail is legal above the recovery point after a crash, and only a
 //! judge knows where that is. It never panics and keeps memory in proportion to records.
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::panic
-    )
-)]
 
 use history::{Epoch, Offset};
 use sha2::{Digest, Sha256};
