@@ -26,6 +26,8 @@ mod remote_ask;
 mod remote_copy;
 mod remote_lock;
 mod remote_up;
+#[cfg(test)]
+mod scripted;
 pub mod system;
 pub mod wire;
 pub mod zookeeper;

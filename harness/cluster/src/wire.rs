@@ -167,26 +167,10 @@ pub fn error_name(code: i16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scripted::scripted;
     use kafka_protocol::messages::MetadataRequest;
-    use tokio::net::TcpListener;
 
     const PATIENCE: Duration = Duration::from_secs(5);
-
-    async fn scripted(answers: Vec<Vec<u8>>) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let at = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            for answer in answers {
-                let length = stream.read_i32().await.unwrap();
-                let mut request = vec![0; length as usize];
-                stream.read_exact(&mut request).await.unwrap();
-                stream.write_all(&answer).await.unwrap();
-            }
-            let _ = stream.read_u8().await;
-        });
-        at
-    }
 
     /// Versions 0 to 9 of Metadata (3), and two bytes too many.
     fn versions() -> Vec<u8> {

@@ -250,24 +250,7 @@ pub fn state_path(partition: &history::Partition) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::net::TcpListener;
-
-    /// A server that answers the given frames, one per request, and checks nothing.
-    async fn scripted(answers: Vec<Vec<u8>>) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let at = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            for answer in answers {
-                let length = stream.read_i32().await.unwrap();
-                let mut request = vec![0; length as usize];
-                stream.read_exact(&mut request).await.unwrap();
-                stream.write_all(&answer).await.unwrap();
-            }
-            let _ = stream.read_u8().await;
-        });
-        at
-    }
+    use crate::scripted::scripted;
 
     fn framed(parts: &[&[u8]]) -> Vec<u8> {
         let body: Vec<u8> = parts.concat();
