@@ -81,16 +81,16 @@ fn read(dir: &RunDir) -> anyhow::Result<Recording> {
         plan,
         setting,
         evidence,
-        torn: flaw(dir, history.torn)?,
+        torn: flaw(dir, seal.is_some(), history.torn)?,
         events: history.events,
         ended: ended(seal.map(|seal| seal.ended)),
     })
 }
 
 /// What is wrong with the evidence itself: a history that breaks off, files that are not as sealed.
-fn flaw(dir: &RunDir, torn: Option<history::Torn>) -> anyhow::Result<Option<String>> {
+fn flaw(dir: &RunDir, sealed: bool, torn: Option<history::Torn>) -> anyhow::Result<Option<String>> {
     let mut flaws: Vec<String> = torn.iter().map(ToString::to_string).collect();
-    if dir.read_seal()?.is_some() {
+    if sealed {
         flaws.extend(dir.verify()?.iter().map(ToString::to_string));
     }
     Ok((!flaws.is_empty()).then(|| flaws.join("; ")))
