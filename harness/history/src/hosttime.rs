@@ -87,14 +87,21 @@ fn near(sample: &ClockSample, at: i128) -> Wide {
     )
 }
 
-/// Where `at` lies if it lies between two samples that follow each other; none if it does not.
+/// Where `at` lies if it may lie between two samples that follow each other; none if it cannot.
+///
+/// The gap between them decides, and never clips: a moment just outside of it is within the
+/// uncertainty of one just inside.
 fn within(earlier: &ClockSample, later: &ClockSample, at: i128) -> Option<Wide> {
     let gap = (i128::from(earlier.asked.0), i128::from(later.answered.0));
-    let from_earlier = intersect(near(earlier, at), gap);
-    let from_later = intersect(near(later, at), gap);
-    match (from_earlier, from_later) {
-        (Some(a), Some(b)) => Some(intersect(a, b).unwrap_or_else(|| hull(a, b))),
-        (one, other) => one.or(other),
+    let in_gap = |wide: &Wide| intersect(*wide, gap).is_some();
+    let (from_earlier, from_later) = (near(earlier, at), near(later, at));
+    match intersect(from_earlier, from_later) {
+        Some(steady) => Some(steady).filter(in_gap),
+        // The clock was stepped between the two: each may be right on its side of the step.
+        None => [from_earlier, from_later]
+            .into_iter()
+            .filter(in_gap)
+            .reduce(hull),
     }
 }
 
