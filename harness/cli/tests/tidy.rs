@@ -27,6 +27,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("checkers", &["history", "evidence", "plan"]),
     ("report", &["history", "plan", "checkers"]),
+    ("exchange", &["history", "evidence", "plan"]),
     (
         "cli",
         &[
@@ -40,6 +41,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "runner",
             "checkers",
             "report",
+            "exchange",
         ],
     ),
 ];

@@ -1,0 +1,3 @@
+//! Foreign histories in, exports out, synthetic runs.
+//!
+//! Nothing here judges: what a history means is `checkers`' business.
