@@ -79,6 +79,7 @@ impl Desk {
             idempotent: load.idempotent,
             retries: true,
             max_in_flight: load.max_in_flight,
+            transactional_id: None,
         };
         self.producers.borrow_mut().insert(client, setting);
     }

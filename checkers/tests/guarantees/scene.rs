@@ -137,6 +137,7 @@ impl Scene {
                 idempotent: words.contains(&"idempotent"),
                 retries: !words.contains(&"no-retries"),
                 max_in_flight: in_flight,
+                transactional_id: None,
             };
             self.producers.insert(id(client), producer);
         }
@@ -239,6 +240,7 @@ impl Scene {
                 topics: self.topics,
                 producers: self.producers,
                 hosts: BTreeMap::new(),
+                consumers: BTreeMap::new(),
             },
             events,
             evidence: Evidence {
@@ -388,6 +390,7 @@ fn image(node: NodeId, before: Option<(FaultId, Mark)>) -> Image {
         recovery_point: BTreeMap::new(),
         log_start: BTreeMap::new(),
         clean_shutdown: false,
+        leftovers: Vec::new(),
         logs: BTreeMap::new(),
     }
 }
@@ -405,6 +408,8 @@ fn log_into(image: &mut Image, partition: &str, words: &[&str]) {
             ["crc"] => log.damage.push(Damage {
                 segment: Offset(0),
                 position: 1,
+                from: Offset(90),
+                durable: None,
                 kind: DamageKind::BadCrc {
                     base: Offset(90),
                     last: Offset(90),
@@ -442,10 +447,7 @@ fn batch_into(log: &mut ReplicaLog, epoch: Epoch, base: Offset, words: &[&str]) 
             "foreign" => Payload::Foreign,
             value => Payload::Value(id(value)),
         };
-        log.records.push(Record {
-            offset: next,
-            payload,
-        });
+        log.records.push(Record::plain(next, payload));
         next = Offset(next.0 + 1);
     }
     let mut hash = [0; 16];
@@ -469,6 +471,7 @@ fn batch_into(log: &mut ReplicaLog, epoch: Epoch, base: Offset, words: &[&str]) 
         producer_epoch,
         base_sequence: sequence,
         count: (next.0 - base.0) as i32,
+        control: None,
         records: (first, log.records.len() as u32),
         segment: Offset(0),
         position: 0,

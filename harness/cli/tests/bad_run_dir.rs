@@ -190,6 +190,7 @@ fn setting() -> Setting {
         topics: BTreeMap::new(),
         producers: BTreeMap::new(),
         hosts: BTreeMap::new(),
+        consumers: BTreeMap::new(),
     }
 }
 

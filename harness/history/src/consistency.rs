@@ -101,7 +101,14 @@ impl Check {
                     }
                 }
             }
-            Event::Process(_) | Event::Step(_) => {}
+            Event::Altered(change) => {
+                self.ordered(
+                    &format!("a change of {}", change.key),
+                    change.asked,
+                    change.answered,
+                );
+            }
+            Event::Process(_) | Event::Step(_) | Event::Rebalance(_) | Event::Harm(_) => {}
         }
     }
 
@@ -110,6 +117,11 @@ impl Check {
             Call::Send { .. } => "send",
             Call::Poll => "poll",
             Call::Assign { .. } => "assign",
+            Call::Subscribe { .. }
+            | Call::Seek { .. }
+            | Call::Commit { .. }
+            | Call::Begin
+            | Call::End { .. } => "request",
         };
         if self.in_flight.insert(op, Asked { at, kind }).is_some() {
             self.complain(|| format!("{op} was invoked again at {at}, while in flight"));
@@ -134,6 +146,7 @@ impl Check {
             Reply::Sent(_) => "send",
             Reply::Polled(_) => "poll",
             Reply::Assigned(_) => "assign",
+            Reply::Done(_) => "request",
         };
         if kind != asked.kind {
             let wanted = asked.kind;

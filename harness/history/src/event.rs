@@ -5,9 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::change::{Alteration, HarmEvent, RebalanceEvent};
 use crate::clock::Mark;
 use crate::fault::FaultEvent;
-use crate::ids::{ClientId, Epoch, NodeId, Offset, OpId, Partition, ValueId};
+use crate::ids::{ClientId, Epoch, NodeId, Offset, OpId, Partition, Topic, ValueId};
 use crate::observation::{ClockSample, ImageTaken, Observation, ProcessEvent};
 use crate::outcome::{Outcome, Why};
 
@@ -53,9 +54,15 @@ pub enum Event {
     Clock(ClockSample),
     /// A replica image was copied from a host.
     Image(ImageTaken),
+    /// A consumer group gave a client partitions, or took them.
+    Rebalance(RebalanceEvent),
+    /// A log lost something by our doing.
+    Harm(HarmEvent),
+    /// A setting was changed under load.
+    Altered(Alteration),
 }
 
-/// What a client asks of Kafka.
+/// What a client asks of Kafka. New variants go to the end: their numbers stand in files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Call {
     /// Append one record.
@@ -72,9 +79,31 @@ pub enum Call {
         /// Each partition with the first offset to read.
         from: Vec<(Partition, Offset)>,
     },
+    /// Join the group for these topics.
+    Subscribe {
+        /// Which.
+        topics: Vec<Topic>,
+    },
+    /// Read on from other positions.
+    Seek {
+        /// Each partition with the next offset to read.
+        to: Vec<(Partition, Offset)>,
+    },
+    /// Commit a group's positions.
+    Commit {
+        /// Each partition with the next offset to process.
+        offsets: Vec<(Partition, Offset)>,
+    },
+    /// Begin a transaction; the client's sends until its end belong to it.
+    Begin,
+    /// End it.
+    End {
+        /// Committed, else aborted.
+        commit: bool,
+    },
 }
 
-/// What came of a [`Call`]; the variants answer each other one to one.
+/// What came of a [`Call`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// Answers [`Call::Send`].
@@ -83,17 +112,23 @@ pub enum Reply {
     Polled(Outcome<Vec<Delivery>>),
     /// Answers [`Call::Assign`].
     Assigned(Outcome<()>),
+    /// Answers every other call: it was done.
+    Done(Outcome<()>),
 }
 
 impl Reply {
     /// Whether this can be the answer to `call`.
     pub fn answers(&self, call: &Call) -> bool {
-        matches!(
-            (self, call),
-            (Reply::Sent(_), Call::Send { .. })
-                | (Reply::Polled(_), Call::Poll)
-                | (Reply::Assigned(_), Call::Assign { .. })
-        )
+        match call {
+            Call::Send { .. } => matches!(self, Reply::Sent(_)),
+            Call::Poll => matches!(self, Reply::Polled(_)),
+            Call::Assign { .. } => matches!(self, Reply::Assigned(_)),
+            Call::Subscribe { .. }
+            | Call::Seek { .. }
+            | Call::Commit { .. }
+            | Call::Begin
+            | Call::End { .. } => matches!(self, Reply::Done(_)),
+        }
     }
 }
 

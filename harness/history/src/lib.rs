@@ -3,6 +3,7 @@
 //! This package is the language that the running half and the judging half share. It knows
 //! neither Kafka clients nor processes nor verdicts; it only writes down, and reads back.
 
+pub mod change;
 pub mod clock;
 mod columns;
 pub mod consistency;
@@ -23,6 +24,7 @@ pub mod setting;
 mod testing;
 mod varint;
 
+pub use change::{Alteration, Harm, HarmEvent, Rebalance, RebalanceEvent};
 pub use clock::{Clock, Mark, Span};
 pub use consistency::check_consistency;
 pub use error::HistoryError;
@@ -39,4 +41,4 @@ pub use observation::{
 pub use outcome::{Outcome, Why};
 pub use recorder::{Notebook, Pen, Recorder};
 pub use rundir::{Difference, Ended, RunDir, Seal};
-pub use setting::{HostFacts, ProducerSetting, Setting, TopicSetting};
+pub use setting::{CommitMode, ConsumerSetting, HostFacts, ProducerSetting, Setting, TopicSetting};

@@ -13,7 +13,10 @@
 //! c2 assign ledger/0@0, ledger/1@5         assigned; also `-> ? why`, `-> ! why`, `...`
 //! c2 poll -> ledger/0 @0=v0 @1=corrupt @2=foreign e1 by n0, ledger/1 @7=v9
 //! c2 poll -> nothing                       also `-> ? why`, `-> ! why`, `...`
-//! o7 polled -> nothing                     and `o8 assigned -> ok`
+//! c2 subscribe ledger, metrics            also `seek ledger/0@5`, `commit ledger/0@5`; done if it says no more
+//! c1 begin                                a transaction; `end commit`, `end abort`
+//! c2 rebalance assigned ledger/0, ledger/1    also revoked, lost
+//! o7 polled -> nothing                     and `o8 assigned -> ok`, `o9 done -> ok`
 //! f1 kill broker n0 : injecting (leader of ledger/0 is n0)
 //! f2 cut n0 -> n1 port zk-peer, n1 -> n0 : injecting asked "cut n0 off" (why n0)
 //! f1 injected (no such process)            ineffective, healing, healed, stuck; `f1 kill broker n0 :
@@ -27,6 +30,8 @@
 //! n0 silent (connection refused)
 //! n0 broker started 123                    killed, stopped, died, paused, resumed; or `zookeeper`
 //! phase storm
+//! harm ledger/0 n0 lost from @5 by f1      also `n0 wiped`, `n0 damaged from @5`, `deleted before @5`
+//! set ledger min.insync.replicas=1         or `set brokers key=value`; `set ledger key` takes it back
 //! step 3 kill leader of ledger/0 : fired   done, missed (why)
 //! clock n0 1700000000000000000             the host's nanoseconds since 1970
 //! image n0 before f1 running 123 changed images/n0-f1.tar.zst    or: final; gone, paused; unchanged

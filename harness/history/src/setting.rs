@@ -31,6 +31,9 @@ pub struct Setting {
     pub topics: BTreeMap<Topic, TopicSetting>,
     /// Producers of the workload.
     pub producers: BTreeMap<ClientId, ProducerSetting>,
+    /// Consumers of the workload, where there is more to say than that they read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub consumers: BTreeMap<ClientId, ConsumerSetting>,
     /// Hosts.
     pub hosts: BTreeMap<NodeId, HostFacts>,
 }
@@ -76,6 +79,43 @@ pub struct ProducerSetting {
     pub retries: bool,
     /// `max.in.flight.requests.per.connection`.
     pub max_in_flight: u32,
+    /// `transactional.id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transactional_id: Option<String>,
+}
+
+/// A consumer as it was configured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsumerSetting {
+    /// `group.id`; absent for a consumer that assigns itself and commits nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// When its positions are committed.
+    pub commit: CommitMode,
+    /// `isolation.level=read_committed`.
+    #[serde(default)]
+    pub read_committed: bool,
+    /// `auto.offset.reset`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset: Option<String>,
+}
+
+/// When a consumer's positions are committed: the rows of the contract for groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CommitMode {
+    /// Never: assigned by hand, no group.
+    None,
+    /// `enable.auto.commit`, records processed inside the poll loop.
+    Auto,
+    /// `enable.auto.commit`, records processed elsewhere.
+    AutoAsync,
+    /// By hand, after processing.
+    After,
+    /// By hand, before processing.
+    Before,
+    /// Within the producer's transaction.
+    Transaction,
 }
 
 /// A host, as it describes itself.

@@ -33,6 +33,19 @@ fn any_event() -> impl Strategy<Value = Event> {
             Event::Clock(ClockSample { node, asked, answered, host_unix_nanos })
         }),
         1 => image().prop_map(Event::Image),
+        1 => (mark(), 0u16..9, rebalance(), vec(partition(), 0..3)).prop_map(
+            |(at, client, change, partitions)| {
+                Event::Rebalance(RebalanceEvent { at, client: ClientId(client), change, partitions })
+            }
+        ),
+        1 => (mark(), option::of((1u16..9).prop_map(FaultId)), partition(), harm()).prop_map(
+            |(at, fault, partition, harm)| Event::Harm(HarmEvent { at, fault, partition, harm })
+        ),
+        1 => (mark(), mark(), option::of("[a-z][a-z._-]{0,5}"), "[a-z.]{1,9}", option::of("[ -~]{0,9}"))
+            .prop_map(|(asked, answered, topic, key, value)| {
+                let topic = topic.filter(|name| name != "brokers").map(Into::into);
+                Event::Altered(Alteration { asked, answered, topic, key, value })
+            }),
     ]
 }
 
@@ -79,12 +92,40 @@ fn why() -> impl Strategy<Value = Why> {
     text().prop_map(Why::new)
 }
 
+fn positions() -> impl Strategy<Value = Vec<(Partition, Offset)>> {
+    vec((partition(), offset()), 0..3)
+}
+
+fn rebalance() -> impl Strategy<Value = Rebalance> {
+    prop_oneof![
+        Just(Rebalance::Assigned),
+        Just(Rebalance::Revoked),
+        Just(Rebalance::Lost),
+    ]
+}
+
+fn harm() -> impl Strategy<Value = Harm> {
+    prop_oneof![
+        (node(), offset()).prop_map(|(node, from)| Harm::SuffixLost { node, from }),
+        node().prop_map(|node| Harm::Wiped { node }),
+        (node(), offset()).prop_map(|(node, from)| Harm::Damaged { node, from }),
+        offset().prop_map(|before| Harm::Deleted { before }),
+    ]
+}
+
 fn call() -> impl Strategy<Value = Call> {
     prop_oneof![
         3 => (partition(), any::<u64>())
             .prop_map(|(partition, value)| Call::Send { partition, value: ValueId(value) }),
         1 => Just(Call::Poll),
-        1 => vec((partition(), offset()), 0..3).prop_map(|from| Call::Assign { from }),
+        1 => positions().prop_map(|from| Call::Assign { from }),
+        1 => vec("[a-z][a-z._-]{0,5}", 0..3).prop_map(|topics| Call::Subscribe {
+            topics: topics.into_iter().map(Into::into).collect(),
+        }),
+        1 => positions().prop_map(|to| Call::Seek { to }),
+        1 => positions().prop_map(|offsets| Call::Commit { offsets }),
+        1 => Just(Call::Begin),
+        1 => any::<bool>().prop_map(|commit| Call::End { commit }),
     ]
 }
 
@@ -103,6 +144,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         3 => outcome(ack).prop_map(Reply::Sent),
         1 => outcome(vec(delivery(), 0..6)).prop_map(Reply::Polled),
         1 => outcome(Just(())).prop_map(Reply::Assigned),
+        1 => outcome(Just(())).prop_map(Reply::Done),
     ]
 }
 

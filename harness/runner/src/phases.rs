@@ -204,6 +204,7 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
             topics: described.topics,
             producers: workload.producers(),
             hosts: described.hosts,
+            consumers: Default::default(),
         };
         self.order
             .dir

@@ -121,7 +121,7 @@ impl<R: Consumer> Recorded<R> {
                 self.failures += 1;
                 None
             }
-            Reply::Sent(_) | Reply::Assigned(_) => {
+            Reply::Sent(_) | Reply::Assigned(_) | Reply::Done(_) => {
                 panic!("{op}: {reply:?} does not answer a poll")
             }
         };

@@ -202,7 +202,10 @@ impl<R: Read> Reader<R> {
             Event::Invoked { call, .. } => match call {
                 Call::Send { partition, .. } => share(partition),
                 Call::Assign { from } => from.iter_mut().for_each(|(p, _)| share(p)),
-                Call::Poll => {}
+                Call::Seek { to: at } | Call::Commit { offsets: at } => {
+                    at.iter_mut().for_each(|(p, _)| share(p));
+                }
+                Call::Subscribe { .. } | Call::Poll | Call::Begin | Call::End { .. } => {}
             },
             Event::Returned { reply, .. } => {
                 if let Reply::Polled(crate::Outcome::Ok(deliveries)) = reply {
@@ -217,7 +220,10 @@ impl<R: Read> Reader<R> {
                 | Seen::ZkState { partition, .. } => share(partition),
                 Seen::Controller { .. } | Seen::Silent { .. } => {}
             },
-            Event::Fault(_)
+            Event::Rebalance(event) => event.partitions.iter_mut().for_each(share),
+            Event::Harm(event) => share(&mut event.partition),
+            Event::Altered(_)
+            | Event::Fault(_)
             | Event::Process(_)
             | Event::Phase { .. }
             | Event::Step(_)

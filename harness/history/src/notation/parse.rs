@@ -1,5 +1,6 @@
 //! Text into events, line by line.
 
+mod changes;
 mod line;
 mod parts;
 
@@ -37,6 +38,10 @@ pub fn parse(text: &str) -> Result<Vec<Event>, NotationError> {
     Ok(parser.events)
 }
 
+fn unanswered() -> Wanted {
+    Wanted::new("`->` and the answer, or `...` for none yet")
+}
+
 #[derive(Default)]
 struct Parser {
     events: Vec<Event>,
@@ -65,6 +70,10 @@ impl Parser {
             }));
         } else if line.eat("image") {
             self.image(line)?;
+        } else if line.eat("harm") {
+            self.harm(line)?;
+        } else if line.eat("set") {
+            self.alteration(line)?;
         } else if first.parse::<OpId>().is_ok() || first.parse::<ClientId>().is_ok() {
             self.operation(line)?;
         } else if let Ok(fault) = first.parse::<FaultId>() {
@@ -75,7 +84,7 @@ impl Parser {
             self.node(line, node)?;
         } else {
             return Err(Wanted::new(
-                "a line begins with a client (c1), operation (o1), fault (f1) or node (n0), or with phase, step, clock or image",
+                "a line begins with a client (c1), operation (o1), fault (f1) or node (n0), or with phase, step, clock, image, harm or set",
             ));
         }
         line.end()
@@ -108,8 +117,11 @@ impl Parser {
             }
         }
         let op = numbered.unwrap_or_else(|| self.defaults.next_op());
-        self.defaults.saw_op(op);
         let client = line.id("a client, c1")?;
+        if numbered.is_none() && line.eat("rebalance") {
+            return self.rebalance(line, client);
+        }
+        self.defaults.saw_op(op);
         let call = call(line)?;
         if line.eat("...") {
             let at = self.time(line)?;
@@ -123,12 +135,13 @@ impl Parser {
         }
         let reply = match &call {
             Call::Assign { .. } if line.at_end() => Reply::Assigned(Outcome::Ok(())),
-            _ if !line.eat("->") => {
-                return Err(Wanted::new("`->` and the answer, or `...` for none yet"));
-            }
+            Call::Send { .. } | Call::Poll if line.at_end() => return Err(unanswered()),
+            _ if line.at_end() => Reply::Done(Outcome::Ok(())),
+            _ if !line.eat("->") => return Err(unanswered()),
             Call::Send { .. } => Reply::Sent(outcome(line, ack)?),
             Call::Poll => Reply::Polled(outcome(line, deliveries)?),
             Call::Assign { .. } => Reply::Assigned(outcome(line, done)?),
+            _ => Reply::Done(outcome(line, done)?),
         };
         let (at, until) = self.two_times(line)?;
         self.events.push(Event::Invoked {
@@ -149,14 +162,15 @@ impl Parser {
         let kind = line.word();
         if !line.eat("->") {
             return Err(Wanted::new(
-                "a client (c1), or the answer to the operation: `sent ->`, `polled ->`, `assigned ->`",
+                "a client (c1), or the answer to the operation: `sent ->`, `polled ->`, `assigned ->`, `done ->`",
             ));
         }
         let reply = match kind {
             "sent" => Reply::Sent(outcome(line, ack)?),
             "polled" => Reply::Polled(outcome(line, deliveries)?),
             "assigned" => Reply::Assigned(outcome(line, done)?),
-            _ => return Err(Wanted::new("sent, polled or assigned before `->`")),
+            "done" => Reply::Done(outcome(line, done)?),
+            _ => return Err(Wanted::new("sent, polled, assigned or done before `->`")),
         };
         let at = self.time(line)?;
         self.events.push(Event::Returned { op, at, reply });

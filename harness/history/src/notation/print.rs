@@ -1,5 +1,7 @@
 //! Events into text. What the parser would assume anyway is left out.
 
+mod changes;
+
 use super::{Defaults, words};
 use crate::clock::Mark;
 use crate::event::{Call, Delivery, Event, Payload, Reply, SendAck, StepEvent, StepStage};
@@ -74,6 +76,7 @@ impl Printer {
                     Reply::Sent(_) => put!(self, "sent -> "),
                     Reply::Polled(_) => put!(self, "polled -> "),
                     Reply::Assigned(_) => put!(self, "assigned -> "),
+                    Reply::Done(_) => put!(self, "done -> "),
                 }
                 self.reply(reply);
                 self.time(*at);
@@ -106,6 +109,18 @@ impl Printer {
                 self.image(image);
                 self.two_times(image.from, image.to);
             }
+            Event::Rebalance(event) => {
+                self.rebalance(event);
+                self.time(event.at);
+            }
+            Event::Harm(event) => {
+                self.harm(event);
+                self.time(event.at);
+            }
+            Event::Altered(change) => {
+                self.alteration(change);
+                self.two_times(change.asked, change.answered);
+            }
         }
     }
 
@@ -137,14 +152,27 @@ impl Printer {
             Call::Poll => put!(self, "poll"),
             Call::Assign { from } => {
                 put!(self, "assign");
-                for (n, (partition, offset)) in from.iter().enumerate() {
-                    put!(self, "{} {partition}{offset}", if n > 0 { "," } else { "" });
-                }
+                self.positions(from);
             }
+            Call::Subscribe { topics } => {
+                put!(self, "subscribe");
+                self.list(topics);
+            }
+            Call::Seek { to } => {
+                put!(self, "seek");
+                self.positions(to);
+            }
+            Call::Commit { offsets } => {
+                put!(self, "commit");
+                self.positions(offsets);
+            }
+            Call::Begin => put!(self, "begin"),
+            Call::End { commit: true } => put!(self, "end commit"),
+            Call::End { commit: false } => put!(self, "end abort"),
         }
         match reply {
             None => put!(self, " ..."),
-            Some(Reply::Assigned(Outcome::Ok(()))) => {}
+            Some(Reply::Assigned(Outcome::Ok(())) | Reply::Done(Outcome::Ok(()))) => {}
             Some(reply) => {
                 put!(self, " -> ");
                 self.reply(reply);
@@ -156,7 +184,9 @@ impl Printer {
         match reply {
             Reply::Sent(outcome) => self.outcome(outcome, Self::ack),
             Reply::Polled(outcome) => self.outcome(outcome, |this, told| this.deliveries(told)),
-            Reply::Assigned(outcome) => self.outcome(outcome, |this, ()| put!(this, "ok")),
+            Reply::Assigned(outcome) | Reply::Done(outcome) => {
+                self.outcome(outcome, |this, ()| put!(this, "ok"));
+            }
         }
     }
 

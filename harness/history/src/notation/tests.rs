@@ -22,6 +22,21 @@ phase heal
 o9 assigned -> ? lost
 c2 poll -> ledger/0 @0=v0 @1=corrupt @2=foreign e1 by n0, ledger/1 @7=v9
 c2 poll -> ! closed
+c2 subscribe ledger, metrics
+c2 rebalance assigned ledger/0, ledger/1
+c2 rebalance lost
+c2 seek ledger/0@5
+c2 commit ledger/0@5, ledger/1@6 -> ? timed out
+c1 begin
+c1 end commit ...
+o14 done -> ok
+c1 end abort -> ! fenced
+harm ledger/0 n0 lost from @5 by f1
+harm ledger/0 n0 wiped by f1
+harm ledger/0 n0 damaged from @5
+harm ledger/0 deleted before @5
+set ledger min.insync.replicas=1
+set brokers unclean.leader.election.enable at 3s..3.5s
 f1 kill broker n0, zookeeper n1 : injecting (leader of ledger/0 is n0)
 f1 injected (no such process)
 f1 ineffective (\"it was: gone\")
@@ -112,7 +127,7 @@ fn what_is_wrong_is_said_with_its_line_and_place() {
     let cases = [
         (
             "c1 sned ledger/0 v1",
-            "line 1: at `sned ledger/0 v1`: send, poll or assign",
+            "line 1: at `sned ledger/0 v1`: send, poll or assign;",
         ),
         (
             "phase storm\nphase strom",

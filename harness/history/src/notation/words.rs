@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use crate::change::Rebalance;
 use crate::event::Phase;
 use crate::fault::{FaultKind, PortName, Service};
 use crate::observation::Exit;
@@ -24,6 +25,9 @@ pub(super) const KINDS: [FaultKind; 5] = [
     FaultKind::Isolate,
     FaultKind::Cut,
 ];
+
+pub(super) const REBALANCES: [Rebalance; 3] =
+    [Rebalance::Assigned, Rebalance::Revoked, Rebalance::Lost];
 
 pub(super) const SERVICES: [Service; 2] = [Service::Broker, Service::ZooKeeper];
 

@@ -50,6 +50,7 @@ fn a_setting_comes_back() {
         topics: Default::default(),
         producers: Default::default(),
         hosts: Default::default(),
+        consumers: Default::default(),
     };
     assert!(matches!(dir.read_setting(), Err(HistoryError::Read { .. })));
     dir.write_setting(&setting).expect("written");

@@ -16,17 +16,47 @@ pub(super) fn call(line: &mut Line) -> Result<Call, Wanted> {
         }),
         "poll" => Ok(Call::Poll),
         "assign" => {
-            let mut from = Vec::new();
-            while line.peek().contains('@') {
-                from.push(position(line)?);
+            let from = positions(line)?;
+            Ok(Call::Assign { from })
+        }
+        "subscribe" => {
+            let mut topics = Vec::new();
+            while !line.at_end() && !matches!(line.peek(), "->" | "...") {
+                topics.push(line.word().into());
                 if !line.eat(",") {
                     break;
                 }
             }
-            Ok(Call::Assign { from })
+            Ok(Call::Subscribe { topics })
         }
-        _ => Err(Wanted::new("send, poll or assign")),
+        "seek" => Ok(Call::Seek {
+            to: positions(line)?,
+        }),
+        "commit" => Ok(Call::Commit {
+            offsets: positions(line)?,
+        }),
+        "begin" => Ok(Call::Begin),
+        "end" => match line.word() {
+            "commit" => Ok(Call::End { commit: true }),
+            "abort" => Ok(Call::End { commit: false }),
+            _ => Err(Wanted::new("`end commit` or `end abort`")),
+        },
+        _ => Err(Wanted::new(
+            "send, poll or assign; subscribe, seek, commit, rebalance, begin or end",
+        )),
     }
+}
+
+/// `ledger/0@5, ledger/1@0`, or nothing.
+fn positions(line: &mut Line) -> Result<Vec<(Partition, Offset)>, Wanted> {
+    let mut positions = Vec::new();
+    while line.peek().contains('@') {
+        positions.push(position(line)?);
+        if !line.eat(",") {
+            break;
+        }
+    }
+    Ok(positions)
 }
 
 /// `ledger/0@5`.
