@@ -8,7 +8,7 @@ use history::{Offset, Payload};
 
 use crate::bytes::{Cursor, Short};
 use crate::codec::Codec;
-use crate::model::Record;
+use crate::model::{Around, Marker, Record};
 
 /// Bytes from the start of a batch to its first record.
 pub(crate) const HEADER: usize = 61;
@@ -75,7 +75,9 @@ pub(crate) fn records(
     scratch: &mut Vec<u8>,
     recognise: Recognise<'_>,
     out: &mut Vec<Record>,
+    control: &mut Option<Marker>,
 ) -> Result<(), String> {
+    *control = header.is_control().then_some(Marker::Other);
     let block = batch.get(HEADER..).unwrap_or_default();
     let codec = Codec::of(header.attributes)
         .ok_or_else(|| format!("codec {} is unknown", header.attributes & 7))?;
@@ -89,8 +91,9 @@ pub(crate) fn records(
     let mut cursor = Cursor::new(plain);
     let mut delta_before = -1;
     for index in 0..header.count {
-        let (delta, value) = record(&mut cursor)
+        let read = record(&mut cursor)
             .map_err(|why| format!("record {index} of {}: {why}", header.count))?;
+        let delta = read.delta;
         if delta <= delta_before || delta > header.last_delta {
             return Err(format!(
                 "record {index} of {}: offset delta {delta} after {delta_before}, last {}",
@@ -98,13 +101,20 @@ pub(crate) fn records(
             ));
         }
         delta_before = delta;
-        let payload = match value {
+        if let Some(marker) = control.as_mut().filter(|_| index == 0) {
+            *marker = marked(read.key, read.value);
+        }
+        let payload = match read.value {
             // Markers are the broker's own words, whatever they look like.
             Some(value) if !header.is_control() => recognise(value),
             Some(_) | None => Payload::Foreign,
         };
         let offset = Offset(header.base.saturating_add(i64::from(delta)));
-        out.push(Record { offset, payload });
+        out.push(Record {
+            offset,
+            payload,
+            around: Around::new(read.key, read.value.is_none(), read.headers),
+        });
     }
     match cursor.remaining() {
         0 => Ok(()),
@@ -112,8 +122,16 @@ pub(crate) fn records(
     }
 }
 
-/// Reads one record; gives its offset delta and value.
-fn record<'a>(cursor: &mut Cursor<'a>) -> Result<(i32, Option<&'a [u8]>), String> {
+/// A record's fields, as far as anybody asks for them.
+struct Fields<'a> {
+    delta: i32,
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
+    headers: bool,
+}
+
+/// Reads one record.
+fn record<'a>(cursor: &mut Cursor<'a>) -> Result<Fields<'a>, String> {
     let length = cursor.varint().map_err(|Short| "its length is cut")?;
     let length = usize::try_from(length).map_err(|_| format!("its length is {length}"))?;
     let have = cursor.remaining();
@@ -123,12 +141,12 @@ fn record<'a>(cursor: &mut Cursor<'a>) -> Result<(i32, Option<&'a [u8]>), String
     fields(body).map_err(|Short| "its fields do not fill its length".to_owned())
 }
 
-fn fields(body: &[u8]) -> Result<(i32, Option<&[u8]>), Short> {
+fn fields(body: &[u8]) -> Result<Fields<'_>, Short> {
     let mut cursor = Cursor::new(body);
     cursor.i8()?;
     cursor.varlong()?;
     let delta = cursor.varint()?;
-    nullable(&mut cursor)?;
+    let key = nullable(&mut cursor)?;
     let value = nullable(&mut cursor)?;
     let headers = cursor.varint()?;
     for _ in 0..headers {
@@ -139,7 +157,29 @@ fn fields(body: &[u8]) -> Result<(i32, Option<&[u8]>), Short> {
     if headers < 0 || cursor.remaining() != 0 {
         return Err(Short);
     }
-    Ok((delta, value))
+    Ok(Fields {
+        delta,
+        key,
+        value,
+        headers: headers > 0,
+    })
+}
+
+/// What a control record says (ControlRecordType, EndTransactionMarker): the key is a version and a
+/// type, the value a version and the coordinator's epoch. Later versions may append fields.
+fn marked(key: Option<&[u8]>, value: Option<&[u8]>) -> Marker {
+    let read = || {
+        let mut key = Cursor::new(key.unwrap_or_default());
+        let mut value = Cursor::new(value.unwrap_or_default());
+        let (_, kind) = (key.i16()?, key.i16()?);
+        let (_, coordinator_epoch) = (value.i16()?, value.i32()?);
+        Ok::<_, Short>((kind, coordinator_epoch))
+    };
+    match read() {
+        Ok((0, coordinator_epoch)) => Marker::Abort { coordinator_epoch },
+        Ok((1, coordinator_epoch)) => Marker::Commit { coordinator_epoch },
+        Ok(_) | Err(Short) => Marker::Other,
+    }
 }
 
 fn nullable<'a>(cursor: &mut Cursor<'a>) -> Result<Option<&'a [u8]>, Short> {

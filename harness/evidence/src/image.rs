@@ -52,6 +52,8 @@ struct Reading<'a> {
     buffer: Vec<u8>,
     recognise: Recognise<'a>,
     unreadable: &'a mut Vec<Unreadable>,
+    /// Whether a checkpoint of recovery points was there.
+    recovery_read: bool,
 }
 
 impl<'a> Reading<'a> {
@@ -72,6 +74,7 @@ impl<'a> Reading<'a> {
             recovery_point: BTreeMap::new(),
             log_start: BTreeMap::new(),
             clean_shutdown: false,
+            leftovers: Vec::new(),
             logs: BTreeMap::new(),
         };
         Self {
@@ -81,6 +84,7 @@ impl<'a> Reading<'a> {
             buffer: Vec::new(),
             recognise,
             unreadable,
+            recovery_read: false,
         }
     }
 
@@ -151,7 +155,10 @@ impl<'a> Reading<'a> {
     fn root_file(&mut self, file: &str, entry: &mut impl Read) -> Result<(), String> {
         let map = match file {
             "replication-offset-checkpoint" => &mut self.image.hw_checkpoint,
-            "recovery-point-offset-checkpoint" => &mut self.image.recovery_point,
+            "recovery-point-offset-checkpoint" => {
+                self.recovery_read = true;
+                &mut self.image.recovery_point
+            }
             "log-start-offset-checkpoint" => &mut self.image.log_start,
             ".kafka_cleanshutdown" => {
                 self.image.clean_shutdown = true;
@@ -230,10 +237,16 @@ impl<'a> Reading<'a> {
 
     fn finish(self) -> Image {
         let mut image = self.image;
+        let recovery_known = self.recovery_read;
         for (partition, parts) in self.segments {
-            let log = image.logs.entry(partition).or_default();
+            let log = image.logs.entry(partition.clone()).or_default();
             for part in parts.into_values() {
                 join(log, part);
+            }
+            let point = image.recovery_point.get(&partition).copied();
+            for damage in &mut log.damage {
+                // No entry means 0 to Kafka (LogManager): nothing of this log was checkpointed yet.
+                damage.durable = recovery_known.then(|| damage.from < point.unwrap_or(Offset(0)));
             }
         }
         image

@@ -30,7 +30,8 @@ pub use codec::{Codec, DECOMPRESSED_MAX};
 pub use image::read_image;
 pub use lines::{Source, read_lines};
 pub use model::{
-    Batch, Damage, DamageKind, Evidence, Image, LogLine, Record, ReplicaLog, Says, Unreadable,
+    AbortedTxn, Around, Batch, Damage, DamageKind, Evidence, Image, IndexFlaw, LogLine, Marker,
+    ProducerEntry, ProducerSnapshot, Record, ReplicaLog, Says, SideFile, Unreadable, key_hash,
 };
 pub use run::read;
 pub use says::{Unfamiliar, says};

@@ -8,6 +8,12 @@ use history::{
     Epoch, ImageReason, Mark, NodeId, Offset, Partition, Payload, ProcessState, Service, Span,
 };
 
+mod says;
+mod side;
+
+pub use says::Says;
+pub use side::{AbortedTxn, IndexFlaw, Marker, ProducerEntry, ProducerSnapshot, SideFile};
+
 /// Everything that brokers left behind in one run: images and log lines.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
@@ -53,6 +59,8 @@ pub struct Image {
     pub log_start: BTreeMap<Partition, Offset>,
     /// Whether `.kafka_cleanshutdown` was there.
     pub clean_shutdown: bool,
+    /// Directories of logs that Kafka was deleting (`-delete`) or moving (`-future`), by name.
+    pub leftovers: Vec<String>,
     /// The logs, by partition.
     pub logs: BTreeMap<Partition, ReplicaLog>,
 }
@@ -72,6 +80,16 @@ pub struct ReplicaLog {
     pub epochs: Vec<(Epoch, Offset)>,
     /// What stands in the files and is not a valid batch: torn tails, bad CRCs, overlaps.
     pub damage: Vec<Damage>,
+    /// `.snapshot` files that could be read, by the offset in their name, ascending. The one a
+    /// broker would load is the last.
+    pub snapshots: Vec<ProducerSnapshot>,
+    /// Aborted transactions as the `.txnindex` files list them, in file order.
+    pub aborted: Vec<AbortedTxn>,
+    /// What is wrong in index files and producer snapshots.
+    pub index_flaws: Vec<IndexFlaw>,
+    /// Files that Kafka had marked, or not finished: `.deleted`, `.cleaned`, `.swap` and whatever
+    /// else stands there unread. Names without their directory, ascending.
+    pub leftovers: Vec<String>,
     /// Size of all segment files in bytes.
     pub bytes: u64,
 }
@@ -106,8 +124,8 @@ pub struct Batch {
     pub epoch: Epoch,
     /// Length in bytes, whole batch.
     pub bytes: u32,
-    /// First 16 bytes of the SHA-256 of the whole batch, the part outside the CRC included: equal
-    /// digests mean equal bytes.
+    /// XXH3-128 of the whole batch, the part outside the CRC included: equal digests mean equal
+    /// bytes, as far as nobody forged them. Compared within one judgement, never kept.
     pub digest: [u8; 16],
     /// Attributes, as stored.
     pub attributes: i16,
@@ -123,6 +141,8 @@ pub struct Batch {
     pub base_sequence: i32,
     /// Record count as the header says.
     pub count: i32,
+    /// What a control batch says; absent for data.
+    pub control: Option<Marker>,
     /// Index range of its records in [`ReplicaLog::records`], end exclusive.
     pub records: (u32, u32),
     /// File name of its segment's base offset.
@@ -143,13 +163,66 @@ impl Batch {
     }
 }
 
-/// One record, recognised.
+/// One record, recognised. 32 bytes: a judge holds millions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {
     /// Where it stands.
     pub offset: Offset,
     /// What it holds.
     pub payload: Payload,
+    /// What stands around the payload.
+    pub around: Around,
+}
+
+impl Record {
+    /// A record without key and headers, with a value.
+    pub fn plain(offset: Offset, payload: Payload) -> Self {
+        Self {
+            offset,
+            payload,
+            around: Around::default(),
+        }
+    }
+
+    /// The hash of its key ([`key_hash`]); absent for a null key.
+    pub fn key(&self) -> Option<u64> {
+        (self.around.0 & Around::KEY != 0).then_some(self.around.0 >> Around::FLAGS)
+    }
+
+    /// Whether its value is null.
+    pub fn tombstone(&self) -> bool {
+        self.around.0 & Around::TOMBSTONE != 0
+    }
+
+    /// Whether it has headers. Our clients send none.
+    pub fn headers(&self) -> bool {
+        self.around.0 & Around::HEADERS != 0
+    }
+}
+
+/// A record's key, as a hash, whether its value is null and whether it has headers: packed, and read
+/// through [`Record`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Around(u64);
+
+impl Around {
+    const FLAGS: u32 = 3;
+    const KEY: u64 = 1;
+    const TOMBSTONE: u64 = 2;
+    const HEADERS: u64 = 4;
+
+    /// `key` is the key's bytes, absent for null.
+    pub fn new(key: Option<&[u8]>, tombstone: bool, headers: bool) -> Self {
+        let key = key.map_or(0, |key| key_hash(key) << Self::FLAGS | Self::KEY);
+        let tombstone = if tombstone { Self::TOMBSTONE } else { 0 };
+        let headers = if headers { Self::HEADERS } else { 0 };
+        Self(key | tombstone | headers)
+    }
+}
+
+/// The hash by which [`Record::key`] tells keys apart: 61 bits of XXH3.
+pub fn key_hash(key: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(key) >> Around::FLAGS
 }
 
 /// Bytes of a segment that are not a valid batch.
@@ -159,6 +232,13 @@ pub struct Damage {
     pub segment: Offset,
     /// Byte position in the segment file.
     pub position: u64,
+    /// The first offset that it may have taken away: what its header says where one can be
+    /// believed, else the offset after the last batch before it.
+    pub from: Offset,
+    /// Whether `from` lies below the recovery point of the same image, so that these bytes had been
+    /// flushed once. The broker's own checkpoint decides, which lags behind what was flushed: `true`
+    /// is sure, `false` means nobody vouches for them. Absent without a checkpoint file.
+    pub durable: Option<bool>,
     /// What stands there.
     pub kind: DamageKind,
 }
@@ -207,156 +287,4 @@ pub struct LogLine {
     pub text: String,
     /// What it says.
     pub says: Says,
-}
-
-/// What a log line says. The tokens are those of Kafka 3.0.0's source; each variant's docs name
-/// the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Says {
-    /// KafkaServer.scala: a new process wrote `starting (kafka.server.KafkaServer)`, before it loads
-    /// anything, or later `started (...)`, when it serves clients. Two lines per process that lives.
-    BrokerStarted,
-    /// Partition.scala, makeLeader: `Leader P starts at leader epoch E from offset O with high
-    /// watermark H ISR [..]`.
-    LeaderStarts {
-        /// Of which partition.
-        partition: Partition,
-        /// New leader epoch.
-        epoch: Epoch,
-        /// LEO at this moment.
-        leo: Offset,
-        /// HW at this moment.
-        hw: Offset,
-        /// In-sync replicas as written.
-        isr: Vec<NodeId>,
-        /// The epoch it had before.
-        previous: Option<Epoch>,
-    },
-    /// Partition.scala, makeFollower: `Follower P starts at leader epoch E from offset O with high
-    /// watermark H`.
-    FollowerStarts {
-        /// Of which partition.
-        partition: Partition,
-        /// New leader epoch.
-        epoch: Epoch,
-        /// LEO at this moment; a lower bound, the old fetcher may still append.
-        leo: Offset,
-        /// HW at this moment.
-        hw: Offset,
-        /// The epoch it had before.
-        previous: Option<Epoch>,
-    },
-    /// Log.scala: `Truncating to offset N` (the line's own `[Log partition=P, dir=D]` names P).
-    Truncating {
-        /// Of which partition.
-        partition: Partition,
-        /// New log end.
-        to: Offset,
-    },
-    /// AbstractFetcherThread.scala: `Truncating partition P to local high watermark N`. What the old
-    /// protocol does at every new epoch, and every protocol while the log holds no epoch (empty).
-    TruncatingToHw {
-        /// Of which partition.
-        partition: Partition,
-        /// The local HW.
-        hw: Offset,
-    },
-    /// Log.scala: `Truncating to N has no effect as the largest offset in the log is M`.
-    TruncationWithoutEffect {
-        /// Of which partition.
-        partition: Partition,
-        /// What was asked.
-        to: Offset,
-    },
-    /// Log.scala: a full truncation, `Truncate and start at offset N` (at DEBUG only), or
-    /// Partition.scala: `Unexpected offset in append to P .. will start the log from offset N`.
-    TruncateFully {
-        /// Of which partition.
-        partition: Partition,
-        /// New log start and end.
-        to: Offset,
-    },
-    /// Log.scala, WARN: `Non-monotonic update of high watermark from X to N`.
-    NonMonotonicHw {
-        /// Of which partition.
-        partition: Partition,
-        /// From.
-        from: Offset,
-        /// To.
-        to: Offset,
-    },
-    /// LogLoader/LogManager: `Log loaded for partition P with initial high watermark H`.
-    Loaded {
-        /// Of which partition.
-        partition: Partition,
-        /// Initial HW.
-        hw: Offset,
-    },
-    /// Partition.scala: `Shrinking ISR from A to B. Leader: (highWatermark: H, endOffset: L)`. A and B
-    /// are ascending here; their order in the line means nothing.
-    Shrinking {
-        /// Of which partition.
-        partition: Partition,
-        /// ISR before.
-        from: Vec<NodeId>,
-        /// ISR asked for.
-        to: Vec<NodeId>,
-        /// The leader's HW.
-        hw: Offset,
-        /// The leader's LEO.
-        leo: Offset,
-    },
-    /// Partition.scala: `ISR updated to A`, with the version where given; A is ascending here.
-    IsrUpdated {
-        /// Of which partition.
-        partition: Partition,
-        /// The ISR.
-        isr: Vec<NodeId>,
-        /// Version of the partition state.
-        version: Option<i32>,
-    },
-    /// PartitionStateMachine.scala on the controller: `Changed partition P from S to S with state
-    /// LeaderAndIsr(leader, epoch, isr, zkVersion)`. ReplicaStateMachine.scala, the controller's own
-    /// ISR change: `Partition P state changed to (Leader:..,ISR:..,LeaderEpoch:..)`, no version.
-    PartitionState {
-        /// Of which partition.
-        partition: Partition,
-        /// Leader; absent for -1.
-        leader: Option<NodeId>,
-        /// Leader epoch.
-        epoch: Epoch,
-        /// In-sync replicas.
-        isr: Vec<NodeId>,
-        /// Version of the znode.
-        version: Option<i32>,
-    },
-    /// KafkaController.scala: this broker became the controller, with its controller epoch.
-    ControllerElected {
-        /// Controller epoch.
-        epoch: i32,
-    },
-    /// LogSegment/LogLoader, WARN: corruption found while loading, cut at this offset if it says so.
-    Corruption {
-        /// Of which partition.
-        partition: Partition,
-        /// Cut to.
-        to: Option<Offset>,
-    },
-    /// Log.scala: `Rolled new log segment at offset N`.
-    Rolled {
-        /// Of which partition.
-        partition: Partition,
-        /// Base of the new segment.
-        at: Offset,
-    },
-    /// AbstractFetcherThread.scala, WARN/ERROR: `Reset fetch offset for partition P from X to current
-    /// leader's start/latest offset N`.
-    ResetFetchOffset {
-        /// Of which partition.
-        partition: Partition,
-        /// To.
-        to: Offset,
-    },
-    /// A fatal line, or the first line of its exception: what a process that died at start said last.
-    Fatal,
 }

@@ -4,7 +4,7 @@
 //! judge knows where that is. It never panics and keeps memory in proportion to records.
 
 use history::{Epoch, Offset};
-use sha2::{Digest, Sha256};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::batch::{self, BEFORE_LENGTH, CHECKED_FROM, HEADER, Header, Recognise};
 use crate::model::{Batch, Damage, DamageKind, ReplicaLog};
@@ -61,23 +61,29 @@ impl Walker {
         let (header, bytes) = match frame(rest) {
             Ok(found) => found,
             Err(kind) => {
-                log.damage.push(at.damage(kind));
+                log.damage.push(at.damage(log.leo(), kind));
                 return Next::Stop;
             }
         };
         let checked = bytes.get(CHECKED_FROM..).unwrap_or_default();
         if crc32c::crc32c(checked) != header.crc {
-            log.damage.push(at.damage(DamageKind::BadCrc {
-                base: Offset(header.base),
-                last: Offset(header.last()),
-            }));
+            log.damage.push(at.damage(
+                Offset(header.base),
+                DamageKind::BadCrc {
+                    base: Offset(header.base),
+                    last: Offset(header.last()),
+                },
+            ));
             return Next::Skip(bytes.len());
         }
         if let Err(why) = self.valid(at, &header, bytes, recognise, log) {
-            log.damage.push(at.damage(DamageKind::Undecodable {
-                base: Offset(header.base),
-                why,
-            }));
+            log.damage.push(at.damage(
+                Offset(header.base),
+                DamageKind::Undecodable {
+                    base: Offset(header.base),
+                    why,
+                },
+            ));
         }
         Next::Skip(bytes.len())
     }
@@ -98,19 +104,21 @@ impl Walker {
             ));
         }
         let from = index(&log.records)?;
+        let mut control = None;
         let decoded = batch::records(
             header,
             bytes,
             &mut self.scratch,
             recognise,
             &mut log.records,
+            &mut control,
         );
         log.batches.push(Batch {
             base: Offset(header.base),
             last: Offset(header.last()),
             epoch: Epoch(header.epoch),
             bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-            digest: digest(bytes),
+            digest: xxh3_128(bytes).to_be_bytes(),
             attributes: header.attributes,
             first_timestamp: header.first_timestamp,
             max_timestamp: header.max_timestamp,
@@ -118,6 +126,7 @@ impl Walker {
             producer_epoch: header.producer_epoch,
             base_sequence: header.base_sequence,
             count: header.count,
+            control,
             records: (from, index(&log.records)?),
             segment: at.segment,
             position: at.position,
@@ -134,10 +143,12 @@ struct At {
 }
 
 impl At {
-    fn damage(self, kind: DamageKind) -> Damage {
+    fn damage(self, from: Offset, kind: DamageKind) -> Damage {
         Damage {
             segment: self.segment,
             position: self.position,
+            from,
+            durable: None,
             kind,
         }
     }
@@ -169,11 +180,6 @@ fn frame(rest: &[u8]) -> Result<(Header, &[u8]), DamageKind> {
     }
     let batch = rest.get(..whole).ok_or_else(torn)?;
     Ok((header, batch))
-}
-
-fn digest(bytes: &[u8]) -> [u8; 16] {
-    let whole: [u8; 32] = Sha256::digest(bytes).into();
-    whole.first_chunk().copied().unwrap_or_default()
 }
 
 /// The index that the next record gets.

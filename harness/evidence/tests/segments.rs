@@ -134,6 +134,8 @@ fn cut_at_every_byte_it_is_a_torn_tail() {
                 .then(|| Damage {
                     segment: Offset(0),
                     position: starts[whole] as u64,
+                    from: Offset(whole as i64 * 5),
+                    durable: None,
                     kind: match starts[whole] {
                         // The first eight bytes of offset 0 cannot be told from a zero tail.
                         0 if left <= 10 => DamageKind::ZeroTail(left as u64),
@@ -159,6 +161,8 @@ fn zeroes_to_the_end_are_a_zero_tail() {
     let wanted = Damage {
         segment: Offset(0),
         position: starts[3] as u64,
+        from: Offset(15),
+        durable: None,
         kind: DamageKind::ZeroTail(4096),
     };
     assert_eq!(log.damage, [wanted]);
@@ -175,6 +179,8 @@ fn reading_goes_on_after_a_bad_checksum() {
     let wanted = Damage {
         segment: Offset(0),
         position: starts[1] as u64,
+        from: Offset(5),
+        durable: None,
         kind: DamageKind::BadCrc {
             base: Offset(5),
             last: Offset(9),
