@@ -33,7 +33,7 @@ pub fn of(facts: &Facts, contract: &Contract, gone: &GoneTopic) -> Accounting {
 fn values(facts: &Facts, part: &PartFacts, accounting: &mut Accounting) {
     let seen = seen_but_not_final(facts, part);
     for (place, &index) in part.sends.iter().enumerate() {
-        let send = &facts.ops.sends[index as usize];
+        let send = facts.ops.send(index);
         let row = match send.fate {
             Fate::Acked { .. } => &mut accounting.acknowledged,
             Fate::Failed => &mut accounting.failed,
@@ -60,17 +60,14 @@ fn seen_but_not_final(facts: &Facts, part: &PartFacts) -> FxHashSet<ValueId> {
         .iter()
         .zip(&part.final_at)
         .filter(|(_, at)| at.is_none())
-        .map(|(&send, _)| facts.ops.sends[send as usize].value)
+        .map(|(&send, _)| facts.ops.send(send).value)
         .collect();
     if open.is_empty() {
         return open;
     }
     let stored = part.images.iter().flat_map(|image| &image.view.log.records);
     let stored = stored.map(|record| record.payload);
-    let read = part
-        .reads
-        .iter()
-        .map(|&r| facts.ops.reads[r as usize].payload);
+    let read = part.reads.iter().map(|&r| facts.ops.read(r).payload);
     stored
         .chain(read)
         .filter_map(|payload| match payload {
@@ -124,7 +121,7 @@ fn drain(facts: &Facts, part: &PartFacts, row: &mut DrainRow) {
     }
     let mut given: FxHashSet<Offset> = FxHashSet::default();
     for &read in &part.reads {
-        let read = &facts.ops.reads[read as usize];
+        let read = facts.ops.read(read);
         if !read.drain {
             continue;
         }

@@ -220,7 +220,7 @@ fn acknowledged(scene: &Scene, gone: &GoneTopic, id: PartId) -> (u64, u64) {
     }
     let log = scene.part.final_log();
     for (place, &send) in scene.part.sends.iter().enumerate() {
-        let send = &scene.facts.ops.sends[send as usize];
+        let send = scene.facts.ops.send(send);
         let Some(offset) = send.acked_at().filter(|offset| inside(*offset)) else {
             continue;
         };
@@ -402,7 +402,7 @@ fn below_hw(scene: &Scene, gone: &GoneTopic, id: PartId) -> Option<String> {
         .iter()
         .zip(&part.final_at)
         .find_map(|(&send, at)| {
-            let send = &scene.facts.ops.sends[send as usize];
+            let send = scene.facts.ops.send(send);
             let offset = (*at)?;
             let before = send.returned.is_some_and(|returned| returned < when.from);
             (send.acked_at() == Some(offset)

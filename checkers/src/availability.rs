@@ -35,14 +35,14 @@ fn one(facts: &Facts, part: &PartFacts, fault: &FaultStory, end: Mark) -> Availa
     let sends: Vec<Mark> = sorted(
         part.sends
             .iter()
-            .map(|&send| &facts.ops.sends[send as usize])
+            .map(|&send| facts.ops.send(send))
             .filter(|send| send.acked())
             .filter_map(|send| send.returned),
     );
     let reads: Vec<Mark> = sorted(
         part.reads
             .iter()
-            .map(|&read| &facts.ops.reads[read as usize])
+            .map(|&read| facts.ops.read(read))
             .filter(|read| !read.drain)
             .map(|read| read.returned),
     );
@@ -56,7 +56,7 @@ fn one(facts: &Facts, part: &PartFacts, fault: &FaultStory, end: Mark) -> Availa
     let success = part
         .sends
         .iter()
-        .map(|&send| &facts.ops.sends[send as usize])
+        .map(|&send| facts.ops.send(send))
         .filter(|send| send.acked() && send.invoked >= from)
         .filter_map(|send| send.returned)
         .filter(|at| *at <= end)

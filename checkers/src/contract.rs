@@ -281,10 +281,7 @@ const QUICK: Duration = Duration::from_secs(1);
 
 /// Whether a producer had a reason to send again that no fault of ours gave it.
 fn disturbed(facts: &Facts, part: &PartFacts) -> bool {
-    let sends = part
-        .sends
-        .iter()
-        .map(|&send| &facts.ops.sends[send as usize]);
+    let sends = part.sends.iter().map(|&send| facts.ops.send(send));
     let late = |send: &SendFact| match send.returned {
         Some(returned) => returned.since(send.invoked) > QUICK,
         None => true,
@@ -292,7 +289,7 @@ fn disturbed(facts: &Facts, part: &PartFacts) -> bool {
     part.changed_leader()
         || sends
             .filter(|send| send.fate != Fate::Failed)
-            .any(|send| send.fate == Fate::Unknown || late(send))
+            .any(|send| send.fate == Fate::Unknown || late(&send))
 }
 
 /// Versions below 2.0 cut a follower's log without asking for an epoch's end (up to 0.11.0-IV1,

@@ -154,20 +154,19 @@ fn expectation(wanted: Expected, fold: Fold) -> Expectation {
 fn totals(facts: &Facts) -> Totals {
     let ops = &facts.ops;
     let evidence = &facts.recording.evidence;
-    let acknowledged = ops.sends.iter().filter(|send| send.acked()).count() as u64;
+    let acknowledged = ops.sends().filter(|send| send.acked()).count() as u64;
     let failed = ops
-        .sends
-        .iter()
+        .sends()
         .filter(|send| send.fate == crate::facts::Fate::Failed)
         .count() as u64;
     let logs = || facts.parts.iter().flat_map(|part| &part.images);
     Totals {
         brokers: facts.recording.setting.brokers.len() as u32,
-        sends: ops.sends.len() as u64,
+        sends: ops.sent(),
         acknowledged,
         failed,
-        unknown: ops.sends.len() as u64 - acknowledged - failed,
-        deliveries: ops.reads.len() as u64,
+        unknown: ops.sent() - acknowledged - failed,
+        deliveries: ops.delivered(),
         images: evidence.images.len() as u32,
         replica_logs: logs().count() as u32,
         replica_bytes: logs().map(|image| image.view.log.bytes).sum(),

@@ -124,7 +124,7 @@ fn history_whole(facts: &Facts) -> Looked {
 
 fn values_unique(facts: &Facts) -> Looked {
     match facts.ops.twice.first() {
-        None => Ok((facts.ops.sends.len() as u64, "values")),
+        None => Ok((facts.ops.sent(), "values")),
         Some(first) => Err(format!(
             "{} values were sent more than once, {first} among them",
             facts.ops.twice.len()
@@ -134,7 +134,7 @@ fn values_unique(facts: &Facts) -> Looked {
 
 fn clocks(facts: &Facts) -> Looked {
     match facts.ops.backwards {
-        0 => Ok((facts.ops.sends.len() as u64 + facts.ops.polls, "operations")),
+        0 => Ok((facts.ops.sent() + facts.ops.polls, "operations")),
         backwards => Err(format!(
             "{backwards} completions lie before their invocations"
         )),
@@ -206,7 +206,7 @@ fn lines_read(facts: &Facts) -> Looked {
 fn fates(facts: &Facts) -> Looked {
     for part in &facts.parts {
         for (place, &index) in part.sends.iter().enumerate() {
-            let send = &facts.ops.sends[index as usize];
+            let send = facts.ops.send(index);
             if let (Fate::Failed, Some(at)) = (send.fate, part.final_at[place]) {
                 return Err(format!(
                     "{} ({}) was taken as refused and stands in {} at {at}",
@@ -215,11 +215,11 @@ fn fates(facts: &Facts) -> Looked {
             }
         }
         let failed = part.reads.iter().find_map(|&read| {
-            let read = &facts.ops.reads[read as usize];
+            let read = facts.ops.read(read);
             let Payload::Value(value) = read.payload else {
                 return None;
             };
-            let send = &facts.ops.sends[facts.ops.by_value.get(value)? as usize];
+            let send = facts.ops.send(facts.ops.by_value.get(value)?);
             (send.fate == Fate::Failed).then_some((send, read))
         });
         if let Some((send, read)) = failed {
@@ -235,7 +235,7 @@ fn fates(facts: &Facts) -> Looked {
             ));
         }
     }
-    Ok((facts.ops.sends.len() as u64, "sends"))
+    Ok((facts.ops.sent(), "sends"))
 }
 
 fn drain(facts: &Facts) -> Looked {
@@ -310,9 +310,7 @@ fn load(facts: &Facts) -> Looked {
     let wanted = plan.minimum.acked;
     for (topic, parts) in facts.topics() {
         let sends = parts.iter().flat_map(|&id| &facts.parts[id].sends);
-        let acked = sends
-            .filter(|&&send| facts.ops.sends[send as usize].acked())
-            .count() as u64;
+        let acked = sends.filter(|&&send| facts.ops.send(send).acked()).count() as u64;
         if acked < wanted {
             return Err(format!(
                 "{acked} records of {topic} were acknowledged, the plan wants at least {wanted}"
@@ -333,7 +331,7 @@ fn load(facts: &Facts) -> Looked {
     }
     steady_rate(facts)?;
     Ok((
-        facts.ops.sends.iter().filter(|send| send.acked()).count() as u64,
+        facts.ops.sends().filter(|send| send.acked()).count() as u64,
         "acknowledged records",
     ))
 }
@@ -349,8 +347,7 @@ fn steady_rate(facts: &Facts) -> Result<(), String> {
     let seconds = to.since(from).as_secs_f64();
     let acked = facts
         .ops
-        .sends
-        .iter()
+        .sends()
         .filter(|send| send.acked() && send.returned.is_some_and(|at| at >= from && at < to))
         .count();
     if wanted > 0 && (acked as f64) < f64::from(wanted) * seconds {

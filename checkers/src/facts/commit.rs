@@ -31,9 +31,9 @@ pub struct HwPoint {
 /// What proves a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProofSource {
-    /// An acks=all send succeeded; position in `ops.sends`.
+    /// An acks=all send succeeded; as `ops.send` counts.
     AckAll(u32),
-    /// A leader served it to a consumer; position in `ops.reads`.
+    /// A leader served it to a consumer; as `ops.read` counts.
     Delivered(u32),
     /// An epoch-checked fetch; position in `observations`.
     LeaderHw(u32),
@@ -112,7 +112,7 @@ fn client_points(facts: &Facts, part: &PartFacts) -> Vec<HwPoint> {
         }
     };
     for (place, &index) in part.sends.iter().enumerate() {
-        let send = &facts.ops.sends[index as usize];
+        let send = facts.ops.send(index);
         if let Some(offset) = send.acked_at()
             && part.final_at[place] == Some(offset)
             && acks_all(facts, send.client)
@@ -121,7 +121,7 @@ fn client_points(facts: &Facts, part: &PartFacts) -> Vec<HwPoint> {
         }
     }
     for &index in &part.reads {
-        let read = &facts.ops.reads[index as usize];
+        let read = facts.ops.read(index);
         if let history::Payload::Value(value) = read.payload
             && log.holds(read.offset, value)
             && served_by_leader(facts, part, index)
@@ -204,13 +204,13 @@ pub fn acks_all(facts: &Facts, client: history::ClientId) -> bool {
 /// Whether a delivery came from a broker that led then. Where no broker is named: unless a replica
 /// selector is configured, consumers ask leaders.
 pub fn served_by_leader(facts: &Facts, part: &PartFacts, read: u32) -> bool {
-    let read = &facts.ops.reads[read as usize];
+    let read = facts.ops.read(read);
     match read.broker {
         Some(broker) if !part.roles.terms.is_empty() => part
             .roles
             .terms
             .iter()
-            .any(|term| term.node == broker && may_have_given(facts, part, term, read)),
+            .any(|term| term.node == broker && may_have_given(facts, part, term, &read)),
         Some(_) | None => facts
             .broker_setting("replica.selector.class")
             .is_none_or(|class| class.is_empty() || class == "null"),

@@ -2,6 +2,7 @@
 //!
 //! Nothing is judged here; what the tables cannot tell stays absent.
 
+mod calls;
 mod commit;
 mod elections;
 mod logview;
@@ -14,11 +15,12 @@ use std::collections::BTreeMap;
 
 use evidence::{Image, LogLine};
 use history::{
-    Event, FaultEvent, FaultId, Mark, NodeId, Observation, Partition, Phase, ProcessEvent, Stage,
-    StepEvent, StepStage, Topic,
+    Alteration, Event, FaultEvent, FaultId, HarmEvent, Mark, NodeId, Observation, Partition, Phase,
+    ProcessEvent, RebalanceEvent, Stage, StepEvent, StepStage, Topic,
 };
 use rustc_hash::FxHashMap;
 
+pub use calls::CallFact;
 pub use commit::{CommitProof, ProofSource, acks_all, below_a_leaders_hw, served_by_leader};
 pub use elections::nodes;
 pub use logview::LogView;
@@ -51,6 +53,14 @@ pub struct Facts<'a> {
     pub processes: Vec<&'a ProcessEvent>,
     /// Answers of probes, in recorded order.
     pub observations: Vec<&'a Observation>,
+    /// What clients asked besides sends and polls, in order of invocation.
+    pub calls: Vec<CallFact<'a>>,
+    /// What groups gave to clients and took from them, in recorded order.
+    pub rebalances: Vec<&'a RebalanceEvent>,
+    /// What logs lost by our doing, in recorded order.
+    pub harms: Vec<&'a HarmEvent>,
+    /// Settings that were changed under load, in recorded order.
+    pub alterations: Vec<&'a Alteration>,
     /// The last moment of the history.
     pub length: Mark,
 }
@@ -139,6 +149,10 @@ impl<'a> Facts<'a> {
             steps: Vec::new(),
             processes: Vec::new(),
             observations: Vec::new(),
+            calls: calls::of(&recording.events),
+            rebalances: Vec::new(),
+            harms: Vec::new(),
+            alterations: Vec::new(),
             length: Mark(0),
         };
         facts.gather();
@@ -176,6 +190,18 @@ impl<'a> Facts<'a> {
                 }
                 Event::Clock(sample) => sample.answered,
                 Event::Image(image) => image.to,
+                Event::Rebalance(rebalance) => {
+                    self.rebalances.push(rebalance);
+                    rebalance.at
+                }
+                Event::Harm(harm) => {
+                    self.harms.push(harm);
+                    harm.at
+                }
+                Event::Altered(change) => {
+                    self.alterations.push(change);
+                    change.answered
+                }
             };
             last = last.max(at);
         }

@@ -88,10 +88,10 @@ pub struct ReadFact {
 /// All operations.
 #[derive(Debug, Default)]
 pub struct Ops {
-    /// Sends in order of invocation.
-    pub sends: Vec<SendFact>,
-    /// Deliveries in recorded order.
-    pub reads: Vec<ReadFact>,
+    /// In order of invocation.
+    sends: Vec<SendFact>,
+    /// In recorded order.
+    reads: Vec<ReadFact>,
     /// From a value to its (first) send.
     pub by_value: Values,
     /// Values that were sent more than once: a broken premise.
@@ -107,10 +107,41 @@ pub struct Ops {
 enum Open {
     Send(u32),
     Poll(ClientId, Mark),
-    Other,
+    Assign,
+    Request,
 }
 
 impl Ops {
+    /// A send, by its number in order of invocation.
+    pub fn send(&self, send: u32) -> SendFact {
+        self.sends[send as usize]
+    }
+
+    /// Sends in order of invocation.
+    pub fn sends(&self) -> impl DoubleEndedIterator<Item = SendFact> + ExactSizeIterator + '_ {
+        self.sends.iter().copied()
+    }
+
+    /// How many sends.
+    pub fn sent(&self) -> u64 {
+        self.sends.len() as u64
+    }
+
+    /// A delivery, by its number in recorded order.
+    pub fn read(&self, read: u32) -> ReadFact {
+        self.reads[read as usize]
+    }
+
+    /// Deliveries in recorded order.
+    pub fn reads(&self) -> impl DoubleEndedIterator<Item = ReadFact> + ExactSizeIterator + '_ {
+        self.reads.iter().copied()
+    }
+
+    /// How many deliveries.
+    pub fn delivered(&self) -> u64 {
+        self.reads.len() as u64
+    }
+
     /// Collects the operations of a recording.
     pub fn of(recording: &Recording, ids: &FxHashMap<Partition, PartId>) -> Self {
         let mut ops = Ops {
@@ -140,7 +171,10 @@ impl Ops {
                 | Event::Process(_)
                 | Event::Step(_)
                 | Event::Clock(_)
-                | Event::Image(_) => {}
+                | Event::Image(_)
+                | Event::Rebalance(_)
+                | Event::Harm(_)
+                | Event::Altered(_) => {}
             }
         }
         ops
@@ -172,7 +206,12 @@ impl Ops {
                 Open::Send(index)
             }
             Call::Poll => Open::Poll(client, at),
-            Call::Assign { .. } => Open::Other,
+            Call::Assign { .. } => Open::Assign,
+            Call::Subscribe { .. }
+            | Call::Seek { .. }
+            | Call::Commit { .. }
+            | Call::Begin
+            | Call::End { .. } => Open::Request,
         }
     }
 
@@ -209,8 +248,10 @@ impl Ops {
                     }
                 }
             }
-            (Reply::Assigned(_), Some(Open::Other)) => {}
-            (Reply::Sent(_) | Reply::Polled(_) | Reply::Assigned(_), _) => self.orphans += 1,
+            (Reply::Assigned(_), Some(Open::Assign)) | (Reply::Done(_), Some(Open::Request)) => {}
+            (Reply::Sent(_) | Reply::Polled(_) | Reply::Assigned(_) | Reply::Done(_), _) => {
+                self.orphans += 1;
+            }
         }
     }
 }

@@ -26,15 +26,15 @@ pub struct PartFacts<'a> {
     pub elections: Vec<Election>,
     /// High watermarks that leaders gave, in no particular order.
     pub hw_points: Vec<HwPoint>,
-    /// Positions in `ops.sends`, in order of invocation.
+    /// Sends, as `ops.send` counts them, in order of invocation.
     pub sends: Vec<u32>,
-    /// Positions in `ops.reads`, in recorded order.
+    /// Deliveries, as `ops.read` counts them, in recorded order.
     pub reads: Vec<u32>,
     /// Positions in `observations`, in recorded order.
     pub seen: Vec<u32>,
     /// For each send of `sends`: where its value first stands in F.
     pub final_at: Vec<Option<Offset>>,
-    /// Further copies in F: position in `ops.sends`, offset.
+    /// Further copies in F: send, offset.
     pub copies: Vec<(u32, Offset)>,
     /// Records of F that are not ours or damaged.
     pub phantoms: Vec<(Offset, Payload)>,
@@ -167,10 +167,10 @@ fn bare<'a>(facts: &Facts<'a>, name: &Partition, roles: Roles) -> PartFacts<'a> 
 }
 
 fn distribute(facts: &Facts, ids: &FxHashMap<Partition, PartId>, parts: &mut [PartFacts]) {
-    for (index, send) in facts.ops.sends.iter().enumerate() {
+    for (index, send) in facts.ops.sends().enumerate() {
         parts[send.part].sends.push(index as u32);
     }
-    for (index, read) in facts.ops.reads.iter().enumerate() {
+    for (index, read) in facts.ops.reads().enumerate() {
         parts[read.part].reads.push(index as u32);
     }
     for (index, observation) in facts.observations.iter().enumerate() {
@@ -284,7 +284,7 @@ fn place_values(facts: &Facts, id: PartId, part: &mut PartFacts) {
                 .ops
                 .by_value
                 .get(value)
-                .filter(|&send| facts.ops.sends[send as usize].part == id);
+                .filter(|&send| facts.ops.send(send).part == id);
             let Some(send) = here else {
                 part.strangers.push(record.offset);
                 continue;

@@ -21,7 +21,7 @@ pub fn timeline(facts: &Facts) -> Timeline {
             unsuccessful: vec![0; seconds],
         });
         for &index in &part.sends {
-            let send = &facts.ops.sends[index as usize];
+            let send = facts.ops.send(index);
             let Some(at) = send.returned else { continue };
             let column = if send.acked() {
                 &mut rate.acknowledged
@@ -32,7 +32,7 @@ pub fn timeline(facts: &Facts) -> Timeline {
         }
         let rate = deliveries.entry(topic).or_insert_with(|| vec![0; seconds]);
         for &index in &part.reads {
-            rate[second(facts.ops.reads[index as usize].returned)] += 1;
+            rate[second(facts.ops.read(index).returned)] += 1;
         }
     }
     Timeline {

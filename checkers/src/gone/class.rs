@@ -126,7 +126,7 @@ fn read_in_dirty_window(facts: &Facts, part: &PartFacts, record: &Gone) -> bool 
     let (Some(read), Some(offset), None) = (record.read, record.offset, record.proof) else {
         return false;
     };
-    let broker = facts.ops.reads[read as usize].broker;
+    let broker = facts.ops.read(read).broker;
     part.roles.hw_back.iter().any(|back| {
         broker == Some(back.node) && back.cut.is_some() && back.from > offset && back.to <= offset
     })

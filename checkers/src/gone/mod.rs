@@ -51,11 +51,11 @@ pub struct Gone {
     pub epoch: Option<Epoch>,
     /// The time of leadership that accepted it; position in `roles.terms`.
     pub term: Option<usize>,
-    /// Its send; position in `ops.sends`.
+    /// Its send; as `ops.send` counts.
     pub send: Option<u32>,
     /// It was acknowledged.
     pub acked: bool,
-    /// The first delivery of it; position in `ops.reads`.
+    /// The first delivery of it; as `ops.read` counts.
     pub read: Option<u32>,
     /// Proof that it was committed.
     pub proof: Option<CommitProof>,
@@ -205,9 +205,9 @@ fn candidates(
     let excused = |offset: Offset| contract.may_expire && offset < fin.start;
     let mut found: BTreeMap<(Option<Offset>, ValueId), Candidate> = BTreeMap::new();
     for (place, &index) in part.sends.iter().enumerate() {
-        let send = &facts.ops.sends[index as usize];
+        let send = facts.ops.send(index);
         let at = part.final_at[place];
-        if !send.acked() || acknowledged_there(send, at, log) {
+        if !send.acked() || acknowledged_there(&send, at, log) {
             gone.committed_examined += u64::from(send.acked() && acks_all(facts, send.client));
             continue;
         }
@@ -223,7 +223,7 @@ fn candidates(
         entry.elsewhere = at.is_some();
     }
     for &index in &part.reads {
-        let read = &facts.ops.reads[index as usize];
+        let read = facts.ops.read(index);
         let Payload::Value(value) = read.payload else {
             continue;
         };
@@ -287,11 +287,11 @@ fn sightings(
 fn weigh(facts: &Facts, id: PartId, candidate: Candidate) -> Option<Gone> {
     let part = &facts.parts[id];
     let value = candidate.value?;
-    let send = candidate.send.map(|index| &facts.ops.sends[index as usize]);
+    let send = candidate.send.map(|index| facts.ops.send(index));
     let (term, epoch) = match (candidate.epoch, send) {
         (Some(epoch), _) => (term_of(part, epoch), Some(epoch)),
         (None, Some(send)) if candidate.acked => {
-            let term = accepting_term(facts, part, send);
+            let term = accepting_term(facts, part, &send);
             (term, term.map(|term| part.roles.terms[term].epoch))
         }
         (None, _) => (None, None),
@@ -336,7 +336,7 @@ fn proof(
 ) -> Option<CommitProof> {
     let part = &facts.parts[id];
     if let (true, Some(index)) = (candidate.acked, candidate.send) {
-        let send = &facts.ops.sends[index as usize];
+        let send = facts.ops.send(index);
         if acks_all(facts, send.client) {
             return Some(CommitProof {
                 source: ProofSource::AckAll(index),

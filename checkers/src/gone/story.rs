@@ -113,7 +113,7 @@ fn would_keep(contract: &Contract, group: &Group) -> Option<String> {
 /// The operation that sent (or, if nobody sent it, read) a record.
 fn witness(facts: &Facts, record: &Gone) -> Option<OpWitness> {
     if let Some(send) = record.send {
-        let send = &facts.ops.sends[send as usize];
+        let send = facts.ops.send(send);
         return Some(OpWitness {
             op: send.op,
             client: send.client,
@@ -123,7 +123,7 @@ fn witness(facts: &Facts, record: &Gone) -> Option<OpWitness> {
             returned: send.returned,
         });
     }
-    let read = &facts.ops.reads[record.read? as usize];
+    let read = facts.ops.read(record.read?);
     Some(OpWitness {
         op: read.op,
         client: read.client,
@@ -135,7 +135,7 @@ fn witness(facts: &Facts, record: &Gone) -> Option<OpWitness> {
 }
 
 fn accepted_at(facts: &Facts, record: &Gone) -> Option<Mark> {
-    let send = &facts.ops.sends[record.send? as usize];
+    let send = facts.ops.send(record.send?);
     send.returned
 }
 
@@ -291,7 +291,7 @@ fn committed(facts: &Facts, part: &PartFacts, first: &Gone, story: &mut Story) {
 fn proof_in_words(facts: &Facts, first: &Gone, source: ProofSource) -> (String, Vec<usize>) {
     match source {
         ProofSource::AckAll(send) => {
-            let send = &facts.ops.sends[send as usize];
+            let send = facts.ops.send(send);
             let at = send
                 .returned
                 .map_or(String::new(), |at| format!(" at {at}"));
@@ -302,7 +302,7 @@ fn proof_in_words(facts: &Facts, first: &Gone, source: ProofSource) -> (String, 
             (text, vec![])
         }
         ProofSource::Delivered(read) => {
-            let read = &facts.ops.reads[read as usize];
+            let read = facts.ops.read(read);
             let by = read
                 .broker
                 .map_or(String::new(), |node| format!(" by {node}"));

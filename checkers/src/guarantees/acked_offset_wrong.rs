@@ -26,7 +26,7 @@ fn look(case: &Case, _: &mut Findings) -> Tally {
             let offsets = part.sends.iter().zip(&part.final_at);
             offsets
                 .filter(|(send, at)| {
-                    let send = &case.facts.ops.sends[**send as usize];
+                    let send = case.facts.ops.send(**send);
                     send.acked_at().is_some() && at.is_some()
                 })
                 .count()

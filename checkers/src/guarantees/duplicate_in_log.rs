@@ -130,7 +130,7 @@ fn tell(
     let mut story = Story::default();
     story.say(case.facts, why.to_owned(), &[]);
     if let Some(&(send, first, copy)) = copies.first() {
-        let send = &case.facts.ops.sends[send as usize];
+        let send = case.facts.ops.send(send);
         let header = |offset| {
             log.batch_at(offset).map_or(String::new(), |batch| {
                 format!(
@@ -158,7 +158,7 @@ fn tell(
     finding.count = count;
     finding.offsets = range(copies.iter().map(|(_, _, copy)| *copy));
     let witness = |&(send, _, copy): &(u32, Offset, Offset)| {
-        let send = &case.facts.ops.sends[send as usize];
+        let send = case.facts.ops.send(send);
         OpWitness {
             op: send.op,
             client: send.client,

@@ -50,7 +50,7 @@ fn inversions(case: &Case, part: &PartFacts) -> (u64, BTreeMap<ClientId, Vec<Inv
     let mut found: BTreeMap<ClientId, Vec<Inversion>> = BTreeMap::new();
     let mut examined = 0;
     for (place, &index) in part.sends.iter().enumerate() {
-        let send = &case.facts.ops.sends[index as usize];
+        let send = case.facts.ops.send(index);
         let idempotent = case
             .facts
             .recording
@@ -94,7 +94,7 @@ fn tell(
     let mut story = Story::default();
     let across_sessions = found.iter().all(|inversion| new_session(part, inversion));
     if let Some(&(before, far, after, at)) = found.first() {
-        let [before, after] = [before, after].map(|send| &case.facts.ops.sends[send as usize]);
+        let [before, after] = [before, after].map(|send| case.facts.ops.send(send));
         let text = format!(
             "{client} sent {} ({}) before {} ({}), yet the first stands at {far} and the second \
              at {at}.",
@@ -117,7 +117,7 @@ fn tell(
     finding.count = count;
     finding.offsets = super::duplicate_in_log::range(found.iter().map(|found| found.3));
     let witness = |&(_, _, send, at): &Inversion| {
-        let send = &case.facts.ops.sends[send as usize];
+        let send = case.facts.ops.send(send);
         OpWitness {
             op: send.op,
             client: send.client,

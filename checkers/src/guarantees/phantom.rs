@@ -34,7 +34,7 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
         }
         tally.examined += part.reads.len() as u64;
         for &read in &part.reads {
-            let read = &case.facts.ops.reads[read as usize];
+            let read = case.facts.ops.read(read);
             if is_odd(read.payload) {
                 let who = format!("{} ({})", read.client, read.op);
                 seen.push((who, read.offset, read.payload));

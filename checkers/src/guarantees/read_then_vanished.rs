@@ -22,10 +22,7 @@ fn look(case: &Case, _: &mut Findings) -> Tally {
     let examined: usize = case
         .parts()
         .map(|part| {
-            let payloads = part
-                .reads
-                .iter()
-                .map(|&r| case.facts.ops.reads[r as usize].payload);
+            let payloads = part.reads.iter().map(|&r| case.facts.ops.read(r).payload);
             payloads.filter(|p| matches!(p, Payload::Value(_))).count()
         })
         .sum();

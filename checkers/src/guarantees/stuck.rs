@@ -112,7 +112,7 @@ const STILL: Duration = Duration::from_secs(2);
 /// Whether the drain was still giving records when it ended.
 fn still_served(case: &Case) -> bool {
     let end = case.facts.phase_start(Phase::Capture);
-    let last = case.facts.ops.reads.iter().rfind(|read| read.drain);
+    let last = case.facts.ops.reads().rfind(|read| read.drain);
     last.zip(end)
         .is_some_and(|(read, end)| end.since(read.returned) < STILL)
 }
