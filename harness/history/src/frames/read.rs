@@ -87,7 +87,7 @@ impl Reader<BufReader<File>> {
             why: err.to_string(),
         };
         let file = File::open(path).map_err(failed)?;
-        let mut reader = Self::new(BufReader::with_capacity(1 << 18, file));
+        let mut reader = Self::behind_header(BufReader::with_capacity(1 << 18, file));
         let mut header = Vec::new();
         let whole = take(&mut reader.from, FILE_HEADER, &mut header).map_err(failed)?;
         let beginning = header.len().min(FILE_MAGIC.len());
@@ -118,7 +118,8 @@ impl Reader<BufReader<File>> {
 }
 
 impl<R: Read> Reader<R> {
-    fn new(from: R) -> Self {
+    /// Reads frames from just behind a file's header.
+    pub fn behind_header(from: R) -> Self {
         Self {
             from,
             at_byte: 0,
