@@ -53,6 +53,8 @@ pub enum Verb {
         /// The run's directory.
         run: PathBuf,
     },
+    /// Hand a run's recording to other tools: JSON Lines, Parquet for SQL, Jepsen's EDN.
+    Export(ExportArgs),
     /// Dry run: the steps, as the seed draws them, and what each topic is promised.
     Plan {
         /// A plan's name or file.
@@ -118,6 +120,29 @@ pub struct RunArgs {
     /// Print the verdict as JSON; progress goes to standard error.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `tidemark export`.
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    /// The run's directory.
+    pub run: PathBuf,
+    /// The format.
+    #[arg(long = "as", value_enum)]
+    pub kind: ExportKind,
+    /// The directory to write into; `-` is standard output, for jsonl. RUN/export/FORMAT if absent.
+    #[arg(long)]
+    pub to: Option<PathBuf>,
+    /// Replace what an earlier export left there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Formats of other tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportKind {
+    /// The history, one JSON object per event (docs/jsonl.schema.json).
+    Jsonl,
 }
 
 /// What to do with a lab.

@@ -6,6 +6,7 @@ mod args;
 mod bench;
 mod exit;
 mod experiment;
+mod exporting;
 mod home;
 mod inside;
 mod judging;
@@ -60,6 +61,7 @@ fn dispatch(args: &Args) -> Result<Exit, exit::Failure> {
         Verb::Check { run, json } => judging::check(run, *json),
         Verb::Report { run } => judging::report(run),
         Verb::History { run } => judging::history(run),
+        Verb::Export(asked) => exporting::export(asked),
         Verb::Plan { plan, seed } => planning::show(plan, *seed),
         Verb::Heal { lab } => labs::heal(args, lab),
         Verb::Lab { verb } => match verb {

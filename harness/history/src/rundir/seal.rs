@@ -28,6 +28,9 @@ const DERIVED: [&str; 5] = [
     "summary.md",
 ];
 
+/// What other tools were given of a run; made from evidence, so no evidence.
+const EXPORTS: &str = "export";
+
 /// `seal.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seal {
@@ -213,6 +216,9 @@ impl RunDir {
             let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
             let kind = entry.file_type().map_err(unreadable)?;
             if kind.is_dir() {
+                if name == EXPORTS {
+                    continue;
+                }
                 self.digest_below(&entry.path(), &format!("{name}/"), digests)?;
             } else if kind.is_file()
                 && !DERIVED.contains(&name.as_str())

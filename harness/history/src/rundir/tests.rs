@@ -86,6 +86,8 @@ fn a_seal_sees_what_is_changed_missing_or_added_and_nothing_derived() {
     );
 
     write_atomically(&dir.verdict_json(), b"{}").expect("written");
+    fs::create_dir_all(dir.path().join("export/jsonl")).expect("made");
+    fs::write(dir.path().join("export/jsonl/history.jsonl"), "").expect("written");
     assert_eq!(dir.verify(), Ok(vec![]));
     fs::write(node.join("server.log"), "lie").expect("written");
     fs::write(node.join("extra.log"), "").expect("written");
