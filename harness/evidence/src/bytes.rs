@@ -89,6 +89,13 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, value: i64) {
     out.push(raw as u8);
 }
 
+/// How many bytes [`put_varint`] appends.
+pub(crate) fn varint_len(value: i64) -> usize {
+    let raw = (value.wrapping_shl(1) ^ (value >> 63)) as u64;
+    let bits = u64::BITS.saturating_sub(raw.leading_zeros()).max(1);
+    bits.div_ceil(7) as usize
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,11 +115,13 @@ mod tests {
         ] {
             let mut bytes = Vec::new();
             put_varint(&mut bytes, value);
+            assert_eq!(varint_len(value), bytes.len());
             assert_eq!(Cursor::new(&bytes).varint().map(i64::from), Ok(value));
             assert_eq!(Cursor::new(&bytes).varlong(), Ok(value));
         }
         let mut bytes = Vec::new();
         put_varint(&mut bytes, i64::MIN);
+        assert_eq!(varint_len(i64::MIN), bytes.len());
         assert_eq!(Cursor::new(&bytes).varlong(), Ok(i64::MIN));
         assert_eq!(Cursor::new(&bytes).varint(), Err(Short));
     }

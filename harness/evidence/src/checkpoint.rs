@@ -1,6 +1,6 @@
 //! The small text files beside the logs: offset checkpoints, leader epochs, `partition.metadata`.
 //!
-//! What can be read is read, and what cannot is said: a torn checkpoint is evidence too. No file is
+//! Each is read and written. What can be read is read, and what cannot is said: a torn checkpoint is evidence too. No file is
 //! opened here.
 
 use std::collections::BTreeMap;
@@ -32,6 +32,30 @@ pub fn offsets(text: &str) -> Parsed<BTreeMap<Partition, Offset>> {
         value: entries.value.into_iter().collect(),
         complaints: entries.complaints,
     }
+}
+
+/// Writes an offset checkpoint, as [`offsets`] reads it.
+pub fn write_offsets(offsets: &BTreeMap<Partition, Offset>) -> String {
+    let mut text = format!("0\n{}\n", offsets.len());
+    for (partition, offset) in offsets {
+        let (topic, index) = (&partition.topic, partition.index);
+        text.push_str(&format!("{topic} {index} {}\n", offset.0));
+    }
+    text
+}
+
+/// Writes a `leader-epoch-checkpoint`, as [`epochs`] reads it.
+pub fn write_epochs(epochs: &[(Epoch, Offset)]) -> String {
+    let mut text = format!("0\n{}\n", epochs.len());
+    for (epoch, start) in epochs {
+        text.push_str(&format!("{} {}\n", epoch.0, start.0));
+    }
+    text
+}
+
+/// Writes a `partition.metadata`, as [`topic_id`] reads it.
+pub fn write_topic_id(id: &str) -> String {
+    format!("version: 0\ntopic_id: {id}")
 }
 
 /// Reads a `leader-epoch-checkpoint`: `epoch start-offset` per line, in file order.

@@ -23,6 +23,7 @@ mod run;
 mod says;
 mod scan;
 mod segment;
+mod side;
 mod write;
 
 pub use batch::Recognise;
@@ -36,4 +37,8 @@ pub use model::{
 pub use run::read;
 pub use says::{Unfamiliar, says};
 pub use segment::Walker;
-pub use write::{NewBatch, NewRecord, write_batch};
+pub use side::{read_snapshot, read_txn_index};
+pub use write::{
+    NewBatch, NewImage, NewRecord, NewSegment, SegmentEnd, file_name, write_batch, write_marker,
+    write_snapshot, write_txn_index,
+};

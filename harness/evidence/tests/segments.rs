@@ -79,6 +79,7 @@ fn a_control_batch_is_never_shown_to_the_recogniser() {
     let records = [NewRecord {
         key: Some(&marker),
         value: Some(&[0; 8]),
+        ..NewRecord::default()
     }];
     let mut batch = NewBatch::plain(Offset(4), Epoch(0), &records);
     batch.control = true;
@@ -95,11 +96,11 @@ fn null_values_and_keys_are_read() {
     let records = [
         NewRecord {
             key: Some(b"k"),
-            value: None,
+            ..NewRecord::default()
         },
         NewRecord {
-            key: None,
             value: Some(&[0, 0, 0, 0, 0, 0, 0, 9]),
+            ..NewRecord::default()
         },
     ];
     let mut bytes = Vec::new();
