@@ -3,3 +3,4 @@
 //! Nothing here judges: what a history means is `checkers`' business.
 
 pub mod export;
+pub mod foreign;

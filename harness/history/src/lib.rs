@@ -13,6 +13,7 @@ pub mod fault;
 pub mod frames;
 pub mod hosttime;
 pub mod ids;
+pub mod jepsen;
 pub mod notation;
 pub mod observation;
 pub mod outcome;
