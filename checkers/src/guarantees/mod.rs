@@ -16,8 +16,11 @@ mod log_matching;
 mod order_broken;
 mod phantom;
 mod read_then_vanished;
+mod real_time_order;
 mod stuck;
 mod truncation;
+
+use history::{Offset, Payload};
 
 use crate::audit::CutAudit;
 use crate::contract::{Contract, Promise};
@@ -25,7 +28,7 @@ use crate::facts::{Facts, FaultStory, PartFacts};
 use crate::findings::Findings;
 use crate::gone::{GoneTopic, unit_of};
 use crate::judgement::{
-    Class, Finding, FindingId, Group, Guarantee, OffsetRange, Standing, Verdict,
+    Class, Finding, FindingId, Group, Guarantee, OffsetRange, OpWitness, Standing, Verdict,
 };
 use crate::premises::Failed;
 
@@ -103,6 +106,43 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Whether every producer of the topic sends without waiting for an answer.
+    pub fn never_answered(&self) -> bool {
+        let setting = &self.facts.recording.setting;
+        let producers = setting.producers.values();
+        let mut ours = producers.filter(|p| p.topic == self.contract.topic).peekable();
+        ours.peek().is_some() && ours.all(|producer| producer.acks == "0")
+    }
+
+    /// A send as a witness, with an offset where it stands.
+    pub fn sent(&self, send: u32, at: Option<Offset>) -> OpWitness {
+        let send = self.facts.ops.send(send);
+        OpWitness {
+            op: send.op,
+            client: send.client,
+            value: Some(send.value),
+            offset: at.map(|at| at.0),
+            invoked: send.invoked,
+            returned: send.returned,
+        }
+    }
+
+    /// A delivery as a witness.
+    pub fn given(&self, read: u32) -> OpWitness {
+        let read = self.facts.ops.read(read);
+        OpWitness {
+            op: read.op,
+            client: read.client,
+            value: match read.payload {
+                Payload::Value(value) => Some(value),
+                Payload::Corrupt | Payload::Foreign => None,
+            },
+            offset: Some(read.offset.0),
+            invoked: read.invoked,
+            returned: Some(read.returned),
+        }
+    }
+
     /// The class and standing of a disagreement at or below the high watermark: excused by an
     /// unclean election at or below it, known with an old protocol, else unexplained.
     pub fn disagreement(&self, part: &PartFacts, offsets: OffsetRange) -> (Class, Standing) {
@@ -134,6 +174,8 @@ pub struct Tally {
     pub findings: Vec<FindingId>,
     /// Why nothing can be concluded from finding nothing.
     pub blocked: Option<String>,
+    /// The topic has nothing that this is about (no transactions, no groups): it gets no row.
+    pub absent: bool,
 }
 
 impl Tally {
@@ -146,6 +188,15 @@ impl Tally {
             observed: 0,
             findings: Vec::new(),
             blocked: None,
+            absent: false,
+        }
+    }
+
+    /// Of a topic that has nothing which this is about.
+    pub fn absent() -> Self {
+        Self {
+            absent: true,
+            ..Self::of("nothing")
         }
     }
 
@@ -180,6 +231,7 @@ pub const ALL: &[&Check] = &[
     &read_then_vanished::CHECK,
     &duplicate_in_log::CHECK,
     &order_broken::CHECK,
+    &real_time_order::CHECK,
     &committed_prefix::CHECK,
     &divergence::BELOW,
     &divergence::LASTING,
@@ -193,10 +245,15 @@ pub const ALL: &[&Check] = &[
     &stuck::CHECK,
 ];
 
-/// Judges one guarantee for one topic.
-pub fn judge(check: &Check, case: &Case, findings: &mut Findings, failed: &[Failed]) -> Guarantee {
+/// Judges one guarantee for one topic; nothing, where the topic has nothing that it is about.
+pub fn judge(
+    check: &Check,
+    case: &Case,
+    findings: &mut Findings,
+    failed: &[Failed],
+) -> Option<Guarantee> {
     let tally = (check.look)(case, findings);
-    Guarantee {
+    (!tally.absent).then(|| Guarantee {
         name: check.name.to_owned(),
         sentence: check.sentence.to_owned(),
         group: check.group,
@@ -206,7 +263,7 @@ pub fn judge(check: &Check, case: &Case, findings: &mut Findings, failed: &[Fail
             .iter()
             .map(|name| (*name).to_owned())
             .collect(),
-    }
+    })
 }
 
 fn verdict(check: &Check, mut tally: Tally, findings: &Findings, failed: &[Failed]) -> Verdict {

@@ -1,0 +1,169 @@
+//! What was acknowledged before a record was asked for stands before that record, whoever sent
+//! either. Jepsen's checker allows such an inversion or does not look; a partition never does it.
+//!
+//! Only intervals speak: sends that overlap in time are unordered.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use history::{Mark, Offset};
+
+use super::{Case, Check, Tally};
+use crate::contract::Promise;
+use crate::facts::PartFacts;
+use crate::findings::Findings;
+use crate::gone::{Story, many};
+use crate::judgement::{Finding, Group, OffsetRange};
+
+/// The guarantee.
+pub const CHECK: Check = Check {
+    name: "real-time-order-broken",
+    sentence: "what was acknowledged before a record was sent stands before it",
+    group: Group::Order,
+    premises: &[
+        "history-whole",
+        "values-unique",
+        "clocks-monotonic",
+        "final-logs",
+    ],
+    look,
+};
+
+/// An acknowledged record that stands before one that had been acknowledged before it was sent.
+#[derive(Debug, Clone, Copy)]
+struct Inversion {
+    /// Acknowledged first, and where it stands.
+    before: (u32, Offset),
+    /// Sent afterwards, and where it stands.
+    after: (u32, Offset),
+}
+
+/// Inversions of a partition, counted by the later record.
+#[derive(Debug)]
+struct Found {
+    count: u64,
+    first: Inversion,
+    last: Inversion,
+    offsets: OffsetRange,
+}
+
+fn look(case: &Case, findings: &mut Findings) -> Tally {
+    if case.never_answered() {
+        return Tally::absent();
+    }
+    let mut tally = Tally {
+        promise: Promise::Yes("a partition appends one record after another".to_owned()),
+        blocked: case.no_final_log(),
+        ..Tally::of("acknowledged records at their offsets")
+    };
+    for part in case.parts() {
+        let (examined, found) = sweep(case, part);
+        tally.examined += examined;
+        if let Some(found) = found {
+            let finding = tell(case, part, &found);
+            tally.found(findings, finding);
+        }
+    }
+    tally
+}
+
+/// Places in `part.sends` in order of invocation, where the recorded order is another.
+fn order(case: &Case, part: &PartFacts) -> Option<Vec<u32>> {
+    let invoked = |&send: &u32| case.facts.ops.send(send).invoked;
+    if part.sends.is_sorted_by_key(invoked) {
+        return None;
+    }
+    let mut order: Vec<u32> = (0..part.sends.len() as u32).collect();
+    order.sort_by_key(|&place| invoked(&part.sends[place as usize]));
+    Some(order)
+}
+
+/// Goes through the sends in order of invocation; waiting are those whose answer had not come by
+/// then, never more than were in flight.
+fn sweep(case: &Case, part: &PartFacts) -> (u64, Option<Found>) {
+    let Some(log) = part.final_log() else {
+        return (0, None);
+    };
+    let order = order(case, part);
+    let mut waiting: BinaryHeap<Reverse<(Mark, Offset, u32)>> = BinaryHeap::new();
+    let mut furthest: Option<(u32, Offset)> = None;
+    let mut found: Option<Found> = None;
+    let mut examined = 0;
+    for turn in 0..part.sends.len() {
+        let place = order.as_ref().map_or(turn, |order| order[turn] as usize);
+        let index = part.sends[place];
+        let send = case.facts.ops.send(index);
+        let (Some(at), Some(returned)) = (send.acked_at(), send.returned) else {
+            continue;
+        };
+        if !log.holds(at, send.value) {
+            continue;
+        }
+        examined += 1;
+        while let Some(&Reverse((answered, offset, earlier))) = waiting.peek()
+            && answered < send.invoked
+        {
+            waiting.pop();
+            if furthest.is_none_or(|(_, far)| far < offset) {
+                furthest = Some((earlier, offset));
+            }
+        }
+        if let Some(before) = furthest.filter(|(_, far)| *far > at) {
+            let after = (index, at);
+            note(&mut found, Inversion { before, after });
+        }
+        waiting.push(Reverse((returned, at, index)));
+    }
+    (examined, found)
+}
+
+fn note(found: &mut Option<Found>, inversion: Inversion) {
+    let at = inversion.after.1.0;
+    let found = found.get_or_insert(Found {
+        count: 0,
+        first: inversion,
+        last: inversion,
+        offsets: OffsetRange {
+            from: at,
+            to: at + 1,
+        },
+    });
+    found.count += 1;
+    found.last = inversion;
+    found.offsets.from = found.offsets.from.min(at);
+    found.offsets.to = found.offsets.to.max(at + 1);
+}
+
+fn tell(case: &Case, part: &PartFacts, found: &Found) -> Finding {
+    let title = format!(
+        "{}: {} before one that had been acknowledged before",
+        part.name,
+        many(found.count, "record stands", "records stand")
+    );
+    let mut finding = case.finding(CHECK.name, Some(part), title);
+    let Inversion { before, after } = found.first;
+    let [first, second] = [before, after].map(|(send, _)| case.facts.ops.send(send));
+    let mut story = Story::default();
+    let answered = first.returned.unwrap_or(first.invoked);
+    let text = format!(
+        "{} of {} ({}) was acknowledged at {} by {answered}. {} of {} ({}) was sent at {}, after \
+         that, and stands before it, at {}.",
+        first.value,
+        first.client,
+        first.op,
+        before.1,
+        second.value,
+        second.client,
+        second.op,
+        second.invoked,
+        after.1,
+    );
+    story.say(case.facts, text, &[]);
+    finding.story = story.sentences;
+    finding.evidence = story.evidence;
+    finding.count = found.count;
+    finding.offsets = Some(found.offsets);
+    finding.first = Some(case.sent(before.0, Some(before.1)));
+    finding.last = Some(case.sent(found.last.after.0, Some(found.last.after.1)));
+    finding
+}
