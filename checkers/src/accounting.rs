@@ -40,7 +40,7 @@ fn values(facts: &Facts, part: &PartFacts, accounting: &mut Accounting) {
             Fate::Unknown => &mut accounting.unknown,
         };
         row.sent += 1;
-        if part.final_at[place].is_some() {
+        if part.final_at.is_there(place) {
             row.present += 1;
         } else if !send.acked() {
             // Unknown sends are settled from logs and deliveries: applied then lost, or never seen.
@@ -58,7 +58,7 @@ fn seen_but_not_final(facts: &Facts, part: &PartFacts) -> FxHashSet<ValueId> {
     let open: FxHashSet<ValueId> = part
         .sends
         .iter()
-        .zip(&part.final_at)
+        .zip(part.final_at.iter())
         .filter(|(_, at)| at.is_none())
         .map(|(&send, _)| facts.ops.send(send).value)
         .collect();
@@ -78,7 +78,7 @@ fn seen_but_not_final(facts: &Facts, part: &PartFacts) -> FxHashSet<ValueId> {
 }
 
 fn records(part: &PartFacts, accounting: &mut Accounting) {
-    let present = part.final_at.iter().flatten().count() as u64;
+    let present = part.final_at.present();
     let row: &mut RecordRow = &mut accounting.records;
     row.data += part.data_records;
     row.present += present;

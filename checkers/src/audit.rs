@@ -224,7 +224,7 @@ fn acknowledged(scene: &Scene, gone: &GoneTopic, id: PartId) -> (u64, u64) {
         let Some(offset) = send.acked_at().filter(|offset| inside(*offset)) else {
             continue;
         };
-        let kept = scene.part.final_at[place] == Some(offset);
+        let kept = scene.part.final_at.at(place) == Some(offset);
         let epoch = log.and_then(|log| log.epoch_at(offset));
         let here = epoch_before(scene, offset).map(|(epoch, _)| epoch);
         count += u64::from(kept && here.is_some() && here == epoch);
@@ -400,10 +400,10 @@ fn below_hw(scene: &Scene, gone: &GoneTopic, id: PartId) -> Option<String> {
     let kept = part
         .sends
         .iter()
-        .zip(&part.final_at)
+        .zip(part.final_at.iter())
         .find_map(|(&send, at)| {
             let send = scene.facts.ops.send(send);
-            let offset = (*at)?;
+            let offset = at?;
             let before = send.returned.is_some_and(|returned| returned < when.from);
             (send.acked_at() == Some(offset)
                 && before

@@ -119,7 +119,9 @@ fn history_whole(facts: &Facts) -> Looked {
             facts.ops.orphans
         ));
     }
-    Ok((facts.recording.events.len() as u64, "events"))
+    let recording = facts.recording;
+    let events = recording.operations.events + recording.events.len() as u64;
+    Ok((events, "events"))
 }
 
 fn values_unique(facts: &Facts) -> Looked {
@@ -207,7 +209,7 @@ fn fates(facts: &Facts) -> Looked {
     for part in &facts.parts {
         for (place, &index) in part.sends.iter().enumerate() {
             let send = facts.ops.send(index);
-            if let (Fate::Failed, Some(at)) = (send.fate, part.final_at[place]) {
+            if let (Fate::Failed, Some(at)) = (send.fate, part.final_at.at(place)) {
                 return Err(format!(
                     "{} ({}) was taken as refused and stands in {} at {at}",
                     send.value, send.op, part.name

@@ -5,6 +5,7 @@ use history::{Event, Setting};
 use plan::Plan;
 
 pub use crate::judgement::Ended;
+pub use crate::operations::Operations;
 
 /// Everything that a run left.
 #[derive(Debug, Clone)]
@@ -13,7 +14,9 @@ pub struct Recording {
     pub plan: Plan,
     /// What was found.
     pub setting: Setting,
-    /// What happened, in recorded order.
+    /// Sends and polls, and what came of them ([`Operations::of`] takes them out of a history).
+    pub operations: Operations,
+    /// Whatever else happened, in recorded order.
     pub events: Vec<Event>,
     /// What brokers left behind.
     pub evidence: Evidence,

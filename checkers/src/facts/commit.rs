@@ -114,7 +114,7 @@ fn client_points(facts: &Facts, part: &PartFacts) -> Vec<HwPoint> {
     for (place, &index) in part.sends.iter().enumerate() {
         let send = facts.ops.send(index);
         if let Some(offset) = send.acked_at()
-            && part.final_at[place] == Some(offset)
+            && part.final_at.at(place) == Some(offset)
             && acks_all(facts, send.client)
         {
             note(offset, ProofSource::AckAll(index));

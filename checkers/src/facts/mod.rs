@@ -8,8 +8,8 @@ mod elections;
 mod logview;
 mod ops;
 mod partition;
+mod places;
 mod roles;
-mod values;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +26,7 @@ pub use elections::nodes;
 pub use logview::LogView;
 pub use ops::{Fate, Ops, SendFact};
 pub use partition::{PartFacts, PartImage};
+pub use places::Places;
 pub use roles::{Cut, CutKind, Follow, Term, Until};
 
 use crate::judgement::{TimeSpan, Witness};
@@ -40,7 +41,7 @@ pub struct Facts<'a> {
     /// What was recorded.
     pub recording: &'a Recording,
     /// Sends, reads, and where each value was sent.
-    pub ops: Ops,
+    pub ops: Ops<'a>,
     /// Partitions, ascending by name.
     pub parts: Vec<PartFacts<'a>>,
     /// Faults in order of their numbers.
@@ -139,7 +140,7 @@ impl<'a> Facts<'a> {
     /// Indexes a recording.
     pub fn of(recording: &'a Recording) -> Self {
         let ids = part_ids(recording);
-        let ops = Ops::of(recording, &ids);
+        let ops = Ops::of(&recording.operations, &ids);
         let mut facts = Self {
             recording,
             ops,
@@ -164,7 +165,7 @@ impl<'a> Facts<'a> {
     /// Sorts the events that are no operations into their tables.
     fn gather(&mut self) {
         let mut faults: BTreeMap<_, Vec<&FaultEvent>> = BTreeMap::new();
-        let mut last = Mark(0);
+        let mut last = self.recording.operations.last;
         for event in &self.recording.events {
             let at = match event {
                 Event::Invoked { at, .. } | Event::Returned { at, .. } => *at,
@@ -313,15 +314,11 @@ fn part_ids(recording: &Recording) -> FxHashMap<Partition, PartId> {
         .collect();
     let mut known: FxHashMap<Partition, PartId> =
         names.iter().map(|name| (name.clone(), 0)).collect();
-    for event in &recording.events {
-        if let Event::Invoked {
-            call: history::Call::Send { partition, .. },
-            ..
-        } = event
-            && !known.contains_key(partition)
-        {
-            known.insert(partition.clone(), 0);
-            names.push(partition.clone());
+    let named = recording.operations.names.all().iter();
+    for (name, sends) in named.zip(recording.operations.sends.by_part()) {
+        if *sends > 0 && !known.contains_key(name) {
+            known.insert(name.clone(), 0);
+            names.push(name.clone());
         }
     }
     names.sort();

@@ -1,101 +1,22 @@
-//! Operations: every send with its outcome, every delivered record.
+//! Operations as the judge asks for them: by row, with the partition's id.
 
-use history::{
-    Call, ClientId, Delivery, Epoch, Event, Mark, NodeId, Offset, OpId, Outcome, Partition,
-    Payload, Phase, Reply, ValueId,
-};
+use history::{Partition, ValueId};
 use rustc_hash::FxHashMap;
 
 use super::PartId;
-use super::values::Values;
-use crate::recording::Recording;
-
-/// A send, from invocation to outcome.
-#[derive(Debug, Clone, Copy)]
-pub struct SendFact {
-    /// The operation.
-    pub op: OpId,
-    /// The producer handle.
-    pub client: ClientId,
-    /// Where to.
-    pub part: PartId,
-    /// What.
-    pub value: ValueId,
-    /// Before the call.
-    pub invoked: Mark,
-    /// After the answer.
-    pub returned: Option<Mark>,
-    /// What the client may conclude.
-    pub fate: Fate,
-}
-
-/// What a producer may conclude.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// Accepted.
-    Acked {
-        /// At this offset, where it was told.
-        offset: Option<Offset>,
-        /// By this broker, where the library tells.
-        broker: Option<NodeId>,
-    },
-    /// Certainly refused.
-    Failed,
-    /// Either.
-    Unknown,
-}
-
-impl SendFact {
-    /// Whether it was acknowledged.
-    pub fn acked(&self) -> bool {
-        matches!(self.fate, Fate::Acked { .. })
-    }
-
-    /// The acknowledged offset.
-    pub fn acked_at(&self) -> Option<Offset> {
-        match self.fate {
-            Fate::Acked { offset, .. } => offset,
-            Fate::Failed | Fate::Unknown => None,
-        }
-    }
-}
-
-/// A delivered record.
-#[derive(Debug, Clone, Copy)]
-pub struct ReadFact {
-    /// The poll.
-    pub op: OpId,
-    /// The consumer handle.
-    pub client: ClientId,
-    /// Where from.
-    pub part: PartId,
-    /// At which offset.
-    pub offset: Offset,
-    /// What.
-    pub payload: Payload,
-    /// The epoch of its batch, where the library tells.
-    pub epoch: Option<Epoch>,
-    /// The broker that served it, where the library tells.
-    pub broker: Option<NodeId>,
-    /// Before the poll.
-    pub invoked: Mark,
-    /// After it.
-    pub returned: Mark,
-    /// In the drain, by a fresh consumer.
-    pub drain: bool,
-}
+use crate::operations::Operations;
+pub use crate::operations::{Fate, ReadFact, SendFact, Values};
 
 /// All operations.
-#[derive(Debug, Default)]
-pub struct Ops {
-    /// In order of invocation.
-    sends: Vec<SendFact>,
-    /// In recorded order.
-    reads: Vec<ReadFact>,
+#[derive(Debug)]
+pub struct Ops<'a> {
+    store: &'a Operations,
+    /// By the store's number of a partition; none where nobody sends to it and no setting names it.
+    ids: Vec<Option<PartId>>,
     /// From a value to its (first) send.
-    pub by_value: Values,
+    pub by_value: &'a Values,
     /// Values that were sent more than once: a broken premise.
-    pub twice: Vec<ValueId>,
+    pub twice: &'a [ValueId],
     /// Completions without an invocation, or of another kind: a broken premise.
     pub orphans: u64,
     /// Completions that lie before their invocation: a broken premise.
@@ -104,177 +25,95 @@ pub struct Ops {
     pub polls: u64,
 }
 
-enum Open {
-    Send(u32),
-    Poll(ClientId, Mark),
-    Assign,
-    Request,
-}
+/// No partition has this id.
+const NOWHERE: PartId = usize::MAX;
 
-impl Ops {
-    /// A send, by its number in order of invocation.
+impl<'a> Ops<'a> {
+    /// The operations of a store, in partitions with these ids.
+    pub fn of(store: &'a Operations, ids: &FxHashMap<Partition, PartId>) -> Self {
+        let names = store.names.all().iter();
+        Self {
+            store,
+            ids: names.map(|name| ids.get(name).copied()).collect(),
+            by_value: &store.by_value,
+            twice: &store.twice,
+            orphans: store.orphans,
+            backwards: store.backwards,
+            polls: store.polls,
+        }
+    }
+
+    fn id(&self, number: usize) -> PartId {
+        self.ids.get(number).copied().flatten().unwrap_or(NOWHERE)
+    }
+
+    /// A send, by its number in order of invocation. What the caller does not use is not fetched.
+    #[inline]
     pub fn send(&self, send: u32) -> SendFact {
-        self.sends[send as usize]
+        let fact = self.store.sends.get(send);
+        SendFact {
+            part: self.id(fact.part),
+            ..fact
+        }
     }
 
     /// Sends in order of invocation.
     pub fn sends(&self) -> impl DoubleEndedIterator<Item = SendFact> + ExactSizeIterator + '_ {
-        self.sends.iter().copied()
+        (0..self.store.sends.len() as u32).map(|send| self.send(send))
     }
 
     /// How many sends.
     pub fn sent(&self) -> u64 {
-        self.sends.len() as u64
+        self.store.sends.len() as u64
     }
 
-    /// A delivery, by its number in recorded order.
+    /// A delivery, by its number in recorded order. What the caller does not use is not fetched.
+    #[inline]
     pub fn read(&self, read: u32) -> ReadFact {
-        self.reads[read as usize]
+        let fact = self.store.reads.get(read);
+        ReadFact {
+            part: self.id(fact.part),
+            ..fact
+        }
     }
 
     /// Deliveries in recorded order.
-    pub fn reads(&self) -> impl DoubleEndedIterator<Item = ReadFact> + ExactSizeIterator + '_ {
-        self.reads.iter().copied()
+    pub fn reads(&self) -> impl DoubleEndedIterator<Item = ReadFact> + '_ {
+        let all = (0..self.store.reads.len() as u32).map(|read| self.read(read));
+        all.filter(|read| read.part != NOWHERE)
     }
 
     /// How many deliveries.
     pub fn delivered(&self) -> u64 {
-        self.reads.len() as u64
+        let by_part = self.store.reads.by_part().iter().enumerate();
+        by_part
+            .filter(|(number, _)| self.id(*number) != NOWHERE)
+            .map(|(_, count)| count)
+            .sum()
     }
 
-    /// Collects the operations of a recording.
-    pub fn of(recording: &Recording, ids: &FxHashMap<Partition, PartId>) -> Self {
-        let mut ops = Ops {
-            by_value: Values::with_capacity(recording.events.len() / 2),
-            ..Ops::default()
+    /// The sends and the deliveries of each of so many partitions, each in their order.
+    pub fn by_part(&self, parts: usize) -> Vec<(Vec<u32>, Vec<u32>)> {
+        let mut rows: Vec<(Vec<u32>, Vec<u32>)> = vec![(Vec::new(), Vec::new()); parts];
+        let room = |by_part: &[u64], id| {
+            let number = self.ids.iter().position(|known| *known == Some(id));
+            let count = number.and_then(|number| by_part.get(number));
+            Vec::with_capacity(count.map_or(0, |&count| count as usize))
         };
-        let mut open: FxHashMap<OpId, Open> = FxHashMap::default();
-        let mut drain = false;
-        for event in &recording.events {
-            match event {
-                Event::Phase { phase, .. } => drain = *phase == Phase::Drain,
-                Event::Invoked {
-                    op,
-                    client,
-                    at,
-                    call,
-                } => {
-                    let known = ops.invoked(*op, *client, *at, call, ids);
-                    open.insert(*op, known);
-                }
-                Event::Returned { op, at, reply } => {
-                    let known = open.remove(op);
-                    ops.returned(*op, *at, reply, known, drain, ids);
-                }
-                Event::Fault(_)
-                | Event::Observed(_)
-                | Event::Process(_)
-                | Event::Step(_)
-                | Event::Clock(_)
-                | Event::Image(_)
-                | Event::Rebalance(_)
-                | Event::Harm(_)
-                | Event::Altered(_) => {}
+        for (id, (sends, reads)) in rows.iter_mut().enumerate() {
+            *sends = room(self.store.sends.by_part(), id);
+            *reads = room(self.store.reads.by_part(), id);
+        }
+        for send in 0..self.store.sends.len() as u32 {
+            if let Some((sends, _)) = rows.get_mut(self.id(self.store.sends.part(send))) {
+                sends.push(send);
             }
         }
-        ops
-    }
-
-    fn invoked(
-        &mut self,
-        op: OpId,
-        client: ClientId,
-        at: Mark,
-        call: &Call,
-        ids: &FxHashMap<Partition, PartId>,
-    ) -> Open {
-        match call {
-            Call::Send { partition, value } => {
-                let index = self.sends.len() as u32;
-                if self.by_value.insert(*value, index).is_some() {
-                    self.twice.push(*value);
-                }
-                self.sends.push(SendFact {
-                    op,
-                    client,
-                    part: ids[partition],
-                    value: *value,
-                    invoked: at,
-                    returned: None,
-                    fate: Fate::Unknown,
-                });
-                Open::Send(index)
-            }
-            Call::Poll => Open::Poll(client, at),
-            Call::Assign { .. } => Open::Assign,
-            Call::Subscribe { .. }
-            | Call::Seek { .. }
-            | Call::Commit { .. }
-            | Call::Begin
-            | Call::End { .. } => Open::Request,
-        }
-    }
-
-    fn returned(
-        &mut self,
-        op: OpId,
-        at: Mark,
-        reply: &Reply,
-        open: Option<Open>,
-        drain: bool,
-        ids: &FxHashMap<Partition, PartId>,
-    ) {
-        match (reply, open) {
-            (Reply::Sent(outcome), Some(Open::Send(index))) => {
-                let send = &mut self.sends[index as usize];
-                self.backwards += u64::from(at < send.invoked);
-                send.returned = Some(at);
-                send.fate = match outcome {
-                    Outcome::Ok(ack) => Fate::Acked {
-                        offset: ack.offset,
-                        broker: ack.broker,
-                    },
-                    Outcome::Failed(_) => Fate::Failed,
-                    Outcome::Unknown(_) => Fate::Unknown,
-                };
-            }
-            (Reply::Polled(outcome), Some(Open::Poll(client, invoked))) => {
-                self.polls += 1;
-                self.backwards += u64::from(at < invoked);
-                for delivery in outcome.ok().into_iter().flatten() {
-                    if let Some(&part) = ids.get(&delivery.partition) {
-                        self.reads
-                            .push(read(op, client, part, invoked, at, drain, delivery));
-                    }
-                }
-            }
-            (Reply::Assigned(_), Some(Open::Assign)) | (Reply::Done(_), Some(Open::Request)) => {}
-            (Reply::Sent(_) | Reply::Polled(_) | Reply::Assigned(_) | Reply::Done(_), _) => {
-                self.orphans += 1;
+        for read in 0..self.store.reads.len() as u32 {
+            if let Some((_, reads)) = rows.get_mut(self.id(self.store.reads.part(read))) {
+                reads.push(read);
             }
         }
-    }
-}
-
-fn read(
-    op: OpId,
-    client: ClientId,
-    part: PartId,
-    invoked: Mark,
-    returned: Mark,
-    drain: bool,
-    delivery: &Delivery,
-) -> ReadFact {
-    ReadFact {
-        op,
-        client,
-        part,
-        offset: delivery.offset,
-        payload: delivery.payload,
-        epoch: delivery.epoch,
-        broker: delivery.broker,
-        invoked,
-        returned,
-        drain,
+        rows
     }
 }

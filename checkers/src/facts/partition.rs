@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 use super::commit::{self, HwPoint};
 use super::elections::{self, Election};
 use super::logview::LogView;
+use super::places::Places;
 use super::roles::{Roles, Term, Until};
 use super::{Facts, PartId};
 
@@ -33,7 +34,7 @@ pub struct PartFacts<'a> {
     /// Positions in `observations`, in recorded order.
     pub seen: Vec<u32>,
     /// For each send of `sends`: where its value first stands in F.
-    pub final_at: Vec<Option<Offset>>,
+    pub final_at: Places,
     /// Further copies in F: send, offset.
     pub copies: Vec<(u32, Offset)>,
     /// Records of F that are not ours or damaged.
@@ -158,7 +159,7 @@ fn bare<'a>(facts: &Facts<'a>, name: &Partition, roles: Roles) -> PartFacts<'a> 
         sends: Vec::new(),
         reads: Vec::new(),
         seen: Vec::new(),
-        final_at: Vec::new(),
+        final_at: Places::default(),
         copies: Vec::new(),
         phantoms: Vec::new(),
         strangers: Vec::new(),
@@ -167,11 +168,10 @@ fn bare<'a>(facts: &Facts<'a>, name: &Partition, roles: Roles) -> PartFacts<'a> 
 }
 
 fn distribute(facts: &Facts, ids: &FxHashMap<Partition, PartId>, parts: &mut [PartFacts]) {
-    for (index, send) in facts.ops.sends().enumerate() {
-        parts[send.part].sends.push(index as u32);
-    }
-    for (index, read) in facts.ops.reads().enumerate() {
-        parts[read.part].reads.push(index as u32);
+    let rows = facts.ops.by_part(parts.len());
+    for (part, (sends, reads)) in parts.iter_mut().zip(rows) {
+        part.sends = sends;
+        part.reads = reads;
     }
     for (index, observation) in facts.observations.iter().enumerate() {
         let partition = match &observation.seen {
@@ -264,7 +264,8 @@ fn choose_final(facts: &Facts, part: &PartFacts) -> Result<Final, String> {
 
 /// Looks every record of F up among the sends.
 fn place_values(facts: &Facts, id: PartId, part: &mut PartFacts) {
-    part.final_at = vec![None; part.sends.len()];
+    let sends = part.sends.iter().map(|&send| facts.ops.send(send));
+    part.final_at = Places::expected(sends.map(|send| send.acked_at()));
     let Ok(fin) = part.fin else { return };
     let log = part.images[fin.image].view.log;
     for batch in log.batches.iter().filter(|batch| !batch.is_control()) {
@@ -293,9 +294,8 @@ fn place_values(facts: &Facts, id: PartId, part: &mut PartFacts) {
             let Ok(place) = part.sends.binary_search(&send) else {
                 continue;
             };
-            match part.final_at[place] {
-                None => part.final_at[place] = Some(record.offset),
-                Some(_) => part.copies.push((send, record.offset)),
+            if part.final_at.put(place, record.offset).is_some() {
+                part.copies.push((send, record.offset));
             }
         }
     }

@@ -206,7 +206,7 @@ fn candidates(
     let mut found: BTreeMap<(Option<Offset>, ValueId), Candidate> = BTreeMap::new();
     for (place, &index) in part.sends.iter().enumerate() {
         let send = facts.ops.send(index);
-        let at = part.final_at[place];
+        let at = part.final_at.at(place);
         if !send.acked() || acknowledged_there(&send, at, log) {
             gone.committed_examined += u64::from(send.acked() && acks_all(facts, send.client));
             continue;

@@ -23,7 +23,7 @@ fn look(case: &Case, _: &mut Findings) -> Tally {
     let examined: usize = case
         .parts()
         .map(|part| {
-            let offsets = part.sends.iter().zip(&part.final_at);
+            let offsets = part.sends.iter().zip(part.final_at.iter());
             offsets
                 .filter(|(send, at)| {
                     let send = case.facts.ops.send(**send);

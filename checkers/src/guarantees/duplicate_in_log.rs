@@ -47,7 +47,7 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
             let Ok(place) = part.sends.binary_search(&send) else {
                 continue;
             };
-            let Some(first) = part.final_at[place] else {
+            let Some(first) = part.final_at.at(place) else {
                 continue;
             };
             let kind = kind(log, first, copy);

@@ -58,7 +58,7 @@ fn inversions(case: &Case, part: &PartFacts) -> (u64, BTreeMap<ClientId, Vec<Inv
             .producers
             .get(&send.client)
             .is_some_and(|producer| producer.idempotent);
-        let at = match (send.acked_at(), part.final_at[place]) {
+        let at = match (send.acked_at(), part.final_at.at(place)) {
             (Some(acked), Some(at)) if acked == at => at,
             (_, Some(at)) if idempotent => at,
             (_, Some(_) | None) => continue,

@@ -20,13 +20,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use checkers::{Ended, Judgement, Recording, judge};
+use checkers::{Ended, Judgement, Operations, Recording, judge};
 use evidence::{Batch, Damage, DamageKind, Evidence, Image, LogLine, Record, ReplicaLog, Says};
 use history::*;
 use plan::{ClusterSpec, Minimum, Phases, Plan, Profile, Storm};
 
 /// Reads a scene.
 pub fn recording(text: &str) -> Recording {
+    edited(text, |_| {})
+}
+
+/// Reads a scene whose events, the drain's included, are changed before they are recorded.
+pub fn edited(text: &str, edit: impl FnOnce(&mut Vec<Event>)) -> Recording {
     let mut scene = Scene::default();
     let mut events = String::new();
     for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
@@ -35,7 +40,7 @@ pub fn recording(text: &str) -> Recording {
             events.push('\n');
         }
     }
-    scene.finish(&events)
+    scene.finish(&events, edit)
 }
 
 /// Reads and judges a scene.
@@ -211,7 +216,7 @@ impl Scene {
         });
     }
 
-    fn finish(mut self, events: &str) -> Recording {
+    fn finish(mut self, events: &str, edit: impl FnOnce(&mut Vec<Event>)) -> Recording {
         let mut events = notation::parse(events).unwrap_or_else(|e| panic!("{e}"));
         self.begin_epochs();
         if !self.undrained {
@@ -223,6 +228,8 @@ impl Scene {
             .flat_map(|t| t.assignment[&0].clone())
             .collect();
         let images = self.earlier.into_iter().chain(self.finals.into_values());
+        edit(&mut events);
+        let (operations, events) = Operations::of(events);
         Recording {
             plan: plan(),
             setting: Setting {
@@ -242,6 +249,7 @@ impl Scene {
                 hosts: BTreeMap::new(),
                 consumers: BTreeMap::new(),
             },
+            operations,
             events,
             evidence: Evidence {
                 images: images.collect(),

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use checkers::{Ended, Judgement, Recording};
+use checkers::{Ended, Judgement, Operations, Recording};
 use history::rundir::{self, RunDir};
+use history::{Event, Torn, frames};
 use plan::Plan;
 
 use crate::exit::{Exit, Failure, OrExit};
@@ -71,24 +72,42 @@ fn read(dir: &RunDir) -> anyhow::Result<Recording> {
         .with_context(|| format!("cannot read {}", dir.plan_toml().display()))?;
     let plan = Plan::parse(&text, &dir.plan_toml().display().to_string())?;
     let seal = dir.read_seal()?;
-    let history = dir.read_history()?;
+    let (operations, events, tear) = happened(dir)?;
     let setting = dir.read_setting()?;
     let run = setting.run;
-    let evidence = evidence::read(dir.path(), &history.events, &|bytes| {
+    let evidence = evidence::read(dir.path(), &events, &|bytes| {
         history::payload::recognise(run, bytes)
     });
     Ok(Recording {
         plan,
         setting,
         evidence,
-        torn: flaw(dir, seal.is_some(), history.torn)?,
-        events: history.events,
+        torn: flaw(dir, seal.is_some(), tear)?,
+        operations,
+        events,
         ended: ended(seal.map(|seal| seal.ended)),
     })
 }
 
+/// Reads the history frame by frame: sends and polls, whatever else happened, and where it is torn.
+fn happened(dir: &RunDir) -> anyhow::Result<(Operations, Vec<Event>, Option<Torn>)> {
+    let mut operations = Operations::default();
+    let mut events = Vec::new();
+    let mut tear = None;
+    for frame in frames::Reader::open(&dir.history_file())? {
+        match frame {
+            Ok(frame) => {
+                let rest = frame.into_iter().filter_map(|event| operations.take(event));
+                events.extend(rest);
+            }
+            Err(torn) => tear = Some(torn),
+        }
+    }
+    Ok((operations, events, tear))
+}
+
 /// What is wrong with the evidence itself: a history that breaks off, files that are not as sealed.
-fn flaw(dir: &RunDir, sealed: bool, torn: Option<history::Torn>) -> anyhow::Result<Option<String>> {
+fn flaw(dir: &RunDir, sealed: bool, torn: Option<Torn>) -> anyhow::Result<Option<String>> {
     let mut flaws: Vec<String> = torn.iter().map(ToString::to_string).collect();
     if sealed {
         flaws.extend(dir.verify()?.iter().map(ToString::to_string));
