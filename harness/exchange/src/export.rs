@@ -6,6 +6,7 @@
 mod error;
 pub mod jsonl;
 mod output;
+pub mod parquet;
 mod recorded;
 
 use std::fmt;
@@ -23,12 +24,15 @@ use recorded::Recorded;
 pub enum Kind {
     /// The history, one JSON object per event: [`jsonl`].
     Jsonl,
+    /// Everything, as tables for SQL: [`parquet`].
+    Parquet,
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Kind::Jsonl => "jsonl",
+            Kind::Parquet => "parquet",
         })
     }
 }
@@ -56,6 +60,7 @@ pub fn default_place(run: &RunDir, kind: Kind) -> PathBuf {
 /// given, or when something cannot be written; what stood there before still stands there then.
 pub fn export(run: &RunDir, kind: Kind, to: &Path, force: bool) -> Result<Exported, ExportError> {
     match kind {
+        Kind::Parquet => parquet::write(run, to, force),
         Kind::Jsonl => {
             let mut file = WholeFile::create(&to.join("history.jsonl"), force)?;
             let (events, torn) = lines(run, &mut file).map_err(|error| error.at(file.place()))?;
