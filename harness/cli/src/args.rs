@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use history::NodeId;
 
 use crate::bench::BenchArgs;
+use crate::synthesis::SynthArgs;
 
 /// Scripts rely on these; `exit.rs` is their source.
 const EXIT_CODES: &str = "Exit codes of `run` and `check`:
@@ -55,6 +56,8 @@ pub enum Verb {
     },
     /// Hand a run's recording to other tools: JSON Lines, Parquet for SQL, Jepsen's EDN.
     Export(ExportArgs),
+    /// Write a run that nobody ran: a well-behaved cluster, and what is planted in it.
+    Synth(SynthArgs),
     /// Dry run: the steps, as the seed draws them, and what each topic is promised.
     Plan {
         /// A plan's name or file.

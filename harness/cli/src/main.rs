@@ -15,6 +15,7 @@ mod live;
 mod planning;
 mod signals;
 mod standing;
+mod synthesis;
 mod unstarted;
 
 use std::process::ExitCode;
@@ -62,6 +63,7 @@ fn dispatch(args: &Args) -> Result<Exit, exit::Failure> {
         Verb::Report { run } => judging::report(run),
         Verb::History { run } => judging::history(run),
         Verb::Export(asked) => exporting::export(asked),
+        Verb::Synth(asked) => synthesis::synth(asked),
         Verb::Plan { plan, seed } => planning::show(plan, *seed),
         Verb::Heal { lab } => labs::heal(args, lab),
         Verb::Lab { verb } => match verb {

@@ -4,3 +4,4 @@
 
 pub mod export;
 pub mod foreign;
+pub mod synth;

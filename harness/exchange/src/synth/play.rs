@@ -1,0 +1,430 @@
+//! The history, written as it would have happened: rounds of sends and answers, looks of live
+//! consumers, the drain.
+//!
+//! It keeps nothing but how far each partition's answers have come; everything else is arithmetic.
+
+use std::fs::File;
+use std::path::Path;
+
+use history::frames::{Counts, FrameWriter};
+use history::{
+    Call, ClientId, Delivery, Event, Mark, Offset, OpId, Outcome, Partition, Payload, Reply,
+    SendAck, ValueId, Why,
+};
+
+use super::SynthError;
+use super::edits::{Edits, Stands, Told};
+use super::says::Logs;
+use super::shape::{Change, LOOK_EVERY, REFUSED, Shape};
+
+/// Polls of the drain are given so many batches at once.
+const DRAINED_AT_ONCE: u64 = 10;
+/// And come so many nanoseconds after each other.
+const DRAIN_STEP: u64 = 20_000;
+/// The first consumer of the drain; there is one for each topic.
+const DRAINERS: u16 = 1_000;
+/// Rounds without sends in which the last answers come.
+pub(super) const FLUSH: u64 = 5;
+
+/// Writes events and counts nothing itself.
+pub(super) struct Pen {
+    frames: FrameWriter<File>,
+    failed: Option<std::io::Error>,
+}
+
+impl Pen {
+    fn create(path: &Path) -> Result<Self, SynthError> {
+        let frames = File::create_new(path).and_then(FrameWriter::begin);
+        Ok(Self {
+            frames: frames.map_err(|err| SynthError::write(path, &err))?,
+            failed: None,
+        })
+    }
+
+    /// Takes an event. A failed write is told at the end.
+    pub fn write(&mut self, event: &Event) {
+        self.frames.push(event);
+        if self.frames.is_full() && self.failed.is_none() {
+            self.failed = self.frames.cut().err();
+        }
+    }
+
+    fn close(mut self, path: &Path) -> Result<Counts, SynthError> {
+        let done = match self.failed.take() {
+            Some(err) => Err(err),
+            None => self
+                .frames
+                .cut()
+                .and_then(|()| self.frames.get_mut().sync_all()),
+        };
+        done.map_err(|err| SynthError::write(path, &err))?;
+        Ok(self.frames.written())
+    }
+}
+
+/// A history being written.
+pub(super) struct Play<'a> {
+    pub shape: &'a Shape,
+    pub edits: &'a Edits,
+    pub pen: Pen,
+    pub logs: Logs,
+    /// Versions of the partitions' states.
+    pub versions: Vec<i32>,
+    /// Batches whose senders have their answer, by partition.
+    answered: Vec<u64>,
+    /// Acks=1 topics: their producers are refused at faults.
+    refusing: Vec<usize>,
+    refused: u64,
+    /// Batches of a segment; what rolls is said.
+    segment: u64,
+    /// Whether images are written, and so told of.
+    pub images: bool,
+    rolled: Vec<u64>,
+    steps: u32,
+}
+
+impl<'a> Play<'a> {
+    /// Writes the history of a run, and gives what its brokers said.
+    pub fn write(
+        shape: &'a Shape,
+        edits: &'a Edits,
+        segment: u64,
+        images: bool,
+        path: &Path,
+    ) -> Result<(Counts, Logs), SynthError> {
+        let parts = shape.parts.len();
+        let topics = shape.topics.iter().enumerate();
+        let mut play = Self {
+            shape,
+            edits,
+            pen: Pen::create(path)?,
+            logs: Logs::default(),
+            versions: vec![0; parts],
+            answered: vec![0; parts],
+            refusing: topics
+                .filter(|(_, t)| !t.acks_all)
+                .map(|(i, _)| i)
+                .collect(),
+            refused: 0,
+            segment,
+            images,
+            rolled: vec![1; parts],
+            steps: 0,
+        };
+        play.run();
+        let counts = play.pen.close(path)?;
+        Ok((counts, play.logs))
+    }
+
+    fn run(&mut self) {
+        self.begin();
+        let probe = self.probe_every();
+        let rounds = self.shape.rounds();
+        let first_storm = self.shape.faults.first().map_or(rounds / 2, |f| f.strike);
+        for round in 0..rounds + FLUSH {
+            if round == first_storm {
+                self.storm(self.shape.pause_before(round));
+            }
+            self.before(round);
+            if round < rounds {
+                if round % LOOK_EVERY == 0 && round > 0 {
+                    self.look(round);
+                }
+                self.send(round);
+                self.send_extras(round);
+            }
+            self.answer(round);
+            self.roll(round);
+            if round % probe == 0 {
+                self.probe(round);
+            }
+        }
+        self.end();
+    }
+
+    /// The first operation of a round, before any that its beginning brings.
+    fn ops_before(&self, round: u64) -> u64 {
+        let shape = self.shape;
+        let parts = shape.parts.len() as u64;
+        let sends = (round * parts * shape.batch).min(shape.sends());
+        let looks = 2 * parts * (round.saturating_sub(1) / LOOK_EVERY);
+        let struck = shape.faults.partition_point(|fault| fault.strike < round) as u64;
+        let refused = struck * REFUSED * self.refusing.len() as u64;
+        sends + looks + refused + self.edits.extras_before(round)
+    }
+
+    /// The first of a round's ordinary sends.
+    fn first_send(&self, round: u64) -> u64 {
+        let shape = self.shape;
+        let looks = match round % LOOK_EVERY {
+            0 if round > 0 => 2 * shape.parts.len() as u64,
+            _ => 0,
+        };
+        let struck = shape.faults.iter().any(|fault| fault.strike == round);
+        let refused = if struck {
+            REFUSED * self.refusing.len() as u64
+        } else {
+            0
+        };
+        self.ops_before(round) + refused + looks
+    }
+
+    /// Whether the answer to a record came too late for its sender.
+    fn doubtful(&self, part: usize, batch: u64, index: u64) -> bool {
+        let some = (self.shape.batch / 4).min(3);
+        if index >= some {
+            return false;
+        }
+        let part = &self.shape.parts[part];
+        let hit = |change: &Change| match part.acks_all {
+            true => change.tail.start == batch,
+            // Of a single batch all are answered: it is the one that a dying leader lost.
+            false => change.tail.end == batch + 1 && change.tail.end - change.tail.start > 1,
+        };
+        part.changes
+            .iter()
+            .any(|change| !change.tail.is_empty() && hit(change))
+    }
+
+    fn send(&mut self, round: u64) {
+        let shape = self.shape;
+        let first = self.first_send(round);
+        let parts = shape.parts.len();
+        let sends = shape.batch * parts as u64;
+        let sends = if round < shape.whole {
+            sends
+        } else {
+            shape.rest
+        };
+        let begun = shape.time(round).0;
+        let producers: Vec<ClientId> = (0..parts).map(|p| shape.producer(p, round)).collect();
+        let value = shape.value(0, round, 0).0;
+        let mut part = 0;
+        for position in 0..sends {
+            let at = begun + shape.round * 3 / 4 * position / (shape.batch * parts as u64);
+            let call = Call::Send {
+                partition: shape.parts[part].name.clone(),
+                value: ValueId(value + position),
+            };
+            self.invoked(OpId(first + position), producers[part], Mark(at), call);
+            part = if part + 1 == parts { 0 } else { part + 1 };
+        }
+    }
+
+    /// Sends that were planted at the end of a round.
+    fn send_extras(&mut self, round: u64) {
+        let shape = self.shape;
+        let parts = shape.parts.len() as u64;
+        let sends = if round < shape.whole {
+            shape.batch * parts
+        } else {
+            shape.rest
+        };
+        let mut op = self.first_send(round) + sends;
+        let at = Mark(shape.time(round).0 + shape.round * 13 / 16);
+        for extra in self.edits.extras_in(round) {
+            let partition = shape.parts[extra.part].name.clone();
+            let call = Call::Send {
+                partition,
+                value: extra.value,
+            };
+            self.invoked(OpId(op), extra.client, at, call);
+            let outcome = told(extra.told);
+            self.returned(OpId(op), Mark(at.0 + 1), Reply::Sent(outcome));
+            op += 1;
+        }
+    }
+
+    fn answer(&mut self, round: u64) {
+        let shape = self.shape;
+        let parts = shape.parts.len();
+        for part in 0..parts {
+            let at = shape.round * 7 / 8 + shape.round / 16 * part as u64 / parts as u64;
+            let at = Mark(shape.time(round).0 + at);
+            let until = shape.answered(part, round);
+            while self.answered[part] < until {
+                self.answer_batch(part, self.answered[part], at);
+                self.answered[part] += 1;
+            }
+        }
+    }
+
+    fn answer_batch(&mut self, part: usize, batch: u64, at: Mark) {
+        let shape = self.shape;
+        let (broker, base) = match shape.lost_by(part, batch) {
+            Some(change) => (change.old, shape.tail_base(part, change, batch)),
+            None => (shape.term(part, batch).leader, shape.base(part, batch)),
+        };
+        let parts = shape.parts.len() as u64;
+        let first = self.first_send(batch) + part as u64;
+        let planted = self.edits.told_in(part, batch);
+        for index in 0..shape.len(part, batch) {
+            let outcome = match planted.iter().find(|(of, _)| *of == index) {
+                Some((_, how)) => told(*how),
+                None if self.doubtful(part, batch, index) => told(Told::Unknown),
+                None => Outcome::Ok(SendAck {
+                    offset: Some(Offset(base.0 + index as i64)),
+                    broker: Some(broker),
+                }),
+            };
+            self.returned(OpId(first + index * parts), at, Reply::Sent(outcome));
+        }
+    }
+
+    /// Live consumers look at the newest committed batch of every partition.
+    fn look(&mut self, round: u64) {
+        let shape = self.shape;
+        let parts = shape.parts.len() as u64;
+        let mut op = self.first_send(round) - 2 * parts;
+        let at = shape.time(round);
+        for part in 0..shape.parts.len() {
+            let client = shape.consumer(shape.parts[part].topic);
+            let batch = shape.committed(round - 1).saturating_sub(1);
+            let from = vec![(shape.parts[part].name.clone(), shape.base(part, batch))];
+            self.assign(OpId(op), client, at, from);
+            let leader = shape.leader(part, round - 1);
+            let mut given = Vec::new();
+            if let Some(term) = leader.filter(|_| shape.lost_by(part, batch).is_none()) {
+                self.deliver(part, batch, Some(term.leader), &mut given);
+            }
+            self.polled(OpId(op + 1), client, at, Mark(at.0 + 1), given);
+            op += 2;
+        }
+    }
+
+    /// The records of a batch of the final log, as a consumer is given them.
+    fn deliver(
+        &self,
+        part: usize,
+        batch: u64,
+        broker: Option<history::NodeId>,
+        given: &mut Vec<Delivery>,
+    ) {
+        let shape = self.shape;
+        let base = shape.base(part, batch);
+        let epoch = shape.term(part, batch).epoch;
+        let planted = self.edits.stands_in(part, batch);
+        let name: &Partition = &shape.parts[part].name;
+        for index in 0..shape.len(part, batch) {
+            let payload = match planted.iter().find(|(of, _)| *of == index) {
+                Some((_, Stands::Nothing)) => continue,
+                Some((_, Stands::Foreign)) => Payload::Foreign,
+                Some((_, Stands::Value { value, .. })) => Payload::Value(*value),
+                None => Payload::Value(shape.value(part, batch, index)),
+            };
+            given.push(Delivery {
+                partition: name.clone(),
+                offset: Offset(base.0 + index as i64),
+                payload,
+                epoch: Some(epoch),
+                broker,
+            });
+        }
+    }
+
+    /// Fresh consumers read every log from its start; gives the moment after.
+    pub fn drain(&mut self, from: Mark) -> Mark {
+        let shape = self.shape;
+        let mut op = self.ops_before(shape.rounds());
+        let mut at = from.0;
+        for (topic, shape_of) in shape.topics.iter().enumerate() {
+            let client = ClientId(DRAINERS + topic as u16);
+            let names = shape_of.parts.clone();
+            let start = names.map(|part| (shape.parts[part].name.clone(), Offset(0)));
+            self.assign(OpId(op), client, Mark(at), start.collect());
+            op += 1;
+            for part in shape_of.parts.clone() {
+                let leader = shape.term(part, shape.rounds()).leader;
+                let mut batch = 0;
+                while batch < shape.rounds() {
+                    let end = (batch + DRAINED_AT_ONCE).min(shape.rounds());
+                    let mut given = Vec::with_capacity((DRAINED_AT_ONCE * shape.batch) as usize);
+                    for one in (batch..end).filter(|one| shape.lost_by(part, *one).is_none()) {
+                        self.deliver(part, one, Some(leader), &mut given);
+                    }
+                    self.polled(OpId(op), client, Mark(at), Mark(at + DRAIN_STEP), given);
+                    at += DRAIN_STEP;
+                    op += 1;
+                    batch = end;
+                }
+            }
+        }
+        Mark(at)
+    }
+
+    /// The queue of one producer of each acks=1 topic is full.
+    pub fn refuse(&mut self, round: u64, at: Mark) {
+        let shape = self.shape;
+        let mut op = self.ops_before(round);
+        for topic in self.refusing.clone() {
+            let part = shape.topics[topic].parts.start;
+            let client = shape.refused_by(topic);
+            for _ in 0..REFUSED {
+                let call = Call::Send {
+                    partition: shape.parts[part].name.clone(),
+                    value: ValueId(shape.sends() + self.edits.extras() + self.refused),
+                };
+                self.invoked(OpId(op), client, at, call);
+                let why = Why::new("Local: Queue full");
+                self.returned(OpId(op), at, Reply::Sent(Outcome::Failed(why)));
+                self.refused += 1;
+                op += 1;
+            }
+        }
+    }
+
+    /// Segments that every replica begins as the newest batch reaches them.
+    fn roll(&mut self, round: u64) {
+        let at = Mark(self.shape.time(round).0 + self.shape.round * 15 / 16);
+        for part in 0..self.shape.parts.len() {
+            let full = self.shape.base(part, self.shape.committed(round)).0 as u64;
+            while full > self.rolled[part] * self.segment * self.shape.batch {
+                let base = Offset((self.rolled[part] * self.segment * self.shape.batch) as i64);
+                for node in super::shape::NODES {
+                    let name = &self.shape.parts[part].name;
+                    self.logs.rolls(node, name, at, base);
+                }
+                self.rolled[part] += 1;
+            }
+        }
+    }
+
+    /// The number of the next step of the schedule.
+    pub fn next_step(&mut self) -> u32 {
+        self.steps += 1;
+        self.steps - 1
+    }
+
+    fn assign(&mut self, op: OpId, client: ClientId, at: Mark, from: Vec<(Partition, Offset)>) {
+        self.invoked(op, client, at, Call::Assign { from });
+        self.returned(op, at, Reply::Assigned(Outcome::Ok(())));
+    }
+
+    fn polled(&mut self, op: OpId, client: ClientId, at: Mark, to: Mark, given: Vec<Delivery>) {
+        self.invoked(op, client, at, Call::Poll);
+        self.returned(op, to, Reply::Polled(Outcome::Ok(given)));
+    }
+
+    fn invoked(&mut self, op: OpId, client: ClientId, at: Mark, call: Call) {
+        self.pen.write(&Event::Invoked {
+            op,
+            client,
+            at,
+            call,
+        });
+    }
+
+    fn returned(&mut self, op: OpId, at: Mark, reply: Reply) {
+        self.pen.write(&Event::Returned { op, at, reply });
+    }
+}
+
+fn told(how: Told) -> Outcome<SendAck> {
+    match how {
+        Told::Unknown => Outcome::Unknown(Why::new("Local: Message timed out")),
+        Told::At(offset, broker) => Outcome::Ok(SendAck {
+            offset: Some(offset),
+            broker: Some(broker),
+        }),
+    }
+}

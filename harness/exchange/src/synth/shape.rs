@@ -1,0 +1,482 @@
+//! The whole run as arithmetic: which record stands where, who led when, what each moment is.
+//!
+//! Nothing is stored per record. Sends go out in rounds, one batch to every partition in each, so
+//! that history and images can be written one after the other, each as a stream, and agree.
+
+use std::ops::Range;
+
+use history::{
+    ClientId, Epoch, FaultId, FaultKind, Mark, NodeId, Offset, Partition, Topic, ValueId,
+};
+use plan::Seed;
+
+use super::{Asked, SynthError};
+
+/// Brokers.
+pub(super) const NODES: [NodeId; 3] = [NodeId(0), NodeId(1), NodeId(2)];
+/// Records of a batch at most: with more, records would not all be of one size.
+const BATCH_MAX: u64 = 50;
+/// When load begins.
+pub(super) const LOAD_BEGINS: Mark = Mark::from_millis(5_000);
+/// Sends that a full queue refuses, at each fault and acks=1 topic.
+pub(super) const REFUSED: u64 = 5;
+/// Batches behind the newest that the leader has not yet appended, that followers have not yet
+/// copied, and that followers do not yet know to be committed.
+const APPENDED: u64 = 1;
+const COPIED: u64 = 2;
+const KNOWN: u64 = 3;
+/// A live consumer looks in every so many rounds.
+pub(super) const LOOK_EVERY: u64 = 32;
+
+const SECOND: u64 = 1_000_000_000;
+const MILLI: u64 = 1_000_000;
+/// From a fault to the new leader; nobody knows yet.
+const ELECTION: u64 = 4 * SECOND;
+/// Around the beginning of a fault, around its end, and around the change of an in-sync set.
+const STRIKE: u64 = 400 * MILLI;
+const RETURN: u64 = 2 * SECOND;
+const REJOIN: u64 = 300 * MILLI;
+
+/// A fault, by rounds.
+#[derive(Debug, Clone)]
+pub(super) struct Fault {
+    pub id: FaultId,
+    pub kind: FaultKind,
+    pub node: NodeId,
+    /// It begins before this round.
+    pub strike: u64,
+    /// New leaders are there before this round.
+    pub elected: u64,
+    /// It is undone before this round; the in-sync sets are full before the next.
+    pub healed: u64,
+}
+
+/// What a fault did to one partition.
+#[derive(Debug, Clone)]
+pub(super) struct Change {
+    /// Position in [`Shape::faults`].
+    pub fault: usize,
+    /// The leader before.
+    pub old: NodeId,
+    /// The leader after; the same, if a follower went away.
+    pub new: NodeId,
+    /// The epoch after.
+    pub epoch: Epoch,
+    /// The first batch of the new epoch.
+    pub first: u64,
+    /// Batches that only the old leader holds, in its own epoch.
+    pub tail: Range<u64>,
+    /// In-sync replicas after it, in assignment order.
+    pub isr: Vec<NodeId>,
+}
+
+impl Change {
+    pub fn deposed(&self) -> bool {
+        self.old != self.new
+    }
+}
+
+/// One partition.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub name: Partition,
+    pub topic: usize,
+    pub acks_all: bool,
+    /// In assignment order.
+    pub replicas: [NodeId; 3],
+    /// One for each fault.
+    pub changes: Vec<Change>,
+}
+
+/// One topic.
+#[derive(Debug)]
+pub(super) struct TopicShape {
+    pub name: Topic,
+    pub acks_all: bool,
+    /// Positions in [`Shape::parts`].
+    pub parts: Range<usize>,
+}
+
+impl TopicShape {
+    fn client(&self, index: usize, of: u16) -> ClientId {
+        ClientId(index as u16 * 4 + of)
+    }
+}
+
+/// A time of leadership, as batches of the final log see it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Term {
+    pub epoch: Epoch,
+    pub leader: NodeId,
+}
+
+/// The whole run.
+#[derive(Debug)]
+pub(super) struct Shape {
+    pub topics: Vec<TopicShape>,
+    pub parts: Vec<Part>,
+    pub faults: Vec<Fault>,
+    /// Records of a batch.
+    pub batch: u64,
+    /// Rounds with a whole batch for every partition.
+    pub whole: u64,
+    /// Sends of the last, shorter round.
+    pub rest: u64,
+    /// Length of a round in nanoseconds.
+    pub round: u64,
+    /// Before which round how long nothing is sent, and how long before it altogether.
+    pauses: Vec<(u64, u64, u64)>,
+}
+
+impl Shape {
+    /// Lays a run out with so many ordinary sends.
+    pub fn of(asked: &Asked, sends: u64) -> Result<Self, SynthError> {
+        let parts = u64::from(asked.topics) * u64::from(asked.partitions);
+        let failovers = u64::from(asked.failovers);
+        let length = (sends / 100_000).max(20 + 10 * failovers);
+        let rounds_min = 4 * length;
+        let batch = (sends / (parts * rounds_min)).min(BATCH_MAX);
+        if batch == 0 {
+            return Err(SynthError::TooSmall {
+                least: parts * rounds_min + refused(asked) + u64::from(asked.planted()),
+            });
+        }
+        let whole = sends / (parts * batch);
+        let rest = sends % (parts * batch);
+        let round = length * SECOND / (whole + 1);
+        let mut shape = Self {
+            topics: topics(asked),
+            parts: Vec::new(),
+            faults: faults(asked, whole, round),
+            batch,
+            whole,
+            rest,
+            round,
+            pauses: Vec::new(),
+        };
+        shape.pauses = pauses(&shape.faults);
+        shape.parts = shape.lay_parts(asked);
+        Ok(shape)
+    }
+
+    /// Rounds in which something is sent.
+    pub fn rounds(&self) -> u64 {
+        self.whole + u64::from(self.rest > 0)
+    }
+
+    /// Sends of all rounds.
+    pub fn sends(&self) -> u64 {
+        self.whole * self.batch * self.parts.len() as u64 + self.rest
+    }
+
+    /// Records of a batch.
+    pub fn len(&self, part: usize, batch: u64) -> u64 {
+        if batch < self.whole {
+            return self.batch;
+        }
+        let (part, parts) = (part as u64, self.parts.len() as u64);
+        if batch > self.whole || self.rest <= part {
+            0
+        } else {
+            (self.rest - part).div_ceil(parts)
+        }
+    }
+
+    /// The value of a record.
+    pub fn value(&self, part: usize, batch: u64, index: u64) -> ValueId {
+        ValueId((batch * self.batch + index) * self.parts.len() as u64 + part as u64)
+    }
+
+    /// Who sends a batch.
+    pub fn producer(&self, part: usize, batch: u64) -> ClientId {
+        let topic = self.parts[part].topic;
+        self.topics[topic].client(topic, (batch % 2) as u16)
+    }
+
+    /// Both producers of a topic.
+    pub fn producers(&self, topic: usize) -> [ClientId; 2] {
+        [0, 1].map(|of| self.topics[topic].client(topic, of))
+    }
+
+    /// The producer whose queue is full at every fault; acks=1 topics have one.
+    pub fn refused_by(&self, topic: usize) -> ClientId {
+        self.topics[topic].client(topic, 2)
+    }
+
+    /// The consumer that looks in during the run.
+    pub fn consumer(&self, topic: usize) -> ClientId {
+        self.topics[topic].client(topic, 3)
+    }
+
+    /// The base sequence of an idempotent producer's batch.
+    pub fn sequence(&self, batch: u64) -> i32 {
+        (batch / 2 * self.batch % (1 << 31)) as i32
+    }
+
+    /// When a round's sends begin.
+    pub fn time(&self, round: u64) -> Mark {
+        let before = self.pauses.partition_point(|(at, ..)| *at <= round);
+        let paused = before.checked_sub(1).map_or(0, |i| self.pauses[i].2);
+        Mark(LOAD_BEGINS.0 + round * self.round + paused)
+    }
+
+    /// When the pause before a round begins.
+    pub fn pause_before(&self, round: u64) -> Mark {
+        let pause = self.pauses.iter().find(|(at, ..)| *at == round);
+        Mark(self.time(round).0 - pause.map_or(0, |(_, length, _)| *length))
+    }
+
+    /// When a record is handed to its producer.
+    pub fn sent_at(&self, part: usize, batch: u64, index: u64) -> Mark {
+        let position = index * self.parts.len() as u64 + part as u64;
+        let positions = self.batch * self.parts.len() as u64;
+        Mark(self.time(batch).0 + self.round * 3 / 4 * position / positions)
+    }
+
+    /// Records that the final log of a partition holds before a batch: the batch's base offset there.
+    pub fn base(&self, part: usize, batch: u64) -> Offset {
+        let sent = if batch <= self.whole {
+            batch * self.batch
+        } else {
+            self.whole * self.batch + self.len(part, self.whole)
+        };
+        let lost: u64 = self
+            .lost(part)
+            .map(|tail| batch.min(tail.end).saturating_sub(tail.start))
+            .sum();
+        Offset((sent - lost * self.batch) as i64)
+    }
+
+    /// Where a batch of a tail stands on the leader that alone has it.
+    pub fn tail_base(&self, part: usize, change: &Change, batch: u64) -> Offset {
+        let cut = self.base(part, change.tail.start);
+        Offset(cut.0 + ((batch - change.tail.start) * self.batch) as i64)
+    }
+
+    /// Batches that were acknowledged by a leader that lost them.
+    fn lost(&self, part: usize) -> impl Iterator<Item = &Range<u64>> {
+        let part = &self.parts[part];
+        let tails = part.changes.iter().map(|change| &change.tail);
+        tails.filter(|_| !part.acks_all)
+    }
+
+    /// The change whose tail a lost batch belongs to.
+    pub fn lost_by(&self, part: usize, batch: u64) -> Option<&Change> {
+        let part = &self.parts[part];
+        let mut changes = part.changes.iter().filter(|_| !part.acks_all);
+        changes.find(|change| change.tail.contains(&batch))
+    }
+
+    /// Who led, and under which epoch, when a batch of the final log was appended.
+    pub fn term(&self, part: usize, batch: u64) -> Term {
+        let part = &self.parts[part];
+        let begun = part.changes.partition_point(|change| change.first <= batch);
+        part.term_after(begun)
+    }
+
+    /// Who leads at the end of a round, if anybody.
+    pub fn leader(&self, part: usize, round: u64) -> Option<Term> {
+        let part = &self.parts[part];
+        let over = self.faults.partition_point(|fault| fault.elected <= round);
+        let headless = self
+            .faults
+            .get(over)
+            .is_some_and(|fault| fault.strike <= round)
+            && part.changes[over].deposed();
+        (!headless).then(|| part.term_after(over))
+    }
+
+    /// The fault that has begun and after which nobody is elected yet.
+    pub fn leaderless(&self, round: u64) -> Option<usize> {
+        let over = self.faults.partition_point(|fault| fault.elected <= round);
+        self.faults
+            .get(over)
+            .filter(|fault| fault.strike <= round)
+            .map(|_| over)
+    }
+
+    /// Batches that the leader holds at the end of a round.
+    pub fn appended(&self, part: usize, round: u64) -> u64 {
+        let all = round.saturating_sub(APPENDED).min(self.rounds());
+        match self.leaderless(round) {
+            Some(fault) if self.parts[part].changes[fault].deposed() => {
+                all.min(self.faults[fault].strike - KNOWN)
+            }
+            _ => all,
+        }
+    }
+
+    /// Batches below the high watermark at the end of a round; followers hold them.
+    pub fn committed(&self, round: u64) -> u64 {
+        let all = round.saturating_sub(COPIED).min(self.rounds());
+        match self.leaderless(round) {
+            Some(fault) => all.min(self.faults[fault].strike - KNOWN),
+            None => all,
+        }
+    }
+
+    /// Batches that followers know to be committed.
+    pub fn known(&self, round: u64) -> u64 {
+        self.committed(round.saturating_sub(KNOWN - COPIED))
+    }
+
+    /// Batches whose senders have their answer at the end of a round.
+    pub fn answered(&self, part: usize, round: u64) -> u64 {
+        if self.parts[part].acks_all {
+            return self.committed(round);
+        }
+        let all = round.saturating_sub(APPENDED).min(self.rounds());
+        match self.leaderless(round) {
+            Some(fault) if self.parts[part].changes[fault].deposed() => {
+                all.min(self.parts[part].changes[fault].tail.end)
+            }
+            _ => all,
+        }
+    }
+
+    fn lay_parts(&self, asked: &Asked) -> Vec<Part> {
+        let mut stream = Seed(asked.seed).stream("synth tails");
+        let mut parts = Vec::new();
+        for (topic, shape) in self.topics.iter().enumerate() {
+            for index in 0..asked.partitions as usize {
+                let replicas = std::array::from_fn(|place| NODES[(index + place) % NODES.len()]);
+                let mut part = Part {
+                    name: Partition::new(shape.name.clone(), index as i32),
+                    topic,
+                    acks_all: shape.acks_all,
+                    replicas,
+                    changes: Vec::new(),
+                };
+                for fault in 0..self.faults.len() {
+                    let extra = stream.between(0, 1 + (self.window(fault) - 2) / 2);
+                    let change = self.change(&part, fault, extra);
+                    part.changes.push(change);
+                }
+                parts.push(part);
+            }
+        }
+        parts
+    }
+
+    /// Rounds that are sent while nobody leads.
+    fn window(&self, fault: usize) -> u64 {
+        self.faults[fault].elected - self.faults[fault].strike
+    }
+
+    fn change(&self, part: &Part, index: usize, extra: u64) -> Change {
+        let fault = &self.faults[index];
+        let before = part.term_after(index);
+        let isr: Vec<NodeId> = part
+            .replicas
+            .into_iter()
+            .filter(|node| *node != fault.node)
+            .collect();
+        let deposed = before.leader == fault.node;
+        let cut = fault.strike - KNOWN;
+        let beyond = match (deposed, fault.kind, part.acks_all) {
+            (false, ..) => 0,
+            // What it had appended and nobody had copied when it died.
+            (true, FaultKind::Kill, _) => 1,
+            (true, _, true) => 2,
+            // Cut off from its peers, it goes on answering clients that still reach it.
+            (true, _, false) => 2 + extra,
+        };
+        let lost = if part.acks_all { 0 } else { beyond };
+        Change {
+            fault: index,
+            old: before.leader,
+            new: if deposed { isr[0] } else { before.leader },
+            epoch: Epoch(before.epoch.0 + 1),
+            first: if deposed {
+                cut + lost
+            } else {
+                fault.elected - APPENDED - 1
+            },
+            tail: cut..cut + beyond,
+            isr,
+        }
+    }
+}
+
+impl Part {
+    /// The time of leadership after so many faults.
+    pub fn term_after(&self, faults: usize) -> Term {
+        match faults.checked_sub(1) {
+            None => Term {
+                epoch: Epoch(0),
+                leader: self.replicas[0],
+            },
+            Some(last) => Term {
+                epoch: self.changes[last].epoch,
+                leader: self.changes[last].new,
+            },
+        }
+    }
+}
+
+/// Sends that are refused over the whole run.
+pub(super) fn refused(asked: &Asked) -> u64 {
+    REFUSED * u64::from(asked.failovers) * u64::from(asked.topics / 2)
+}
+
+fn topics(asked: &Asked) -> Vec<TopicShape> {
+    let partitions = asked.partitions as usize;
+    (0..asked.topics as usize)
+        .map(|index| {
+            let acks_all = index % 2 == 0;
+            let kind = if acks_all { "ledger" } else { "metrics" };
+            let name = match index / 2 {
+                0 => kind.to_owned(),
+                more => format!("{kind}-{}", more + 1),
+            };
+            TopicShape {
+                name: name.into(),
+                acks_all,
+                parts: index * partitions..(index + 1) * partitions,
+            }
+        })
+        .collect()
+}
+
+/// The faults, evenly spread: killed and cut off by turns, n0 and n1 by turns, n2 never.
+fn faults(asked: &Asked, rounds: u64, round: u64) -> Vec<Fault> {
+    let count = u64::from(asked.failovers);
+    (0..count)
+        .map(|index| {
+            let steady = rounds / (2 + 2 * count);
+            let share = (rounds - steady) / count;
+            let strike = steady + index * share + share / 8;
+            let window = (share / 4).clamp(4, 12);
+            let held = (3 * SECOND / round).clamp(4, share / 4);
+            Fault {
+                id: FaultId(index as u16 + 1),
+                kind: if index % 2 == 0 {
+                    FaultKind::Kill
+                } else {
+                    FaultKind::Isolate
+                },
+                node: NODES[index as usize % 2],
+                strike,
+                elected: strike + window,
+                healed: strike + window + held,
+            }
+        })
+        .collect()
+}
+
+fn pauses(faults: &[Fault]) -> Vec<(u64, u64, u64)> {
+    let mut sum = 0;
+    let mut pauses = Vec::new();
+    for fault in faults {
+        for (round, length) in [
+            (fault.strike, STRIKE),
+            (fault.elected, ELECTION),
+            (fault.healed, RETURN),
+            (fault.healed + 1, REJOIN),
+        ] {
+            sum += length;
+            pauses.push((round, length, sum));
+        }
+    }
+    pauses
+}
