@@ -27,7 +27,7 @@ const OPERATIONS: &[Column] = &[
     long("returned_ns").or_null(),
     text("outcome"),
     text("why").or_null(),
-    long("offset").or_null(),
+    long("log_offset").or_null(),
     int("broker").or_null(),
     text("acks").or_null(),
     bool("idempotent").or_null(),
@@ -36,7 +36,7 @@ const OPERATIONS: &[Column] = &[
 
 const DELIVERIES: &[Column] = &[
     int("partition"),
-    long("offset"),
+    long("log_offset"),
     long("value").or_null(),
     text("payload"),
     int("epoch").or_null(),
