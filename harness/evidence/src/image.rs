@@ -1,10 +1,9 @@
 //! Reads an image archive, the zstd-compressed tar of a node's log directory, into an [`Image`].
 //!
-//! It judges nothing and skips what can be derived from the rest: indexes, producer snapshots,
-//! files that Kafka has marked for deletion. One segment is held in memory at a time, whole (1 GiB
-//! at most with Kafka's defaults); what stays is in proportion to batches and records.
+//! It judges nothing. Files that Kafka has marked for deletion, or not finished, are named and not
+//! read. No file is held in memory whole; what stays is in proportion to batches and records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Component, Path};
@@ -13,7 +12,8 @@ use history::{ImageTaken, Offset, Partition};
 
 use crate::batch::Recognise;
 use crate::checkpoint::{self, Parsed};
-use crate::model::{Image, ReplicaLog, Unreadable};
+use crate::model::{Image, Unreadable};
+use crate::parts::{Kind, Parts};
 use crate::segment::Walker;
 
 /// Largest entry that is read: `log.segment.bytes` is an int, and a segment may exceed it by nothing.
@@ -46,10 +46,10 @@ pub fn read_image(
 /// An archive half read.
 struct Reading<'a> {
     image: Image,
-    /// Segments in the archive's order; joined in the order of their offsets at the end.
-    segments: BTreeMap<Partition, BTreeMap<Offset, ReplicaLog>>,
+    /// Files come in the archive's order; they are joined at the end.
+    parts: BTreeMap<Partition, Parts>,
+    leftovers: BTreeSet<String>,
     walker: Walker,
-    buffer: Vec<u8>,
     recognise: Recognise<'a>,
     unreadable: &'a mut Vec<Unreadable>,
     /// Whether a checkpoint of recovery points was there.
@@ -79,9 +79,9 @@ impl<'a> Reading<'a> {
         };
         Self {
             image,
-            segments: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            leftovers: BTreeSet::new(),
             walker: Walker::default(),
-            buffer: Vec::new(),
             recognise,
             unreadable,
             recovery_read: false,
@@ -136,20 +136,37 @@ impl<'a> Reading<'a> {
         let is_dir = entry.header().entry_type().is_dir();
         match name {
             [one] if is_dir => {
-                if let Some(partition) = Partition::from_dir_name(one) {
-                    self.image.logs.entry(partition).or_default();
+                if let Some(partition) = self.partition(one) {
+                    self.parts.entry(partition).or_default();
                 }
             }
             [file] => self.root_file(file, entry)?,
             [parent, file] => {
-                if let Some(partition) = Partition::from_dir_name(parent) {
-                    self.image.logs.entry(partition.clone()).or_default();
-                    self.partition_file(partition, file, &name.join("/"), entry)?;
+                let size = entry.size();
+                let name = name.join("/");
+                if size > ENTRY_MAX {
+                    self.image.sound = false;
+                    self.complain(&name, format!("{size} bytes, {ENTRY_MAX} are read at most"));
+                } else if let Some(partition) = self.partition(parent) {
+                    let parts = self.parts.entry(partition).or_default();
+                    let reading = (&mut self.walker, self.recognise);
+                    for why in partition_file(parts, file, entry, reading)? {
+                        self.complain(&name, why);
+                    }
                 }
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whose files a directory holds; one that is no partition's is named as a leftover.
+    fn partition(&mut self, dir: &str) -> Option<Partition> {
+        let partition = Partition::from_dir_name(dir);
+        if partition.is_none() {
+            self.leftovers.insert(dir.to_owned());
+        }
+        partition
     }
 
     fn root_file(&mut self, file: &str, entry: &mut impl Read) -> Result<(), String> {
@@ -174,83 +191,49 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    fn partition_file<R: Read>(
-        &mut self,
-        partition: Partition,
-        file: &str,
-        name: &str,
-        entry: &mut tar::Entry<'_, R>,
-    ) -> Result<(), String> {
-        match file {
-            "leader-epoch-checkpoint" => {
-                let Parsed { value, complaints } = checkpoint::epochs(&text(entry)?);
-                self.image.logs.entry(partition).or_default().epochs = value;
-                for why in complaints {
-                    self.complain(name, why);
-                }
-            }
-            "partition.metadata" => match checkpoint::topic_id(&text(entry)?) {
-                Ok(id) => self.image.logs.entry(partition).or_default().topic_id = Some(id),
-                Err(why) => self.complain(name, why),
-            },
-            _ => {
-                if let Some(stem) = file.strip_suffix(".log") {
-                    match stem.parse().ok().filter(|base| *base >= 0) {
-                        Some(base) => self.segment(partition, Offset(base), name, entry)?,
-                        None => self.complain(name, "its name is no base offset".to_owned()),
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn segment<R: Read>(
-        &mut self,
-        partition: Partition,
-        base: Offset,
-        name: &str,
-        entry: &mut tar::Entry<'_, R>,
-    ) -> Result<(), String> {
-        let size = entry.size();
-        if size > ENTRY_MAX {
-            self.image.sound = false;
-            self.complain(name, format!("{size} bytes, {ENTRY_MAX} are read at most"));
-            return Ok(());
-        }
-        self.buffer.clear();
-        entry
-            .read_to_end(&mut self.buffer)
-            .map_err(|error| error.to_string())?;
-        if self.buffer.len() as u64 != size {
-            return Err(format!("{} of {size} bytes are there", self.buffer.len()));
-        }
-        let mut part = ReplicaLog::default();
-        self.walker
-            .read(base, &self.buffer, self.recognise, &mut part);
-        self.segments
-            .entry(partition)
-            .or_default()
-            .insert(base, part);
-        Ok(())
-    }
-
     fn finish(self) -> Image {
         let mut image = self.image;
-        let recovery_known = self.recovery_read;
-        for (partition, parts) in self.segments {
-            let log = image.logs.entry(partition.clone()).or_default();
-            for part in parts.into_values() {
-                join(log, part);
-            }
+        image.leftovers = self.leftovers.into_iter().collect();
+        for (partition, parts) in self.parts {
+            // No entry means 0 to Kafka (LogManager): nothing of this log was flushed for certain.
             let point = image.recovery_point.get(&partition).copied();
-            for damage in &mut log.damage {
-                // No entry means 0 to Kafka (LogManager): nothing of this log was checkpointed yet.
-                damage.durable = recovery_known.then(|| damage.from < point.unwrap_or(Offset(0)));
-            }
+            let point = self.recovery_read.then(|| point.unwrap_or(Offset(0)));
+            image
+                .logs
+                .insert(partition, parts.finish(point, image.clean_shutdown));
         }
         image
     }
+}
+
+/// Takes in one file of a partition's directory; gives what could not be read in it.
+fn partition_file<R: Read>(
+    parts: &mut Parts,
+    file: &str,
+    entry: &mut tar::Entry<'_, R>,
+    (walker, recognise): (&mut Walker, Recognise<'_>),
+) -> Result<Vec<String>, String> {
+    let size = entry.size();
+    match (file, Kind::of(file)) {
+        ("leader-epoch-checkpoint", _) => {
+            let Parsed { value, complaints } = checkpoint::epochs(&text(entry)?);
+            parts.log.epochs = value;
+            return Ok(complaints);
+        }
+        ("partition.metadata", _) => match checkpoint::topic_id(&text(entry)?) {
+            Ok(id) => parts.log.topic_id = Some(id),
+            Err(why) => return Ok(vec![why]),
+        },
+        (_, Kind::Segment(base)) => parts.segment(base, entry, size, walker, recognise)?,
+        (_, Kind::Side(kind, offset)) => parts.side(kind, offset, entry, size)?,
+        (_, Kind::Leftover) => {
+            parts.log.leftovers.push(file.to_owned());
+            if file.ends_with(".log") {
+                return Ok(vec!["its name is no base offset".to_owned()]);
+            }
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// Remembers whether the end of the file was met.
@@ -265,20 +248,6 @@ impl<R: Read> Read for Watched<R> {
         self.ended |= count == 0 && !buffer.is_empty();
         Ok(count)
     }
-}
-
-/// Appends a later segment's contents.
-fn join(log: &mut ReplicaLog, mut part: ReplicaLog) {
-    let shift = log.records.len() as u32;
-    for batch in &mut part.batches {
-        batch.records.0 = batch.records.0.saturating_add(shift);
-        batch.records.1 = batch.records.1.saturating_add(shift);
-    }
-    log.segments.append(&mut part.segments);
-    log.batches.append(&mut part.batches);
-    log.records.append(&mut part.records);
-    log.damage.append(&mut part.damage);
-    log.bytes = log.bytes.saturating_add(part.bytes);
 }
 
 /// A name's parts, without a leading `./`.

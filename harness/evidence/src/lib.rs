@@ -17,13 +17,16 @@ mod bytes;
 pub mod checkpoint;
 mod codec;
 mod image;
+mod index;
 mod lines;
 pub mod model;
+mod parts;
 mod run;
 mod says;
 mod scan;
 mod segment;
 mod side;
+mod transactions;
 mod write;
 
 pub use batch::Recognise;
@@ -37,7 +40,7 @@ pub use model::{
 pub use run::read;
 pub use says::{Unfamiliar, says};
 pub use segment::Walker;
-pub use side::{read_snapshot, read_txn_index};
+pub use side::{Flaw, read_snapshot, read_txn_index};
 pub use write::{
     NewBatch, NewImage, NewRecord, NewSegment, SegmentEnd, file_name, write_batch, write_marker,
     write_snapshot, write_txn_index,

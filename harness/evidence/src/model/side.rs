@@ -75,6 +75,12 @@ pub struct IndexFlaw {
     pub kind: SideFile,
     /// Byte position in it.
     pub position: u64,
+    /// The offset that it is about, where it names one.
+    pub about: Option<Offset>,
+    /// Whether that offset lies below the image's recovery point, as of
+    /// [`Damage::durable`](crate::Damage::durable): indexes are flushed with their segments. After a
+    /// power cut anything may stand in an index above it, and nobody reads it before it is rebuilt.
+    pub durable: Option<bool>,
     /// What is wrong there, as a sentence without its full stop.
     pub why: String,
 }
