@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use history::NodeId;
 
 use crate::bench::BenchArgs;
+use crate::exporting::ExportArgs;
 use crate::synthesis::SynthArgs;
 
 /// Scripts rely on these; `exit.rs` is their source.
@@ -123,29 +124,6 @@ pub struct RunArgs {
     /// Print the verdict as JSON; progress goes to standard error.
     #[arg(long)]
     pub json: bool,
-}
-
-/// `tidemark export`.
-#[derive(Debug, clap::Args)]
-pub struct ExportArgs {
-    /// The run's directory.
-    pub run: PathBuf,
-    /// The format.
-    #[arg(long = "as", value_enum)]
-    pub kind: ExportKind,
-    /// The directory to write into; `-` is standard output, for jsonl. RUN/export/FORMAT if absent.
-    #[arg(long)]
-    pub to: Option<PathBuf>,
-    /// Replace what an earlier export left there.
-    #[arg(long)]
-    pub force: bool,
-}
-
-/// Formats of other tools.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ExportKind {
-    /// The history, one JSON object per event (docs/jsonl.schema.json).
-    Jsonl,
 }
 
 /// What to do with a lab.

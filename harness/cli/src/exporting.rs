@@ -7,15 +7,43 @@ use anyhow::anyhow;
 use exchange::export::{self, ExportError, Exported, Kind};
 use history::rundir::RunDir;
 
-use crate::args::{ExportArgs, ExportKind};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::home::{say, say_error};
+
+/// `tidemark export`.
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    /// The run's directory.
+    pub run: PathBuf,
+    /// The format.
+    #[arg(long = "as", value_enum)]
+    pub kind: ExportKind,
+    /// The directory to write into; `-` is standard output, for jsonl. RUN/export/FORMAT if absent.
+    #[arg(long)]
+    pub to: Option<PathBuf>,
+    /// Replace what an earlier export left there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Formats of other tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportKind {
+    /// The history, one JSON object per event (docs/jsonl.schema.json).
+    Jsonl,
+    /// Everything, as tables for DuckDB, Spark and their like (docs/export.md).
+    Parquet,
+    /// What clients did, for Jepsen's checker and `check --rules jepsen`.
+    JepsenEdn,
+}
 
 /// `tidemark export RUN --as FORMAT`.
 pub fn export(asked: &ExportArgs) -> Result<Exit, Failure> {
     let run = RunDir::open(&asked.run).or_usage()?;
     let kind = match asked.kind {
         ExportKind::Jsonl => Kind::Jsonl,
+        ExportKind::Parquet => Kind::Parquet,
+        ExportKind::JepsenEdn => Kind::JepsenEdn,
     };
     let exported = match &asked.to {
         Some(to) if to == Path::new("-") => return print(&run, kind),

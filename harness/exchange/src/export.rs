@@ -4,6 +4,7 @@
 //! changes nothing in the run's evidence, and leaves no half-written file under a final name.
 
 mod error;
+mod jepsen;
 pub mod jsonl;
 mod output;
 pub mod parquet;
@@ -26,6 +27,8 @@ pub enum Kind {
     Jsonl,
     /// Everything, as tables for SQL: [`parquet`].
     Parquet,
+    /// What clients did, as Jepsen's Kafka workload writes it: EDN, one map a line.
+    JepsenEdn,
 }
 
 impl fmt::Display for Kind {
@@ -33,6 +36,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Kind::Jsonl => "jsonl",
             Kind::Parquet => "parquet",
+            Kind::JepsenEdn => "jepsen-edn",
         })
     }
 }
@@ -61,6 +65,15 @@ pub fn default_place(run: &RunDir, kind: Kind) -> PathBuf {
 pub fn export(run: &RunDir, kind: Kind, to: &Path, force: bool) -> Result<Exported, ExportError> {
     match kind {
         Kind::Parquet => parquet::write(run, to, force),
+        Kind::JepsenEdn => {
+            let mut file = WholeFile::create(&to.join("history.edn"), force)?;
+            let written = jepsen::write(run, &mut file).map_err(|error| error.at(file.place()))?;
+            Ok(Exported {
+                at: file.keep()?,
+                counts: vec![("lines", written.lines), ("processes", written.processes)],
+                missing: written.torn.into_iter().collect(),
+            })
+        }
         Kind::Jsonl => {
             let mut file = WholeFile::create(&to.join("history.jsonl"), force)?;
             let (events, torn) = lines(run, &mut file).map_err(|error| error.at(file.place()))?;
