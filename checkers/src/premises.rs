@@ -1,11 +1,11 @@
 //! What conclusions rest on. A premise that fails voids what is concluded from absence; positive
 //! evidence stands.
 
-use history::{NodeId, Payload, Phase, ProcessChange, Stage, StepStage};
+use history::{NodeId, Offset, Payload, Phase, ProcessChange, Stage, StepStage};
 use plan::{Action, Storm};
 
 use crate::accounting::undrained;
-use crate::facts::{Facts, Fate};
+use crate::facts::{Facts, Fate, PartFacts};
 use crate::gone::unit_of;
 use crate::judgement::{Ended, Premise, PremiseState};
 
@@ -230,7 +230,7 @@ fn fates(facts: &Facts) -> Looked {
                 send.value, send.op, read.client, read.op
             ));
         }
-        if let Some(at) = part.strangers.first() {
+        if let Some(at) = part.strangers.iter().find(|at| unsent(facts, part, **at)) {
             return Err(format!(
                 "{} holds a record of this run at {at} that was not sent there",
                 part.name
@@ -238,6 +238,14 @@ fn fates(facts: &Facts) -> Looked {
         }
     }
     Ok((facts.ops.sent(), "sends"))
+}
+
+/// Whether nobody sent what stands there, or it was certainly refused. What was sent to another
+/// partition is `misplaced`, and not our own fault.
+fn unsent(facts: &Facts, part: &PartFacts, at: Offset) -> bool {
+    let value = part.final_log().and_then(|log| log.value_at(at));
+    let send = value.and_then(|value| facts.ops.by_value.get(value));
+    send.is_none_or(|send| facts.ops.send(send).fate == Fate::Failed)
 }
 
 fn drain(facts: &Facts) -> Looked {

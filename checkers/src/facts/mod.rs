@@ -24,7 +24,7 @@ pub use calls::CallFact;
 pub use commit::{CommitProof, ProofSource, acks_all, below_a_leaders_hw, served_by_leader};
 pub use elections::nodes;
 pub use logview::LogView;
-pub use ops::{Fate, Ops, SendFact};
+pub use ops::{Fate, Ops, ReadFact, SendFact};
 pub use partition::{PartFacts, PartImage};
 pub use places::Places;
 pub use roles::{Cut, CutKind, Follow, Term, Until};

@@ -5,16 +5,21 @@
 
 mod acked_lost;
 mod acked_offset_wrong;
+mod acked_under_min_isr;
 mod committed_lost;
 mod committed_prefix;
 mod dirty_hw;
 mod divergence;
 mod duplicate_in_log;
 mod hw_regressed;
+mod in_force;
+mod log_hole;
 mod log_malformed;
 mod log_matching;
+mod misplaced;
 mod order_broken;
 mod phantom;
+mod read_then_changed;
 mod read_then_vanished;
 mod real_time_order;
 mod stuck;
@@ -229,6 +234,7 @@ pub const ALL: &[&Check] = &[
     &committed_lost::CHECK,
     &acked_offset_wrong::CHECK,
     &read_then_vanished::CHECK,
+    &read_then_changed::CHECK,
     &duplicate_in_log::CHECK,
     &order_broken::CHECK,
     &real_time_order::CHECK,
@@ -237,11 +243,14 @@ pub const ALL: &[&Check] = &[
     &divergence::LASTING,
     &log_matching::CHECK,
     &log_malformed::CHECK,
+    &log_hole::CHECK,
     &truncation::AUDIT,
     &truncation::BELOW,
     &dirty_hw::CHECK,
     &hw_regressed::CHECK,
+    &acked_under_min_isr::CHECK,
     &phantom::CHECK,
+    &misplaced::CHECK,
     &stuck::CHECK,
 ];
 

@@ -1,5 +1,6 @@
 //! Each guarantee three times at least: guilty, innocent, mute. Scenes are text (see `scene`).
 
+mod clients;
 mod loss;
 mod order;
 mod replicas;

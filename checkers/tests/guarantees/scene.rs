@@ -15,13 +15,23 @@
 //! n0 before-f1 5.0s ledger/0: e0 @0 v0 v1 hw @2                   an image taken then; hw: checkpoint
 //! ```
 //! A batch may say `pid=7.0+3` (producer id, epoch, base sequence) and `tag=x` (other bytes); a log
-//! may end in `crc`, a batch whose checksum fails, or `smeared`.
+//! may end in `crc`, a batch whose checksum fails, or `smeared`. Behind a value `key=x` and `headers`
+//! dress it; `count=2` is what the header says. `e0 @3 commit pid=7.0` (or `abort`) is a marker, `txn`
+//! a batch of a transaction (`transactional` a topic whose producers have them), and `aborted 7 @0 @3`
+//! an entry of the aborted-transaction index. Consumers with a group, or with settings of their own:
+//! ```text
+//! group g of c5,c6 commit=after reset=earliest read-committed
+//! consumer c7 read-committed
+//! ```
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use checkers::{Ended, Judgement, Operations, Recording, judge};
-use evidence::{Batch, Damage, DamageKind, Evidence, Image, LogLine, Record, ReplicaLog, Says};
+use evidence::{
+    AbortedTxn, Around, Batch, Damage, DamageKind, Evidence, Image, LogLine, Marker, Record,
+    ReplicaLog, Says,
+};
 use history::*;
 use plan::{ClusterSpec, Minimum, Phases, Plan, Profile, Storm};
 
@@ -52,6 +62,7 @@ pub fn judged(text: &str) -> Judgement {
 struct Scene {
     topics: BTreeMap<Topic, TopicSetting>,
     producers: BTreeMap<ClientId, ProducerSetting>,
+    consumers: BTreeMap<ClientId, ConsumerSetting>,
     broker: BTreeMap<String, String>,
     ended: Option<Ended>,
     torn: Option<String>,
@@ -88,6 +99,11 @@ impl Scene {
                 let (key, value) = setting.split_once('=').expect("key=value");
                 self.broker.insert(key.into(), value.into());
             }
+            ["group", name, "of", clients, rest @ ..] => {
+                let clients = clients.split(',').map(id);
+                self.consumers(clients, Some(name), rest);
+            }
+            ["consumer", client, rest @ ..] => self.consumers([id(client)].into_iter(), None, rest),
             ["ended", "incomplete"] => self.ended = Some(Ended::Incomplete),
             ["ended", "interrupted", signal] => {
                 let signal = (*signal).to_owned();
@@ -142,7 +158,9 @@ impl Scene {
                 idempotent: words.contains(&"idempotent"),
                 retries: !words.contains(&"no-retries"),
                 max_in_flight: in_flight,
-                transactional_id: None,
+                transactional_id: words
+                    .contains(&"transactional")
+                    .then(|| format!("tx-{client}")),
             };
             self.producers.insert(id(client), producer);
         }
@@ -152,6 +170,31 @@ impl Scene {
             config,
         };
         self.topics.insert(name, setting);
+    }
+
+    fn consumers(
+        &mut self,
+        clients: impl Iterator<Item = ClientId>,
+        group: Option<&str>,
+        words: &[&str],
+    ) {
+        let mut setting = ConsumerSetting {
+            group: group.map(str::to_owned),
+            commit: CommitMode::None,
+            read_committed: words.contains(&"read-committed"),
+            reset: None,
+        };
+        for word in words {
+            match word.split_once('=') {
+                Some(("commit", mode)) => {
+                    setting.commit = serde_json::from_value(mode.into()).expect("a commit mode");
+                }
+                Some(("reset", reset)) => setting.reset = Some(reset.to_owned()),
+                _ => {}
+            }
+        }
+        self.consumers
+            .extend(clients.map(|client| (client, setting.clone())));
     }
 
     fn said(&mut self, node: NodeId, at: Mark, words: &[&str], text: &str) {
@@ -247,7 +290,7 @@ impl Scene {
                 topics: self.topics,
                 producers: self.producers,
                 hosts: BTreeMap::new(),
-                consumers: BTreeMap::new(),
+                consumers: self.consumers,
             },
             operations,
             events,
@@ -427,6 +470,12 @@ fn log_into(image: &mut Image, partition: &str, words: &[&str]) {
             ["hw", at] => {
                 image.hw_checkpoint.insert(partition.clone(), id(at));
             }
+            ["aborted", producer, from, to] => log.aborted.push(AbortedTxn {
+                producer_id: id(producer),
+                first_offset: id(from),
+                last_offset: id(to),
+                last_stable_offset: id(from),
+            }),
             [epoch, base, rest @ ..] => batch_into(&mut log, id(epoch), id(base), rest),
             other => panic!("no batch: {other:?}"),
         }
@@ -438,11 +487,43 @@ fn batch_into(log: &mut ReplicaLog, epoch: Epoch, base: Offset, words: &[&str]) 
     let first = log.records.len() as u32;
     let mut digest = format!("{base}{epoch}");
     let (mut pid, mut producer_epoch, mut sequence) = (-1, -1, -1);
+    let (mut attributes, mut control, mut count) = (0, None, None);
     let mut next = base;
     for word in words {
         digest.push_str(word);
+        match *word {
+            "txn" => {
+                attributes |= 0x10;
+                continue;
+            }
+            "commit" | "abort" => {
+                attributes |= 0x30;
+                let coordinator_epoch = 0;
+                control = Some(match *word {
+                    "commit" => Marker::Commit { coordinator_epoch },
+                    _ => Marker::Abort { coordinator_epoch },
+                });
+                next = Offset(next.0 + 1);
+                continue;
+            }
+            "headers" => {
+                log.records.last_mut().expect("a value before it").around =
+                    Around::new(None, false, true);
+                continue;
+            }
+            _ => {}
+        }
+        if let Some(key) = word.strip_prefix("key=") {
+            log.records.last_mut().expect("a value before it").around =
+                Around::new(Some(key.as_bytes()), false, false);
+            continue;
+        }
+        if let Some(text) = word.strip_prefix("count=") {
+            count = Some(id(text));
+            continue;
+        }
         if let Some(text) = word.strip_prefix("pid=") {
-            let (text, base) = text.split_once('+').expect("pid=7.0+3");
+            let (text, base) = text.split_once('+').unwrap_or((text, "-1"));
             let (id_, epoch) = text.split_once('.').expect("pid=7.0+3");
             (pid, producer_epoch, sequence) = (id(id_), id(epoch), id(base));
             continue;
@@ -472,14 +553,14 @@ fn batch_into(log: &mut ReplicaLog, epoch: Epoch, base: Offset, words: &[&str]) 
         epoch,
         bytes: 100,
         digest: hash,
-        attributes: 0,
+        attributes,
         first_timestamp: 0,
         max_timestamp: 0,
         producer_id: pid,
         producer_epoch,
         base_sequence: sequence,
-        count: (next.0 - base.0) as i32,
-        control: None,
+        count: count.unwrap_or((next.0 - base.0) as i32),
+        control,
         records: (first, log.records.len() as u32),
         segment: Offset(0),
         position: 0,

@@ -19,6 +19,8 @@ const DEMO: &str = "
     c1 send ledger/0 v4 -> @1 by n1 at 8.0s..8.1s
     n0 leader-hw metrics/0 e0 @1 at 2.0s..2.1s
     n0 leader-hw ledger/0 e0 @1 at 2.0s..2.1s
+    n0 zk ledger/0 leader n0 e0 isr {n0,n1,n2} version 0 at 0.6s..0.7s
+    n0 zk ledger/0 leader n0 e0 isr {n0,n1,n2} version 0 at 2.0s..2.1s
     n0 said 0.5s leader ledger/0 e0 from @0 hw @0 isr n0,n1,n2 was none
     n0 said 0.5s leader metrics/0 e0 from @0 hw @0 isr n0,n1,n2 was none
     n1 said 0.5s follower ledger/0 e0 from @0 hw @0 was none
