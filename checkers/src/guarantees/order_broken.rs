@@ -49,6 +49,9 @@ fn inversions(case: &Case, part: &PartFacts) -> (u64, BTreeMap<ClientId, Vec<Inv
     let mut furthest: BTreeMap<ClientId, (u32, Offset)> = BTreeMap::new();
     let mut found: BTreeMap<ClientId, Vec<Inversion>> = BTreeMap::new();
     let mut examined = 0;
+    let Some(fin) = part.final_log() else {
+        return (examined, found);
+    };
     for (place, &index) in part.sends.iter().enumerate() {
         let send = case.facts.ops.send(index);
         let idempotent = case
@@ -58,11 +61,14 @@ fn inversions(case: &Case, part: &PartFacts) -> (u64, BTreeMap<ClientId, Vec<Inv
             .producers
             .get(&send.client)
             .is_some_and(|producer| producer.idempotent);
-        let at = match (send.acked_at(), part.final_at.at(place)) {
-            (Some(acked), Some(at)) if acked == at => at,
-            (_, Some(at)) if idempotent => at,
-            (_, Some(_) | None) => continue,
+        // An idempotent session's first copies are in sending order; else only what stands where its
+        // acknowledgement says, be it a further copy.
+        let at = match send.acked_at() {
+            _ if idempotent => part.final_at.at(place),
+            Some(acked) => fin.holds(acked, send.value).then_some(acked),
+            None => None,
         };
+        let Some(at) = at else { continue };
         examined += 1;
         match furthest.get(&send.client) {
             Some(&(before, far)) if at < far => {

@@ -1,0 +1,124 @@
+//! The judge against the plainest reading of the rules, on random small recordings.
+//!
+//! Five thousand cases in `make test`, a hundred thousand in `make test-slow`.
+
+#[path = "../guarantees/scene.rs"]
+mod scene;
+
+mod metamorphic;
+mod obvious;
+mod world;
+
+use checkers::Judgement;
+use checkers::judgement::{TopicJudgement, Verdict};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
+use world::{Topic, any_world, print};
+
+/// How often a guarantee was seen violated, whatever that means for its verdict.
+fn seen(judgement: &Judgement, topic: &str, name: &str) -> u64 {
+    let of = |t: &&TopicJudgement| t.topic == topic;
+    let topic = judgement.topics.iter().find(of).expect("the topic");
+    let guarantee = topic.guarantees.iter().find(|g| g.name == name);
+    match &guarantee
+        .unwrap_or_else(|| panic!("no guarantee {name}"))
+        .verdict
+    {
+        Verdict::Held { .. } => 0,
+        Verdict::Broken { observed, .. } | Verdict::NotPromised { observed, .. } => *observed,
+        Verdict::Unproven { findings, .. } => {
+            let of = judgement
+                .findings
+                .iter()
+                .filter(|f| findings.contains(&f.id));
+            of.map(|finding| finding.count).sum()
+        }
+    }
+}
+
+type Counted = (&'static [&'static str], fn(&Topic) -> u64);
+type Noticed = (&'static str, fn(&Topic) -> bool);
+
+/// Rules whose violations are records, counted; several names share one count.
+const COUNTED: &[Counted] = &[
+    (
+        &[
+            "acked-lost-below-hw",
+            "acked-lost-above-hw",
+            "acked-lost-undetermined",
+        ],
+        obvious::acked_lost,
+    ),
+    (&["committed-lost"], obvious::committed_lost),
+    (&["acked-offset-wrong"], obvious::acked_offset_wrong),
+    (&["read-then-vanished"], obvious::read_then_vanished),
+    (&["duplicate-in-log"], obvious::duplicates),
+];
+
+/// Rules that are violated or not.
+const NOTICED: &[Noticed] = &[
+    ("order-broken", obvious::order_broken),
+    ("real-time-order-broken", obvious::real_time_order_broken),
+    ("divergence-lasting", obvious::divergence_lasting),
+    ("divergence-below-hw", obvious::divergence_below_hw),
+    ("committed-prefix", obvious::committed_prefix),
+    ("log-matching-broken", obvious::log_matching),
+    ("log-malformed", obvious::log_malformed),
+];
+
+fn agrees(topics: &[Topic]) -> Result<(), TestCaseError> {
+    let text = print(topics);
+    let judgement = scene::judged(&text);
+    for topic in topics {
+        // In a log whose epochs go back nothing says in which epoch a record was written.
+        let torn = obvious::log_malformed(topic);
+        for (names, count) in COUNTED {
+            if torn && names == &["committed-lost"] {
+                continue;
+            }
+            let fast: u64 = names
+                .iter()
+                .map(|name| seen(&judgement, topic.name, name))
+                .sum();
+            prop_assert_eq!(fast, count(topic), "{} of {}", names[0], topic.name);
+        }
+        for (name, noticed) in NOTICED {
+            if torn && matches!(*name, "divergence-below-hw" | "committed-prefix") {
+                continue;
+            }
+            let fast = seen(&judgement, topic.name, name) > 0;
+            prop_assert_eq!(fast, noticed(topic), "{} of {}", name, topic.name);
+        }
+    }
+    Ok(())
+}
+
+/// So many random recordings in `make test`.
+const CASES: u32 = 5_000;
+
+/// Holds a property against so many random worlds; a failing one is printed as a scene.
+fn check(cases: u32, property: impl Fn(&[Topic]) -> Result<(), TestCaseError>) {
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let mut runner = TestRunner::new(config);
+    if let Err(failure) = runner.run(&any_world(), |topics| property(&topics)) {
+        match failure {
+            TestError::Fail(why, topics) => panic!("{why}\n{}", print(&topics)),
+            TestError::Abort(why) => panic!("{why}"),
+        }
+    }
+}
+
+#[test]
+fn the_judge_agrees_with_the_obvious_reading() {
+    check(CASES, agrees);
+}
+
+#[test]
+#[ignore = "a minute: make test-slow"]
+fn the_judge_agrees_with_the_obvious_reading_a_hundred_thousand_times() {
+    check(100_000, agrees);
+}
