@@ -14,6 +14,7 @@ mod findings;
 mod gone;
 mod guarantees;
 mod judge;
+pub mod jepsen;
 pub mod judgement;
 mod operations;
 mod premises;

@@ -37,14 +37,8 @@ pub struct Args {
 pub enum Verb {
     /// Run a plan on a lab, seal, judge and report it.
     Run(RunArgs),
-    /// Judge a run again, from its files alone.
-    Check {
-        /// The run's directory.
-        run: PathBuf,
-        /// Print the verdict as JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    /// Judge a run again, from its files alone; or a history that Jepsen recorded.
+    Check(CheckArgs),
     /// Render a run's reports again, from the verdict that is there.
     Report {
         /// The run's directory.
@@ -124,6 +118,46 @@ pub struct RunArgs {
     /// Print the verdict as JSON; progress goes to standard error.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `tidemark check`.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// A run's directory, or a file with a history of Jepsen's Kafka workload: its EDN, or the
+    /// same maps as JSON Lines (docs/jepsen.md).
+    pub run: PathBuf,
+    /// Print the verdict as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Whose rules judge a history in a file: ours for clients, or exactly those of Jepsen.
+    #[arg(long, value_enum, value_name = "RULES")]
+    pub rules: Option<RulesName>,
+    /// In a history in a file, writes depend on the writes before them in the log.
+    #[arg(long)]
+    pub ww_deps: bool,
+    /// Whether the consumers of a history in a file subscribed; auto is whether it shows one.
+    #[arg(long, value_enum, value_name = "WHETHER")]
+    pub subscribed: Option<SubscribedName>,
+}
+
+/// Whose rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum RulesName {
+    /// Jepsen's Kafka checker's, to the letter.
+    Jepsen,
+    /// Ours.
+    Native,
+}
+
+/// Whether consumers subscribed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SubscribedName {
+    /// If the history has a subscribe.
+    Auto,
+    /// They did.
+    Yes,
+    /// They did not.
+    No,
 }
 
 /// What to do with a lab.

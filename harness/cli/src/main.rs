@@ -7,6 +7,7 @@ mod bench;
 mod exit;
 mod experiment;
 mod exporting;
+mod foreign;
 mod home;
 mod inside;
 mod judging;
@@ -59,7 +60,7 @@ fn dispatch(args: &Args) -> Result<Exit, exit::Failure> {
         Verb::BenchWorkload(asked) => bench::run(asked),
         Verb::BenchInside => bench::inside(),
         Verb::Runner { dir } => inside::runner(dir),
-        Verb::Check { run, json } => judging::check(run, *json),
+        Verb::Check(asked) => foreign::check(asked),
         Verb::Report { run } => judging::report(run),
         Verb::History { run } => judging::history(run),
         Verb::Export(asked) => exporting::export(asked),
