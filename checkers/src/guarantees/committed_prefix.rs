@@ -1,6 +1,7 @@
 //! Every sound image, at any time, agrees with the final log below that replica's leader-sourced
 //! high watermark: that of the newest epoch in its own log.
 
+use evidence::Batch;
 use history::{Epoch, Offset};
 
 use super::{Case, Check, Tally};
@@ -83,24 +84,29 @@ pub fn compare(
     from: Offset,
     to: Offset,
 ) -> (u64, Option<OffsetRange>) {
-    let mut examined = 0;
     let mut differs: Option<OffsetRange> = None;
-    for batch in &view.log.batches {
-        // A batch that straddles the log start or the high watermark is left out.
-        if batch.base < from || batch.last >= to {
-            continue;
-        }
+    let mut note = |batch: &Batch| {
+        let range = differs.get_or_insert(OffsetRange {
+            from: batch.base.0,
+            to: batch.last.0 + 1,
+        });
+        range.from = range.from.min(batch.base.0);
+        range.to = range.to.max(batch.last.0 + 1);
+    };
+    // A batch that straddles the log start or the high watermark is left out.
+    let within = |batch: &&Batch| batch.base >= from && batch.last < to;
+    let mut examined = 0;
+    for batch in view.log.batches.iter().filter(within) {
         examined += 1;
-        let same = other
-            .batch_at(batch.base)
-            .is_some_and(|twin| twin.base == batch.base && twin.digest == batch.digest);
-        if !same {
-            let range = differs.get_or_insert(OffsetRange {
-                from: batch.base.0,
-                to: batch.last.0 + 1,
-            });
-            range.from = range.from.min(batch.base.0);
-            range.to = range.to.max(batch.last.0 + 1);
+        let twin = other.batch_at(batch.base);
+        if !twin.is_some_and(|twin| twin.base == batch.base && twin.digest == batch.digest) {
+            note(batch);
+        }
+    }
+    // What the other has and this one skips.
+    for batch in other.log.batches.iter().filter(within) {
+        if view.batch_at(batch.base).is_none() {
+            note(batch);
         }
     }
     (examined, differs)

@@ -64,6 +64,8 @@ const NOTICED: &[Noticed] = &[
     ("committed-prefix", obvious::committed_prefix),
     ("log-matching-broken", obvious::log_matching),
     ("log-malformed", obvious::log_malformed),
+    ("log-hole", obvious::log_hole),
+    ("read-then-changed", obvious::read_then_changed),
 ];
 
 fn agrees(topics: &[Topic]) -> Result<(), TestCaseError> {
@@ -89,6 +91,15 @@ fn agrees(topics: &[Topic]) -> Result<(), TestCaseError> {
             let fast = seen(&judgement, topic.name, name) > 0;
             prop_assert_eq!(fast, noticed(topic), "{} of {}", name, topic.name);
         }
+    }
+    for topic in topics {
+        let fast = seen(&judgement, topic.name, "misplaced") > 0;
+        prop_assert_eq!(
+            fast,
+            obvious::misplaced(topic, topics),
+            "misplaced in {}",
+            topic.name
+        );
     }
     Ok(())
 }

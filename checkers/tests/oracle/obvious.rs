@@ -290,3 +290,41 @@ pub fn log_malformed(topic: &Topic) -> bool {
         .iter()
         .any(|log| log.windows(2).any(|pair| pair[1].epoch < pair[0].epoch))
 }
+
+/// A batch does not begin where the one before ended, in any image.
+pub fn log_hole(topic: &Topic) -> bool {
+    let broken = |log: &Vec<Batch>| {
+        let pairs = log.windows(2);
+        pairs
+            .into_iter()
+            .any(|pair| pair[1].base != pair[0].last() + 1)
+    };
+    topic.logs.iter().any(broken)
+}
+
+/// One offset was seen as one record by somebody, and as another by somebody else or in F.
+pub fn read_then_changed(topic: &Topic) -> bool {
+    let mine = topic.reads.iter().map(|read| (read.offset, read.value));
+    let drained = records(topic.final_log()).into_iter();
+    let all: Vec<(i64, u64)> = mine
+        .clone()
+        .chain(drained.map(|(o, _, v)| (o, v)))
+        .collect();
+    mine.into_iter()
+        .any(|(o, v)| all.iter().any(|(other, w)| o == *other && v != *w))
+}
+
+/// A stored or delivered value that was sent, to another topic.
+pub fn misplaced(topic: &Topic, topics: &[Topic]) -> bool {
+    let stored = topic
+        .logs
+        .iter()
+        .flat_map(|log| records(log))
+        .map(|(_, _, value)| value);
+    let given = topic.reads.iter().map(|read| read.value);
+    let sent_to = |topic: &Topic, value: u64| topic.sends.iter().any(|send| send.value == value);
+    stored.chain(given).any(|value| {
+        let elsewhere = topics.iter().filter(|other| other.name != topic.name);
+        elsewhere.into_iter().any(|other| sent_to(other, value)) && !sent_to(topic, value)
+    })
+}

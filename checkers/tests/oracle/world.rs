@@ -228,6 +228,7 @@ enum Twist {
     Value(usize, u64),
     Epoch(usize, i32),
     Longer(u64),
+    Hole(usize),
 }
 
 fn twist(first: u64) -> impl Strategy<Value = Twist> {
@@ -238,6 +239,7 @@ fn twist(first: u64) -> impl Strategy<Value = Twist> {
         1 => (0usize..4, first..first + 8).prop_map(|(i, v)| Twist::Value(i, v)),
         1 => (0usize..4, 0i32..3).prop_map(|(i, e)| Twist::Epoch(i, e)),
         1 => (first..first + 8).prop_map(Twist::Longer),
+        1 => (0usize..4).prop_map(Twist::Hole),
     ]
 }
 
@@ -260,6 +262,7 @@ fn twisted(log: &[Batch], twist: &Twist) -> Vec<Batch> {
             .get_mut(*i)
             .into_iter()
             .for_each(|batch| batch.epoch = *epoch),
+        Twist::Hole(i) => log.iter_mut().skip(*i).for_each(|batch| batch.base += 1),
         Twist::Longer(value) => log.push(Batch {
             base: end,
             epoch,
@@ -291,7 +294,7 @@ fn told() -> impl Strategy<Value = Told> {
 }
 
 fn any_topic(name: &'static str, first: u64) -> impl Strategy<Value = Topic> {
-    let values = (vec(0u64..9, 0..8), any::<bool>());
+    let values = (vec(0u64..10, 0..8), any::<bool>());
     let log = vec((1usize..3, 0i32..2), 0..5);
     let sends = vec((told(), 0u16..2, 1_000u64..80_000, 0u64..20_000), 0..8);
     let reads = vec((option::of(0i64..8), 0u64..9, 0u64..1_000), 0..3);
@@ -306,6 +309,8 @@ fn any_topic(name: &'static str, first: u64) -> impl Strategy<Value = Topic> {
             let mut value = || {
                 next += 1;
                 match (straight, drawn.get(next - 1)) {
+                    // The other topic's first value.
+                    (false, Some(9)) => 20 - first,
                     (false, Some(value)) => first + value,
                     (true, _) | (_, None) => first + next as u64 - 1,
                 }
