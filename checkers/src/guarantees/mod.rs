@@ -24,6 +24,9 @@ mod read_then_vanished;
 mod real_time_order;
 mod stuck;
 mod truncation;
+mod txn_atomicity;
+mod txn_index;
+mod txns;
 
 use history::{Offset, Payload};
 
@@ -251,6 +254,7 @@ pub const ALL: &[&Check] = &[
     &acked_under_min_isr::CHECK,
     &phantom::CHECK,
     &misplaced::CHECK,
+    &txn_atomicity::CHECK,
     &stuck::CHECK,
 ];
 

@@ -5,6 +5,7 @@ mod loss;
 mod order;
 mod replicas;
 mod scene;
+mod transactions;
 mod watermarks;
 mod whole;
 
