@@ -11,17 +11,21 @@ mod committed_prefix;
 mod dirty_hw;
 mod divergence;
 mod duplicate_in_log;
+mod group_skipped;
+mod groups;
 mod hw_regressed;
 mod in_force;
 mod log_hole;
 mod log_malformed;
 mod log_matching;
 mod misplaced;
+mod offset_regressed;
 mod order_broken;
 mod phantom;
 mod read_then_changed;
 mod read_then_vanished;
 mod real_time_order;
+mod redelivered;
 mod stuck;
 mod truncation;
 mod txn_atomicity;
@@ -241,6 +245,7 @@ pub const ALL: &[&Check] = &[
     &duplicate_in_log::CHECK,
     &order_broken::CHECK,
     &real_time_order::CHECK,
+    &redelivered::CHECK,
     &committed_prefix::CHECK,
     &divergence::BELOW,
     &divergence::LASTING,
@@ -255,6 +260,8 @@ pub const ALL: &[&Check] = &[
     &phantom::CHECK,
     &misplaced::CHECK,
     &txn_atomicity::CHECK,
+    &group_skipped::CHECK,
+    &offset_regressed::CHECK,
     &stuck::CHECK,
 ];
 

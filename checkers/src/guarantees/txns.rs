@@ -36,6 +36,8 @@ pub struct Txn {
     pub fate: Fate,
     /// When a commit was first asked for.
     pub commit_asked: Option<Mark>,
+    /// When its end was answered.
+    pub answered: Option<Mark>,
 }
 
 /// All transactions, in order of their clients and beginnings.
@@ -123,6 +125,7 @@ fn txn(begin: &CallFact, ends: &[&CallFact], whole: bool) -> Txn {
         end: ends.last().map(|call| call.op),
         fate,
         commit_asked: ends.iter().find(asked).map(|call| call.invoked),
+        answered: ends.iter().rev().find_map(|call| Some(call.answer?.0)),
     }
 }
 

@@ -1,0 +1,248 @@
+//! Consumers as the contract sees them: groups (or a consumer by itself), what was given to them in
+//! which order, what they asked for, what they committed.
+//!
+//! Nothing is judged here. What a consumer was given counts as processed; within transactions, what a
+//! committed transaction contains, or may contain.
+
+use std::collections::BTreeMap;
+
+use history::{Call, ClientId, CommitMode, Harm, Mark, Offset, Partition};
+
+use super::Case;
+use super::txns::{Fate, Txns};
+use crate::facts::{CallFact, PartFacts};
+
+/// A group, or a consumer that reads by itself.
+#[derive(Debug)]
+pub struct Group {
+    /// `group g`, or `c7`.
+    pub name: String,
+    /// Its consumers, ascending.
+    pub clients: Vec<ClientId>,
+    /// When they commit; one for each way.
+    pub modes: Vec<CommitMode>,
+    /// Some consumer of it reads only what is committed.
+    pub read_committed: bool,
+    /// Whether a consumer without a committed offset begins at the log's start.
+    pub from_start: bool,
+}
+
+impl Group {
+    /// Whether it has a consumer that commits so.
+    pub fn commits(&self, mode: CommitMode) -> bool {
+        self.modes.contains(&mode)
+    }
+
+    /// Whether a consumer belongs to it.
+    pub fn has(&self, client: ClientId) -> bool {
+        self.clients.binary_search(&client).is_ok()
+    }
+
+    /// Whether it reads by itself, without a group.
+    pub fn alone(&self) -> bool {
+        self.modes == [CommitMode::None]
+    }
+}
+
+/// The groups that read a topic, by name.
+pub fn of(case: &Case) -> Vec<Group> {
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    for (&client, setting) in &case.facts.recording.setting.consumers {
+        let name = match &setting.group {
+            Some(group) => format!("group {group}"),
+            None => client.to_string(),
+        };
+        let group = groups.entry(name.clone()).or_insert(Group {
+            name,
+            clients: Vec::new(),
+            modes: Vec::new(),
+            read_committed: false,
+            from_start: true,
+        });
+        group.clients.push(client);
+        group.read_committed |= setting.read_committed;
+        group.from_start &= setting.reset.as_deref() == Some("earliest");
+        if !group.modes.contains(&setting.commit) {
+            group.modes.push(setting.commit);
+        }
+    }
+    let reads = |group: &Group| {
+        let given = |part: &PartFacts| {
+            let reads = &mut part.reads.iter();
+            reads.any(|&read| group.has(case.facts.ops.read(read).client))
+        };
+        let mut calls = case.facts.calls.iter();
+        calls.any(|call| group.has(call.client) && names(call.call, case))
+            || case.parts().any(given)
+    };
+    groups.into_values().filter(reads).collect()
+}
+
+/// Whether a call asks for the topic.
+fn names(call: &Call, case: &Case) -> bool {
+    let topic = &case.contract.topic;
+    match call {
+        Call::Subscribe { topics } => topics.contains(topic),
+        Call::Assign { from: at } | Call::Seek { to: at } | Call::Commit { offsets: at } => {
+            at.iter().any(|(partition, _)| partition.topic == *topic)
+        }
+        Call::Send { .. } | Call::Poll | Call::Begin | Call::End { .. } => false,
+    }
+}
+
+/// A group's history of one partition.
+#[derive(Debug)]
+pub struct Story<'a> {
+    /// Its deliveries that count as processed, as `ops.read` counts, in recorded order.
+    pub given: Vec<u32>,
+    /// Positions that its consumers asked for: when, who, where to.
+    pub sought: Vec<(Mark, ClientId, Offset)>,
+    /// Moments at which partitions changed hands, or a consumer joined; ascending.
+    pub moved: Vec<Mark>,
+    /// Commits that were acknowledged, in order of their effect.
+    pub commits: Vec<Commit<'a>>,
+}
+
+/// A committed position.
+#[derive(Debug, Clone, Copy)]
+pub struct Commit<'a> {
+    /// The call.
+    pub call: &'a CallFact<'a>,
+    /// The next offset to process.
+    pub next: Offset,
+    /// Not before.
+    pub asked: Mark,
+    /// Not after.
+    pub answered: Mark,
+}
+
+/// Collects a group's history of one partition.
+pub fn story<'a>(case: &Case<'a>, group: &Group, part: &PartFacts, txns: &Txns) -> Story<'a> {
+    let facts = case.facts;
+    let processed = |client: ClientId, op| match group.commits(CommitMode::Transaction) {
+        false => true,
+        true => txns
+            .containing(client, op)
+            .is_none_or(|txn| txns.get(txn).fate != Fate::Aborted),
+    };
+    let given = part.reads.iter().copied();
+    let given = given.filter(|&index| {
+        let read = facts.ops.read(index);
+        group.has(read.client) && processed(read.client, read.op)
+    });
+    let mut story = Story {
+        given: given.collect(),
+        sought: Vec::new(),
+        moved: Vec::new(),
+        commits: Vec::new(),
+    };
+    for call in &facts.calls {
+        let place = |at: &[(Partition, Offset)]| {
+            let mut at = at.iter();
+            at.find(|(partition, _)| *partition == part.name)
+                .map(|(_, offset)| *offset)
+        };
+        match call.call {
+            Call::Assign { from: at } | Call::Seek { to: at } if group.has(call.client) => {
+                let asked = place(at).map(|to| (call.invoked, call.client, to));
+                story.sought.extend(asked);
+            }
+            Call::Subscribe { .. } if group.has(call.client) => story.moved.push(call.invoked),
+            Call::Commit { offsets } => {
+                let commit = place(offsets).and_then(|next| commit(case, group, txns, call, next));
+                story.commits.extend(commit);
+            }
+            _ => {}
+        }
+    }
+    let moves = facts.rebalances.iter();
+    let moves =
+        moves.filter(|event| group.has(event.client) && event.partitions.contains(&part.name));
+    story.moved.extend(moves.map(|event| event.at));
+    story.moved.sort_unstable();
+    story
+        .commits
+        .sort_by_key(|commit| (commit.answered, commit.call.op));
+    story
+}
+
+/// A commit that took effect for sure: acknowledged, and its transaction too where it has one. A
+/// producer commits for the consumers in whose stead it works.
+fn commit<'a>(
+    case: &Case<'a>,
+    group: &Group,
+    txns: &Txns,
+    call: &'a CallFact<'a>,
+    next: Offset,
+) -> Option<Commit<'a>> {
+    if !call.done() {
+        return None;
+    }
+    let (answered, _) = call.answer?;
+    if !group.commits(CommitMode::Transaction) {
+        return group.has(call.client).then_some(Commit {
+            call,
+            next,
+            asked: call.invoked,
+            answered,
+        });
+    }
+    let consumers = &case.facts.recording.setting.consumers;
+    if !group.has(call.client) && consumers.contains_key(&call.client) {
+        return None;
+    }
+    let txn = txns.get(txns.containing(call.client, call.op)?);
+    let (asked, answered) = txn.commit_asked.zip(txn.answered)?;
+    (txn.fate == Fate::Committed).then_some(Commit {
+        call,
+        next,
+        asked,
+        answered,
+    })
+}
+
+impl Story<'_> {
+    /// Whether the partition changed hands, or a consumer joined, within a time.
+    pub fn moved_within(&self, from: Mark, to: Mark) -> bool {
+        let first = self.moved.partition_point(|at| *at < from);
+        self.moved.get(first).is_some_and(|at| *at <= to)
+    }
+
+    /// Whether a consumer asked for a position in `[from, to]` within a time.
+    pub fn sought_within(
+        &self,
+        client: ClientId,
+        (from, to): (Offset, Offset),
+        (after, before): (Mark, Mark),
+    ) -> bool {
+        self.sought.iter().any(|&(at, who, position)| {
+            who == client && at >= after && at <= before && position >= from && position <= to
+        })
+    }
+}
+
+/// Why a group's offsets may have been lost without a broken promise, if they may.
+pub fn offsets_may_be_lost(case: &Case) -> Option<&'static str> {
+    const OFFSETS: &str = "__consumer_offsets";
+    let facts = case.facts;
+    let harmed = facts.harms.iter().any(|event| {
+        let kind = match event.harm {
+            Harm::SuffixLost { .. } | Harm::Wiped { .. } | Harm::Damaged { .. } => true,
+            Harm::Deleted { .. } => false,
+        };
+        kind && &*event.partition.topic == OFFSETS
+    });
+    if harmed {
+        return Some("a replica of the offsets topic lost data by our doing");
+    }
+    let unclean = facts.broker_setting("unclean.leader.election.enable") == Some("true");
+    if unclean {
+        return Some("the offsets topic may have had an unclean election, which is not watched");
+    }
+    let retention = facts.broker_setting("offsets.retention.minutes");
+    let minutes = retention.and_then(|minutes| minutes.parse::<u64>().ok());
+    let length = facts.length.0 / 60_000_000_000;
+    minutes
+        .is_some_and(|minutes| minutes <= length)
+        .then_some("committed offsets may have expired")
+}

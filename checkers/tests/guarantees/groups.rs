@@ -1,0 +1,489 @@
+//! Consumers' groups: what comes twice, what is skipped, what was committed.
+
+use checkers::judgement::Verdict;
+
+use crate::scene::judged;
+use crate::{abstains, acquits, convicts, permits, told, verdict};
+
+const TWICE: &str = "redelivered";
+const SKIPPED: &str = "group-skipped";
+const BACK: &str = "offset-regressed";
+
+/// Four records, and consumers with these settings that did this.
+fn scene(consumers: &str, calls: &str) -> String {
+    let log = "e0 @0 v0 v1 v2 v3";
+    format!(
+        "topic t on n0,n1 by c1 idempotent
+        {consumers}
+        c1 send t/0 v0 -> @0 at 0.6s..0.7s
+        c1 send t/0 v1 -> @1 at 0.6s..0.7s
+        c1 send t/0 v2 -> @2 at 0.6s..0.7s
+        c1 send t/0 v3 -> @3 at 0.6s..0.7s
+        n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+        {calls}
+        n0 final t/0: {log}
+        n1 final t/0: {log}"
+    )
+}
+
+fn group(commit: &str) -> String {
+    format!("group g of c5,c6 commit={commit} reset=earliest")
+}
+
+const JOIN: &str = "c5 subscribe t at 0.8s..0.9s\nc5 rebalance assigned t/0 at 0.9s\n";
+const FIRST: &str = "c5 poll -> t/0 @0=v0 @1=v1 by n0 at 1.0s..1.1s\n";
+const AGAIN: &str = "c5 poll -> t/0 @1=v1 @2=v2 @3=v3 by n0 at 3.0s..3.1s\n";
+const REST: &str = "c5 poll -> t/0 @2=v2 @3=v3 by n0 at 3.0s..3.1s\n";
+
+/// It has no row in the judgement.
+fn silent(name: &str, scene: &str) {
+    let rows = &judged(scene).topics[0].guarantees;
+    assert!(rows.iter().all(|row| row.name != name), "{name}");
+}
+
+#[test]
+fn without_a_rebalance_nothing_comes_again() {
+    for commit in ["auto", "after"] {
+        let calls = format!("{JOIN}{FIRST}{AGAIN}");
+        let finding = convicts(
+            TWICE,
+            &scene(&group(commit), &calls),
+            "t/0: 1 record given to group g again, without cause",
+        );
+        assert_eq!(finding.offsets.map(|at| (at.from, at.to)), Some((1, 2)));
+        assert!(
+            told(&finding).starts_with("@1 was given to c5 (o6)"),
+            "{}",
+            told(&finding)
+        );
+        acquits(
+            TWICE,
+            &scene(&group(commit), &format!("{JOIN}{FIRST}{REST}")),
+            4,
+        );
+    }
+}
+
+#[test]
+fn at_least_once_means_again_after_a_rebalance_or_a_restart() {
+    for between in [
+        "c5 rebalance revoked t/0 at 2.0s",
+        "c5 rebalance assigned t/0 at 2.0s",
+        "c6 rebalance assigned t/0 at 2.0s",
+        "c6 subscribe t at 2.0s..2.1s",
+    ] {
+        let calls = format!("{JOIN}{FIRST}{between}\n{AGAIN}");
+        permits(
+            TWICE,
+            &scene(&group("after"), &calls),
+            1,
+            "after a rebalance",
+        );
+        permits(
+            TWICE,
+            &scene(&group("auto"), &calls),
+            1,
+            "after a rebalance",
+        );
+    }
+    // Another handle of the group is a restart.
+    let calls = format!("{JOIN}{FIRST}{}", AGAIN.replace("c5", "c6"));
+    permits(
+        TWICE,
+        &scene(&group("after"), &calls),
+        1,
+        "after a rebalance",
+    );
+    // A rebalance of other partitions, or at another time, is none of this.
+    for beside in [
+        "c5 rebalance revoked t/9 at 2.0s",
+        "c5 rebalance revoked t/0 at 9.0s",
+    ] {
+        let calls = format!("{JOIN}{FIRST}{AGAIN}{beside}");
+        convicts(TWICE, &scene(&group("after"), &calls), "without cause");
+    }
+}
+
+#[test]
+fn what_a_consumer_asks_for_again_is_its_own_wish() {
+    for commit in ["auto", "after", "before"] {
+        let calls = format!("{JOIN}{FIRST}c5 seek t/0@1 at 2.0s..2.1s\n{AGAIN}");
+        permits(TWICE, &scene(&group(commit), &calls), 1, "on request");
+        let beyond = calls.replace("seek t/0@1", "seek t/0@2");
+        let convicted = format!("{beyond}c5 commit t/0@2 at 2.5s..2.6s");
+        convicts(TWICE, &scene(&group(commit), &convicted), "without cause");
+    }
+}
+
+#[test]
+fn committing_before_processing_gives_each_record_once() {
+    let commit = |how: &str| {
+        let handed = "c6 subscribe t at 2.5s..2.6s\nc6 rebalance assigned t/0 at 2.6s";
+        let again = AGAIN.replace("c5", "c6");
+        format!("{JOIN}{FIRST}c5 commit t/0@2{how} at 2.0s..2.1s\n{handed}\n{again}")
+    };
+    let told = scene(&group("before"), &commit(""));
+    convicts(TWICE, &told, "without cause");
+    for how in [" -> ? timed out", " -> ! fenced"] {
+        permits(
+            TWICE,
+            &scene(&group("before"), &commit(how)),
+            1,
+            "uncommitted",
+        );
+    }
+    let doubt = format!("broker unclean.leader.election.enable=true\n{told}");
+    abstains(TWICE, &doubt, "may be permitted");
+    let lost = format!("{told}\nharm __consumer_offsets/3 n0 wiped at 2.2s");
+    abstains(TWICE, &lost, "may be permitted");
+    let deleted = format!("{told}\nharm t/0 n0 wiped at 2.2s");
+    convicts(TWICE, &deleted, "without cause");
+    let short = format!("broker offsets.retention.minutes=0\n{told}");
+    abstains(TWICE, &short, "may be permitted");
+}
+
+#[test]
+fn asynchronous_processing_promises_neither() {
+    let calls = format!("{JOIN}{FIRST}{AGAIN}");
+    permits(
+        TWICE,
+        &scene(&group("auto-async"), &calls),
+        1,
+        "between commits",
+    );
+    let skipping = format!("{JOIN}{FIRST}{}", REST.replace("@2=v2 ", ""));
+    permits(
+        SKIPPED,
+        &scene(&group("auto-async"), &skipping),
+        1,
+        "committed first",
+    );
+}
+
+/// A consumer that works in transactions: what it was given belongs to the one that is open.
+fn in_transactions(first: &str, second: &str, again: &str) -> String {
+    let calls = format!(
+        "{JOIN}c5 begin at 0.95s
+        {FIRST}
+        c5 commit t/0@2 at 1.2s..1.3s
+        c5 end {first} at 1.4s..1.5s
+        c5 begin at 2.9s
+        {again}
+        c5 commit t/0@4 at 3.2s..3.3s
+        c5 end {second} at 3.4s..3.5s"
+    );
+    scene(
+        "group g of c5 commit=transaction reset=earliest read-committed",
+        &calls,
+    )
+}
+
+#[test]
+fn within_transactions_each_record_is_processed_once() {
+    acquits(TWICE, &in_transactions("commit", "commit", REST), 4);
+    convicts(
+        TWICE,
+        &in_transactions("commit", "commit", AGAIN),
+        "without cause",
+    );
+    // What was aborted was not processed.
+    acquits(TWICE, &in_transactions("abort", "commit", AGAIN), 3);
+    abstains(
+        TWICE,
+        &in_transactions("commit -> ? lost", "commit", AGAIN),
+        "may be permitted",
+    );
+    // And what was aborted and does not come again is skipped.
+    convicts(
+        SKIPPED,
+        &in_transactions("abort", "commit", REST),
+        "2 records skipped by group g",
+    );
+    acquits(SKIPPED, &in_transactions("commit", "commit", REST), 4);
+    acquits(
+        SKIPPED,
+        &in_transactions("commit -> ? lost", "commit", REST),
+        4,
+    );
+}
+
+#[test]
+fn a_consumer_by_itself_reads_on_from_where_it_was() {
+    let alone = "consumer c5 commit=none";
+    let assign = "c5 assign t/0@0 at 0.9s\n";
+    acquits(TWICE, &scene(alone, &format!("{assign}{FIRST}{REST}")), 4);
+    convicts(
+        TWICE,
+        &scene(alone, &format!("{assign}{FIRST}{AGAIN}")),
+        "given to c5 again",
+    );
+    let anew = format!("{assign}{FIRST}c5 assign t/0@1 at 2.0s..2.1s\n{AGAIN}");
+    permits(TWICE, &scene(alone, &anew), 1, "on request");
+    acquits(SKIPPED, &scene(alone, &format!("{assign}{FIRST}{REST}")), 4);
+    let gap = REST.replace("@2=v2 ", "");
+    convicts(
+        SKIPPED,
+        &scene(alone, &format!("{assign}{FIRST}{gap}")),
+        "1 record skipped by c5",
+    );
+    let ahead = format!("{assign}{FIRST}c5 seek t/0@3 at 2.0s..2.1s\n{gap}");
+    permits(SKIPPED, &scene(alone, &ahead), 1, "on request");
+    // It reads from where it was told to.
+    let from_two = format!("c5 assign t/0@2 at 0.9s\n{REST}");
+    acquits(SKIPPED, &scene(alone, &from_two), 2);
+    convicts(
+        SKIPPED,
+        &scene(alone, &from_two.replace("@2 at", "@1 at")),
+        "1 record skipped",
+    );
+    silent(BACK, &scene(alone, &format!("{assign}{FIRST}")));
+}
+
+#[test]
+fn a_group_skips_nothing_that_it_has_passed() {
+    for commit in ["auto", "after"] {
+        let gap = format!("{JOIN}{FIRST}{}", REST.replace("@2=v2 ", ""));
+        let finding = convicts(
+            SKIPPED,
+            &scene(&group(commit), &gap),
+            "t/0: 1 record skipped by group g, without cause",
+        );
+        assert_eq!(finding.offsets.map(|at| (at.from, at.to)), Some((2, 3)));
+        assert!(
+            told(&finding).contains("@3 was given to c5"),
+            "{}",
+            told(&finding)
+        );
+        // What it has not come to is not due.
+        acquits(
+            SKIPPED,
+            &scene(&group(commit), &format!("{JOIN}{FIRST}")),
+            2,
+        );
+        // The log's start is.
+        convicts(
+            SKIPPED,
+            &scene(&group(commit), &format!("{JOIN}{REST}")),
+            "2 records skipped",
+        );
+    }
+    // What is committed counts as passed.
+    let committed = format!("{JOIN}{FIRST}c5 commit t/0@4 at 2.0s..2.1s");
+    convicts(
+        SKIPPED,
+        &scene(&group("after"), &committed),
+        "2 records skipped",
+    );
+    let unknown = format!("{JOIN}{FIRST}c5 commit t/0@4 -> ? lost at 2.0s..2.1s");
+    acquits(SKIPPED, &scene(&group("after"), &unknown), 2);
+    // It does not matter who of the group was given it.
+    let shared = format!("{JOIN}{FIRST}{}", REST.replace("c5", "c6"));
+    acquits(SKIPPED, &scene(&group("after"), &shared), 4);
+    let strangers = shared.replace("c6 poll", "c9 poll");
+    acquits(SKIPPED, &scene(&group("after"), &strangers), 2);
+}
+
+#[test]
+fn what_is_committed_first_may_be_skipped() {
+    let gap = format!("{JOIN}{FIRST}{}", REST.replace("@2=v2 ", ""));
+    permits(
+        SKIPPED,
+        &scene(&group("before"), &gap),
+        1,
+        "committed first",
+    );
+    let judgement = judged(&scene(&group("before"), &format!("{JOIN}{FIRST}{REST}")));
+    let Verdict::NotPromised { observed, .. } = verdict(&judgement, SKIPPED) else {
+        panic!("not promised");
+    };
+    assert_eq!(observed, 0);
+}
+
+#[test]
+fn a_group_may_begin_at_the_end_only_without_a_committed_offset() {
+    let latest = |commit: &str| group(commit).replace("earliest", "latest");
+    let tail = REST.replace("@2=v2 ", "");
+    // Where it began is where it was first given something.
+    acquits(
+        SKIPPED,
+        &scene(&latest("after"), &format!("{JOIN}{REST}")),
+        2,
+    );
+    let anew = format!("{JOIN}{FIRST}c5 rebalance assigned t/0 at 2.0s\n{tail}");
+    permits(
+        SKIPPED,
+        &scene(&latest("after"), &anew),
+        1,
+        "before it had committed anything",
+    );
+    let told = format!(
+        "{JOIN}{FIRST}c5 commit t/0@2 at 1.5s..1.6s\nc5 rebalance assigned t/0 at 2.0s\n{tail}"
+    );
+    convicts(SKIPPED, &scene(&latest("after"), &told), "without cause");
+    // Automatic commits are not recorded.
+    abstains(SKIPPED, &scene(&latest("auto"), &anew), "may be permitted");
+    // Nobody joined in between.
+    let on = format!("{FIRST}{tail}");
+    convicts(SKIPPED, &scene(&latest("after"), &on), "without cause");
+}
+
+#[test]
+fn aborted_records_are_skipped_by_read_committed_groups() {
+    let text = |more: &str| {
+        let log = "e0 @0 v0 pid=7.0+0 txn | e0 @1 abort pid=7.0 | e0 @2 v1 pid=7.0+1 txn \
+                   | e0 @3 commit pid=7.0 | aborted 7 @0 @1";
+        format!(
+            "topic t on n0,n1 by c1 idempotent transactional
+            group g of c5 commit=after reset=earliest {more}
+            c1 begin
+            c1 send t/0 v0 -> @0
+            c1 end abort
+            c1 begin
+            c1 send t/0 v1 -> @2
+            c1 end commit
+            n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+            c5 subscribe t at 0.8s..0.9s
+            c5 poll -> t/0 @2=v1 by n0 at 3.0s..3.1s
+            n0 final t/0: {log}
+            n1 final t/0: {log}"
+        )
+    };
+    acquits(SKIPPED, &text("read-committed"), 1);
+    convicts(SKIPPED, &text(""), "1 record skipped");
+}
+
+#[test]
+fn a_history_that_breaks_off_says_nothing_of_what_was_skipped() {
+    let gap = format!("{JOIN}{FIRST}{}", REST.replace("@2=v2 ", ""));
+    let torn = format!("{}\ntorn frame 3", scene(&group("after"), &gap));
+    abstains(SKIPPED, &torn, "the history breaks off");
+    let cut = format!("{}\nended interrupted INT", scene(&group("after"), &gap));
+    abstains(SKIPPED, &cut, "the history breaks off");
+    let logless = scene(&group("after"), &gap).replace("final t/0", "final u/0");
+    abstains(SKIPPED, &logless, "no log of t/0");
+    abstains(
+        SKIPPED,
+        &scene(&group("after"), JOIN),
+        "no records within reach",
+    );
+    abstains(
+        TWICE,
+        &scene(&group("after"), JOIN),
+        "no records that groups processed",
+    );
+}
+
+const COMMIT_2: &str = "c5 commit t/0@2 at 1.5s..1.6s\n";
+
+#[test]
+fn a_committed_offset_never_goes_back() {
+    for commit in ["after", "before"] {
+        let lower = format!("{JOIN}{FIRST}{COMMIT_2}c5 commit t/0@1 at 2.0s..2.1s");
+        let finding = convicts(BACK, &scene(&group(commit), &lower), "went back 1 time");
+        assert!(
+            told(&finding).contains("c5 (o7) had committed @2 by 1.600s; c5 (o8) committed @1")
+        );
+        let higher = lower.replace("@1 at", "@3 at");
+        acquits(BACK, &scene(&group(commit), &higher), 2);
+        let same = lower.replace("@1 at", "@2 at");
+        acquits(BACK, &scene(&group(commit), &same), 2);
+        // Overlapping commits are unordered, and refused ones are none.
+        let overlapping = lower.replace("2.0s..2.1s", "1.55s..2.1s");
+        acquits(BACK, &scene(&group(commit), &overlapping), 2);
+        let refused = lower.replace("@1 at", "@1 -> ! fenced at");
+        acquits(BACK, &scene(&group(commit), &refused), 1);
+        let unknown = lower.replace(COMMIT_2, "c5 commit t/0@2 -> ? lost at 1.5s..1.6s\n");
+        acquits(BACK, &scene(&group(commit), &unknown), 1);
+    }
+}
+
+#[test]
+fn going_back_on_purpose_is_no_regression() {
+    let back = format!(
+        "{JOIN}{FIRST}{COMMIT_2}c5 seek t/0@0 at 1.8s..1.9s\nc5 commit t/0@1 at 2.0s..2.1s\nc5 commit t/0@2 at 2.2s..2.3s"
+    );
+    acquits(BACK, &scene(&group("after"), &back), 3);
+    let forth = back.replace("seek t/0@0", "seek t/0@2");
+    convicts(BACK, &scene(&group("after"), &forth), "went back 1 time");
+}
+
+#[test]
+fn the_first_delivery_after_an_assignment_shows_what_is_committed() {
+    let handed = |at: &str, given: &str| {
+        let rest = REST.replace("c5", "c6").replace("@2=v2 @3=v3", given);
+        format!(
+            "{JOIN}{FIRST}{COMMIT_2}c6 subscribe t at 1.7s..1.8s\nc6 rebalance assigned t/0 at {at}\n{rest}"
+        )
+    };
+    acquits(
+        BACK,
+        &scene(&group("after"), &handed("2.0s", "@2=v2 @3=v3")),
+        1,
+    );
+    let finding = convicts(
+        BACK,
+        &scene(&group("after"), &handed("2.0s", "@1=v1 @2=v2")),
+        "went back 1 time",
+    );
+    assert!(
+        told(&finding).contains("was given @1 after it"),
+        "{}",
+        told(&finding)
+    );
+    // The commit was not answered yet when the partition changed hands.
+    acquits(
+        BACK,
+        &scene(&group("after"), &handed("1.55s", "@1=v1 @2=v2")),
+        1,
+    );
+    // The same thing is told once.
+    let more = format!("{}c6 commit t/0@1 at 3.5s..3.6s", handed("2.0s", "@1=v1"));
+    convicts(BACK, &scene(&group("after"), &more), "went back 1 time");
+    let doubt = format!(
+        "broker unclean.leader.election.enable=true\n{}",
+        scene(&group("after"), &more)
+    );
+    abstains(BACK, &doubt, "may be permitted");
+}
+
+#[test]
+fn consumers_that_never_join_are_fenced_by_nobody() {
+    let calls = format!("{FIRST}{COMMIT_2}c6 commit t/0@1 at 2.0s..2.1s");
+    permits(BACK, &scene(&group("after"), &calls), 1, "went back 1 time");
+    convicts(
+        BACK,
+        &scene(&group("after"), &format!("{JOIN}{calls}")),
+        "went back 1 time",
+    );
+}
+
+#[test]
+fn offsets_committed_in_a_transaction_count_once_it_is_committed() {
+    acquits(BACK, &in_transactions("commit", "commit", REST), 2);
+    acquits(BACK, &in_transactions("abort", "commit", AGAIN), 1);
+    let back = in_transactions("commit", "commit", REST).replace("t/0@4", "t/0@1");
+    convicts(BACK, &back, "went back 1 time");
+    let back = in_transactions("abort", "commit", REST).replace("t/0@4", "t/0@1");
+    acquits(BACK, &back, 1);
+}
+
+#[test]
+fn a_topic_without_groups_has_no_rows() {
+    for name in [TWICE, SKIPPED, BACK] {
+        silent(name, &scene("", FIRST));
+        silent(
+            name,
+            &scene(&group("after"), "c9 poll -> t/0 @0=v0 by n0 at 1.0s..1.1s"),
+        );
+    }
+    // Automatic commits are not recorded: there is nothing to say about them.
+    silent(BACK, &scene(&group("auto"), &format!("{JOIN}{FIRST}")));
+    abstains(
+        BACK,
+        &scene(
+            &group("after"),
+            &format!("{JOIN}{FIRST}c5 commit t/0@2 -> ? lost"),
+        ),
+        "no commits",
+    );
+}
