@@ -32,6 +32,7 @@ mod write;
 pub use batch::Recognise;
 pub use codec::{Codec, DECOMPRESSED_MAX};
 pub use image::read_image;
+pub use index::{OffsetEntry, TimeEntry, offset_entries, time_entries};
 pub use lines::{Source, read_lines};
 pub use model::{
     AbortedTxn, Around, Batch, Damage, DamageKind, Evidence, Image, IndexFlaw, LogLine, Marker,

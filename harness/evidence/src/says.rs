@@ -356,10 +356,12 @@ fn reset(message: &str) -> Option<Option<Says>> {
     scan.skip("Reset fetch offset for partition ")?;
     Some((|| {
         let partition = scan.partition(" from ")?;
+        let from = scan.offset()?;
         scan.until(" to current leader's ")?;
         scan.until(" offset ")?;
         Some(Says::ResetFetchOffset {
             partition,
+            from,
             to: scan.offset()?,
         })
     })())

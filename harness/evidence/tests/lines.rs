@@ -107,6 +107,7 @@ fn truncations() {
         ),
         Says::ResetFetchOffset {
             partition: p("r1/0"),
+            from: Offset(12),
             to: Offset(9)
         }
     );
@@ -116,6 +117,7 @@ fn truncations() {
         ),
         Says::ResetFetchOffset {
             partition: p("r1/0"),
+            from: Offset(0),
             to: Offset(9)
         }
     );

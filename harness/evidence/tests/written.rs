@@ -48,12 +48,13 @@ fn drawn() -> impl Strategy<Value = Drawn> {
     })
 }
 
+/// What a record is: offset, key, payload, whether its value is null and whether it has headers.
+type Told = (i64, Option<u64>, Payload, bool, bool);
+type Header<'a> = (&'a str, Option<&'a [u8]>);
+
 /// Writes the records as one batch and reads them back.
-fn there_and_back(
-    like: &NewBatch<'_>,
-    records: &[Drawn],
-) -> (ReplicaLog, Vec<(i64, Option<u64>, Payload, bool, bool)>) {
-    let headers: Vec<Vec<(&str, Option<&[u8]>)>> = records
+fn there_and_back(like: &NewBatch<'_>, records: &[Drawn]) -> (ReplicaLog, Vec<Told>) {
+    let headers: Vec<Vec<Header<'_>>> = records
         .iter()
         .map(|r| {
             r.headers

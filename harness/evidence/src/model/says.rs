@@ -149,6 +149,9 @@ pub enum Says {
     ResetFetchOffset {
         /// Of which partition.
         partition: Partition,
+        /// The replica's log end. Below `to`, its whole log goes; the log itself tells that at DEBUG
+        /// only.
+        from: Offset,
         /// To.
         to: Offset,
     },

@@ -17,6 +17,8 @@ const INTERVAL: usize = 4096;
 #[derive(Debug, Clone)]
 pub struct NewSegment {
     base: Offset,
+    /// `index.interval.bytes`.
+    interval: usize,
     log: Vec<u8>,
     offsets: Vec<u8>,
     times: Vec<u8>,
@@ -47,6 +49,7 @@ impl NewSegment {
     pub fn new(base: Offset) -> Self {
         Self {
             base,
+            interval: INTERVAL,
             log: Vec::new(),
             offsets: Vec::new(),
             times: Vec::new(),
@@ -54,6 +57,14 @@ impl NewSegment {
             since: 0,
             largest: (-1, base),
             indexed: -1,
+        }
+    }
+
+    /// With this many bytes between entries of the offset index: `index.interval.bytes`.
+    pub fn index_interval(self, bytes: usize) -> Self {
+        Self {
+            interval: bytes,
+            ..self
         }
     }
 
@@ -93,7 +104,7 @@ impl NewSegment {
         if header.max_timestamp > self.largest.0 {
             self.largest = (header.max_timestamp, last);
         }
-        if self.since > INTERVAL {
+        if self.since > self.interval {
             let relative = self.relative(last);
             self.offsets.extend_from_slice(&relative);
             self.offsets

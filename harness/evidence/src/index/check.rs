@@ -1,23 +1,18 @@
-//! Offset and time indexes, checked against the segment beside which they stand.
+//! Indexes checked against the segment beside which they stand.
 //!
 //! An index says nothing that the segment does not say; the broker rebuilds one after a crash. So
-//! nothing is read from it: it is only asked whether a lookup through it would find the right batch.
+//! it is only asked whether a lookup through it would find the right batch.
 //!
-//! The index in use is allocated ahead, zeroes after its entries, and a truncation only moves the
-//! broker's place in it (AbstractIndex.truncateToEntries): what it cut off stays in the file until it
-//! is overwritten or the segment is closed. So the entries of a segment in use end with the first that
-//! is not right, and nothing can be held against those behind it.
+//! A truncation only moves the broker's place in the index in use (AbstractIndex): what it cut off
+//! stays in the file until it is overwritten or the segment is closed. So the entries of a segment in
+//! use end with the first that is not right, and nothing can be held against those behind it.
 
 use history::Offset;
 
-use crate::bytes::{Cursor, Short};
+use super::{OFFSET_ENTRY, TIME_ENTRY, offset_entries, time_entries};
 use crate::model::{DamageKind, ReplicaLog};
 use crate::side::Flaw;
 
-/// An entry of the offset index: relative offset, position.
-pub(crate) const OFFSET_ENTRY: usize = 8;
-/// An entry of the time index: timestamp, relative offset.
-pub(crate) const TIME_ENTRY: usize = 12;
 /// Flaws told per file; the rest is counted.
 const FLAWS_MAX: usize = 16;
 const ZEROES: &str = "zeroes stand before the last entry";
@@ -104,6 +99,13 @@ struct Flaws {
 }
 
 impl Flaws {
+    fn size(&mut self, length: u64, entry: usize) {
+        if length.checked_rem(entry as u64) != Some(0) {
+            let why = format!("{length} bytes are no multiple of {entry}");
+            self.say(usize::try_from(length).unwrap_or(usize::MAX), None, why);
+        }
+    }
+
     fn say(&mut self, position: usize, about: Option<i64>, why: String) {
         if self.told.len() < FLAWS_MAX {
             self.told.push(Flaw::new(position, about.map(Offset), why));
@@ -120,49 +122,24 @@ impl Flaws {
     }
 }
 
-/// How many whole entries there are before the zeroes that end the file. Says when its size is no
-/// multiple of an entry's.
-fn entries(bytes: &[u8], size: usize, length: u64, flaws: &mut Flaws) -> usize {
-    let whole = length.checked_div(size as u64).unwrap_or(0);
-    if whole.saturating_mul(size as u64) != length {
-        let why = format!("{length} bytes are no multiple of {size}");
-        flaws.say(usize::try_from(length).unwrap_or(usize::MAX), None, why);
-    }
-    let used = bytes.iter().rposition(|byte| *byte != 0);
-    used.and_then(|last| last.checked_div(size)?.checked_add(1))
-        .unwrap_or(0)
-        .min(usize::try_from(whole).unwrap_or(usize::MAX))
-}
-
-/// The entry at a position; what is not there was zero.
-fn entry<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    let mut entry = [0; N];
-    let there = bytes.get(at..).unwrap_or_default();
-    for (to, from) in entry.iter_mut().zip(there) {
-        *to = *from;
-    }
-    entry
-}
-
 /// Checks an `.index` file, `length` bytes long, of which `bytes` are those before the zeroes at its
-/// end.
+/// end; `closed` when the segment is not in use.
 ///
 /// An entry is made when something is appended: the position where that begins, and the last offset
-/// of it (LogSegment.append), which may be several batches. `closed` when the segment is not in use.
+/// of it (LogSegment.append), which may be several batches.
 pub(crate) fn check_offsets(frames: &Frames, bytes: &[u8], length: u64, closed: bool) -> Vec<Flaw> {
     let mut flaws = Flaws::default();
-    let count = entries(bytes, OFFSET_ENTRY, length, &mut flaws);
+    flaws.size(length, OFFSET_ENTRY);
     let mut before: Option<(i64, i64)> = None;
     let mut covered = 0_usize;
-    for number in 0..count {
+    for (number, entry) in offset_entries(Offset(frames.base), bytes).enumerate() {
         let at = number.saturating_mul(OFFSET_ENTRY);
-        let Ok((relative, position)) = offset_entry(&entry::<OFFSET_ENTRY>(bytes, at)) else {
-            break;
-        };
-        let offset = frames.base.saturating_add(relative);
+        let (offset, position) = (entry.offset.0, entry.position);
+        // Nothing is indexed before something stands in the segment, so no entry is all zeroes.
+        let zeroes = (offset, position) == (frames.base, 0);
         let out_of_order = before.filter(|(o, p)| *o >= offset || *p >= position);
         let right = match out_of_order {
-            _ if (relative, position) == (0, 0) => Err(ZEROES.to_owned()),
+            _ if zeroes => Err(ZEROES.to_owned()),
             Some((last, place)) => Err(format!(
                 "@{offset} at byte {position} comes after @{last} at byte {place}"
             )),
@@ -173,16 +150,11 @@ pub(crate) fn check_offsets(frames: &Frames, bytes: &[u8], length: u64, closed: 
             Err(_) if !closed => break,
             Err(why) => flaws.say(at, Some(offset), why),
         }
-        if (relative, position) != (0, 0) {
+        if !zeroes {
             before = Some((offset, position));
         }
     }
     flaws.done()
-}
-
-fn offset_entry(entry: &[u8]) -> Result<(i64, i64), Short> {
-    let mut cursor = Cursor::new(entry);
-    Ok((i64::from(cursor.i32()?), i64::from(cursor.i32()?)))
 }
 
 impl Frames {
@@ -233,19 +205,18 @@ impl Frames {
 /// names the record's own offset, a follower the batch's last; both find it.
 pub(crate) fn check_times(frames: &Frames, bytes: &[u8], length: u64, closed: bool) -> Vec<Flaw> {
     let mut flaws = Flaws::default();
-    let count = entries(bytes, TIME_ENTRY, length, &mut flaws);
+    flaws.size(length, TIME_ENTRY);
     let mut before: Option<(i64, i64)> = None;
-    for number in 0..count {
+    let mut end = 0_usize;
+    for (number, entry) in time_entries(Offset(frames.base), bytes).enumerate() {
         let at = number.saturating_mul(TIME_ENTRY);
-        let Ok((timestamp, relative)) = time_entry(&entry::<TIME_ENTRY>(bytes, at)) else {
-            break;
-        };
-        let offset = frames.base.saturating_add(relative);
+        end = at.saturating_add(TIME_ENTRY);
+        let (timestamp, offset) = (entry.timestamp, entry.offset.0);
         // The only entry that may be all zeroes is a first one of 1970.
-        let zero = (timestamp, relative) == (0, 0) && number > 0;
+        let zeroes = (timestamp, offset) == (0, frames.base) && number > 0;
         let out_of_order = before.filter(|(t, o)| *t >= timestamp || *o > offset);
         let right = match out_of_order {
-            _ if zero => Err(ZEROES.to_owned()),
+            _ if zeroes => Err(ZEROES.to_owned()),
             Some((time, last)) => Err(format!(
                 "{timestamp} at @{offset} comes after {time} at @{last}"
             )),
@@ -256,19 +227,14 @@ pub(crate) fn check_times(frames: &Frames, bytes: &[u8], length: u64, closed: bo
             Err(_) if !closed => break,
             Err(why) => flaws.say(at, Some(offset), why),
         }
-        if !zero {
+        if !zeroes {
             before = Some((timestamp, offset));
         }
     }
     if closed && let Err((about, why)) = frames.largest_is(before.map(|(time, _)| time)) {
-        flaws.say(count.saturating_mul(TIME_ENTRY), Some(about), why);
+        flaws.say(end, Some(about), why);
     }
     flaws.done()
-}
-
-fn time_entry(entry: &[u8]) -> Result<(i64, i64), Short> {
-    let mut cursor = Cursor::new(entry);
-    Ok((cursor.i64()?, i64::from(cursor.i32()?)))
 }
 
 impl Frames {
