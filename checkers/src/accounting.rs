@@ -1,13 +1,14 @@
 //! Where every record went. Every row adds up, or the imbalance is said: a report that cannot
 //! account for its records is not to be believed.
 
-use history::{Offset, Payload, ValueId};
+use evidence::Batch;
+use history::{Payload, ValueId};
 use rustc_hash::FxHashSet;
 
 use crate::contract::Contract;
 use crate::facts::{Facts, Fate, PartFacts, PartId};
 use crate::gone::{GoneTopic, Kind};
-use crate::judgement::{Accounting, DrainRow, OutcomeRow, RecordRow};
+use crate::judgement::{Accounting, OutcomeRow, RecordRow};
 
 /// Accounts for one topic.
 pub fn of(facts: &Facts, contract: &Contract, gone: &GoneTopic) -> Accounting {
@@ -22,7 +23,9 @@ pub fn of(facts: &Facts, contract: &Contract, gone: &GoneTopic) -> Accounting {
         }
         values(facts, part, &mut accounting);
         records(part, &mut accounting);
-        drain(facts, part, &mut accounting.drain);
+        accounting.drain.expected += part.drain.expected;
+        accounting.drain.delivered += part.drain.delivered;
+        accounting.drain.matching += part.drain.matching;
         accounting.acknowledged.expired += gone.expired.get(&id).copied().unwrap_or(0);
     }
     lost(gone, &mut accounting.acknowledged);
@@ -53,19 +56,23 @@ fn values(facts: &Facts, part: &PartFacts, accounting: &mut Accounting) {
     }
 }
 
-/// Values that some image or delivery shows.
+/// Values without an acknowledgement that some image or delivery shows, and the final log does not.
 fn seen_but_not_final(facts: &Facts, part: &PartFacts) -> FxHashSet<ValueId> {
-    let open: FxHashSet<ValueId> = part
-        .sends
-        .iter()
-        .zip(part.final_at.iter())
-        .filter(|(_, at)| at.is_none())
-        .map(|(&send, _)| facts.ops.send(send).value)
+    let absent = part.sends.iter().enumerate();
+    let open: FxHashSet<ValueId> = absent
+        .filter(|(place, _)| !part.final_at.is_there(*place))
+        .map(|(_, &send)| facts.ops.send(send))
+        .filter(|send| !send.acked())
+        .map(|send| send.value)
         .collect();
     if open.is_empty() {
         return open;
     }
-    let stored = part.images.iter().flat_map(|image| &image.view.log.records);
+    let stored = part.images.iter().flat_map(|image| {
+        let batches = image.view.log.batches.iter();
+        let others = batches.filter(|batch| !final_too(part, batch));
+        others.flat_map(|batch| image.view.log.records_of(batch))
+    });
     let stored = stored.map(|record| record.payload);
     let read = part.reads.iter().map(|&r| facts.ops.read(r).payload);
     stored
@@ -75,6 +82,16 @@ fn seen_but_not_final(facts: &Facts, part: &PartFacts) -> FxHashSet<ValueId> {
             Payload::Corrupt | Payload::Foreign => None,
         })
         .collect()
+}
+
+/// Whether a batch stands in the final log, where its values were looked for.
+fn final_too(part: &PartFacts, batch: &Batch) -> bool {
+    let (Some(log), Ok(fin)) = (part.final_log(), &part.fin) else {
+        return false;
+    };
+    let same = log.batch_at(batch.base);
+    batch.base >= fin.start
+        && same.is_some_and(|same| same.base == batch.base && same.digest == batch.digest)
 }
 
 fn records(part: &PartFacts, accounting: &mut Accounting) {
@@ -100,36 +117,6 @@ fn records(part: &PartFacts, accounting: &mut Accounting) {
             "{} holds {} data records, of which {counted} are accounted for.",
             part.name, part.data_records
         ));
-    }
-}
-
-/// What the drain read of one partition.
-pub fn drain_of(facts: &Facts, part: &PartFacts) -> DrainRow {
-    let mut row = DrainRow::default();
-    drain(facts, part, &mut row);
-    row
-}
-
-fn drain(facts: &Facts, part: &PartFacts, row: &mut DrainRow) {
-    let (Some(log), Ok(fin)) = (part.final_log(), &part.fin) else {
-        return;
-    };
-    // At rest the high watermark is the log end; `stuck` says so if it is not.
-    for batch in log.log.batches.iter().filter(|batch| !batch.is_control()) {
-        let records = log.log.records_of(batch);
-        row.expected += records.iter().filter(|r| r.offset >= fin.start).count() as u64;
-    }
-    let mut given: FxHashSet<Offset> = FxHashSet::default();
-    for &read in &part.reads {
-        let read = facts.ops.read(read);
-        if !read.drain {
-            continue;
-        }
-        row.delivered += 1;
-        let same = log
-            .at(read.offset)
-            .is_some_and(|record| record.payload == read.payload);
-        row.matching += u64::from(same && given.insert(read.offset));
     }
 }
 
@@ -177,7 +164,7 @@ fn balance(contract: &Contract, accounting: &mut Accounting) {
 pub fn undrained(facts: &Facts) -> Vec<PartId> {
     (0..facts.parts.len())
         .filter(|&id| {
-            let row = drain_of(facts, &facts.parts[id]);
+            let row = &facts.parts[id].drain;
             row.delivered < row.expected
         })
         .collect()

@@ -154,11 +154,9 @@ fn expectation(wanted: Expected, fold: Fold) -> Expectation {
 fn totals(facts: &Facts) -> Totals {
     let ops = &facts.ops;
     let evidence = &facts.recording.evidence;
-    let acknowledged = ops.sends().filter(|send| send.acked()).count() as u64;
-    let failed = ops
-        .sends()
-        .filter(|send| send.fate == crate::facts::Fate::Failed)
-        .count() as u64;
+    let counts = || (0..facts.parts.len()).map(|id| ops.counts(id));
+    let acknowledged: u64 = counts().map(|counts| counts.acked).sum();
+    let failed: u64 = counts().map(|counts| counts.failed).sum();
     let logs = || facts.parts.iter().flat_map(|part| &part.images);
     Totals {
         brokers: facts.recording.setting.brokers.len() as u32,

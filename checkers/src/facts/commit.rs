@@ -11,7 +11,8 @@ use history::{Epoch, Mark, NodeId, Offset, Seen, ValueId};
 use super::ops::ReadFact;
 use super::partition::PartFacts;
 use super::roles::{Term, Until};
-use super::{Facts, PartId};
+use super::{Facts, LogView, PartId};
+use crate::recording::Recording;
 
 /// A high watermark that a leader gave while it led.
 #[derive(Debug, Clone, Copy)]
@@ -100,33 +101,33 @@ fn client_points(facts: &Facts, part: &PartFacts) -> Vec<HwPoint> {
     let Some(log) = part.final_log() else {
         return Vec::new();
     };
-    let mut best: BTreeMap<Epoch, (Offset, ProofSource)> = BTreeMap::new();
-    let mut note = |offset: Offset, source: ProofSource| {
-        let Some(epoch) = log.epoch_at(offset) else {
-            return;
-        };
-        let end = Offset(offset.0 + 1);
-        let known = best.entry(epoch).or_insert((end, source));
-        if known.0 < end {
-            *known = (end, source);
-        }
-    };
-    for (place, &index) in part.sends.iter().enumerate() {
+    let mut acked = Furthest::default();
+    // Backwards: what comes later is mostly further, and what is not further need not be looked at.
+    for (place, &index) in part.sends.iter().enumerate().rev() {
         let send = facts.ops.send(index);
         if let Some(offset) = send.acked_at()
             && part.final_at.at(place) == Some(offset)
             && acks_all(facts, send.client)
         {
-            note(offset, ProofSource::AckAll(index));
+            acked.note(log, offset, || Some(ProofSource::AckAll(index)));
         }
     }
-    for &index in &part.reads {
+    let mut given = Furthest::default();
+    for &index in part.reads.iter().rev() {
         let read = facts.ops.read(index);
         if let history::Payload::Value(value) = read.payload
             && log.holds(read.offset, value)
-            && served_by_leader(facts, part, index)
         {
-            note(read.offset, ProofSource::Delivered(index));
+            given.note(log, read.offset, || {
+                served_by_leader(facts, part, index).then_some(ProofSource::Delivered(index))
+            });
+        }
+    }
+    let mut best = acked.by_epoch;
+    for (epoch, given) in given.by_epoch {
+        let known = best.entry(epoch).or_insert(given);
+        if known.0 < given.0 {
+            *known = given;
         }
     }
     best.into_iter()
@@ -141,6 +142,29 @@ fn client_points(facts: &Facts, part: &PartFacts) -> Vec<HwPoint> {
             })
         })
         .collect()
+}
+
+/// The furthest record of each epoch, of those that come last the first.
+#[derive(Debug, Default)]
+struct Furthest {
+    /// The offset after it, and what proves it.
+    by_epoch: BTreeMap<Epoch, (Offset, ProofSource)>,
+}
+
+impl Furthest {
+    /// Notes a record, if it is as far as any of its epoch; records come in reverse order.
+    fn note(&mut self, log: &LogView, at: Offset, proof: impl FnOnce() -> Option<ProofSource>) {
+        let end = Offset(at.0.saturating_add(1));
+        let Some(epoch) = log.epoch_at(at) else {
+            return;
+        };
+        let far = self.by_epoch.get(&epoch).map(|(far, _)| *far);
+        if far.is_none_or(|far| far <= end)
+            && let Some(source) = proof()
+        {
+            self.by_epoch.insert(epoch, (end, source));
+        }
+    }
 }
 
 /// A checkpoint is believed only if it lies beyond what the broker had when it became leader (it
@@ -194,11 +218,30 @@ fn leads_through(facts: &Facts, part: &PartFacts, term: &Term, copy: &evidence::
 /// Whether a producer waits for all in-sync replicas.
 pub fn acks_all(facts: &Facts, client: history::ClientId) -> bool {
     facts
-        .recording
-        .setting
-        .producers
-        .get(&client)
-        .is_some_and(|producer| matches!(producer.acks.as_str(), "all" | "-1"))
+        .acks_all
+        .get(usize::from(client.0))
+        .copied()
+        .unwrap_or(false)
+}
+
+/// By the number of a client: whether it is a producer that waits for all in-sync replicas.
+pub fn waiting_for_all(recording: &Recording) -> Vec<bool> {
+    let producers = &recording.setting.producers;
+    let clients = producers
+        .last_key_value()
+        .map_or(0, |(last, _)| usize::from(last.0) + 1);
+    let mut waiting = vec![false; clients];
+    for (client, producer) in producers {
+        waiting[usize::from(client.0)] = matches!(producer.acks.as_str(), "all" | "-1");
+    }
+    waiting
+}
+
+/// Whether no replica selector is configured.
+pub fn ask_leaders(facts: &Facts) -> bool {
+    facts
+        .broker_setting("replica.selector.class")
+        .is_none_or(|class| class.is_empty() || class == "null")
 }
 
 /// Whether a delivery came from a broker that led then. Where no broker is named: unless a replica
@@ -211,9 +254,7 @@ pub fn served_by_leader(facts: &Facts, part: &PartFacts, read: u32) -> bool {
             .terms
             .iter()
             .any(|term| term.node == broker && may_have_given(facts, part, term, &read)),
-        Some(_) | None => facts
-            .broker_setting("replica.selector.class")
-            .is_none_or(|class| class.is_empty() || class == "null"),
+        Some(_) | None => facts.ask_leaders,
     }
 }
 

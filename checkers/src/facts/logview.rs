@@ -1,6 +1,8 @@
 //! A replica's log, asked by offset. It copies nothing, and it bears logs whose offsets are out of
 //! order (which other rules report).
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use evidence::{Batch, Record, ReplicaLog};
 use history::{Epoch, Offset, ValueId};
 
@@ -13,6 +15,10 @@ pub struct LogView<'a> {
     records: Option<Vec<u32>>,
     /// Batch positions by base offset, likewise.
     batches: Option<Vec<u32>>,
+    /// Where the last search for a record ended: the next one mostly ends near it.
+    last_record: AtomicUsize,
+    /// Likewise for batches.
+    last_batch: AtomicUsize,
 }
 
 impl<'a> LogView<'a> {
@@ -24,28 +30,37 @@ impl<'a> LogView<'a> {
             log,
             records,
             batches,
+            last_record: AtomicUsize::new(0),
+            last_batch: AtomicUsize::new(0),
         }
     }
 
-    /// The record at an offset.
-    pub fn at(&self, offset: Offset) -> Option<&'a Record> {
+    /// The position of the record at an offset.
+    pub fn position(&self, offset: Offset) -> Option<usize> {
         let records = &self.log.records;
         if let Some(order) = &self.records {
             let place = order
                 .binary_search_by_key(&offset, |&i| records[i as usize].offset)
                 .ok()?;
-            return Some(&records[order[place] as usize]);
+            return Some(order[place] as usize);
         }
         // Logs without holes are the rule: the position follows from the offset.
         let first = records.first()?.offset;
         let guess = usize::try_from(offset.0.checked_sub(first.0)?).ok()?;
-        match records.get(guess) {
-            Some(record) if record.offset == offset => Some(record),
-            _ => records
-                .binary_search_by_key(&offset, |record| record.offset)
-                .ok()
-                .map(|place| &records[place]),
+        if records
+            .get(guess)
+            .is_some_and(|record| record.offset == offset)
+        {
+            return Some(guess);
         }
+        let at = after(records, &self.last_record, |record| record.offset <= offset);
+        let last = at.checked_sub(1)?;
+        (records[last].offset == offset).then_some(last)
+    }
+
+    /// The record at an offset.
+    pub fn at(&self, offset: Offset) -> Option<&'a Record> {
+        self.position(offset).map(|at| &self.log.records[at])
     }
 
     /// The value at an offset.
@@ -70,7 +85,7 @@ impl<'a> LogView<'a> {
                 &batches[order[after.checked_sub(1)?] as usize]
             }
             None => {
-                let after = batches.partition_point(|batch| batch.base <= offset);
+                let after = after(batches, &self.last_batch, |batch| batch.base <= offset);
                 &batches[after.checked_sub(1)?]
             }
         };
@@ -98,6 +113,36 @@ impl<'a> LogView<'a> {
     }
 }
 
+/// How many of `all` come before the first that does not fit, as `partition_point` says it; looked
+/// for around where the last search ended.
+fn after<T>(all: &[T], last: &AtomicUsize, fits: impl Fn(&T) -> bool) -> usize {
+    let found = near(all, last.load(Ordering::Relaxed), fits);
+    last.store(found, Ordering::Relaxed);
+    found
+}
+
+/// `partition_point`, in time that grows with the distance from `hint`.
+pub fn near<T>(all: &[T], hint: usize, fits: impl Fn(&T) -> bool) -> usize {
+    let hint = hint.min(all.len());
+    let (mut low, mut high, mut step) = (hint, hint, 1);
+    if hint < all.len() && fits(&all[hint]) {
+        // The answer lies behind the hint.
+        while high < all.len() && fits(&all[high]) {
+            low = high + 1;
+            high = all.len().min(high + step);
+            step *= 2;
+        }
+    } else {
+        while low > 0 && !fits(&all[low - 1]) {
+            high = low - 1;
+            low = low.saturating_sub(step);
+            step *= 2;
+        }
+    }
+    low += all[low..high].partition_point(fits);
+    low
+}
+
 fn order<K: Ord + Copy>(len: usize, key: impl Fn(usize) -> K) -> Option<Vec<u32>> {
     if (1..len).all(|i| key(i - 1) < key(i)) {
         return None;
@@ -105,4 +150,22 @@ fn order<K: Ord + Copy>(len: usize, key: impl Fn(usize) -> K) -> Option<Vec<u32>
     let mut order: Vec<u32> = (0..len as u32).collect();
     order.sort_by_key(|&i| key(i as usize));
     Some(order)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::near;
+
+    proptest! {
+        #[test]
+        fn searching_near_finds_what_searching_finds(
+            mut all in prop::collection::vec(0u32..60, 0..40), hint in 0usize..50, limit in 0u32..70,
+        ) {
+            all.sort_unstable();
+            let fits = |n: &u32| *n <= limit;
+            prop_assert_eq!(near(&all, hint, fits), all.partition_point(fits));
+        }
+    }
 }

@@ -26,7 +26,6 @@ pub use elections::nodes;
 pub use logview::LogView;
 pub use ops::{Fate, Ops, ReadFact, SendFact};
 pub use partition::{PartFacts, PartImage};
-pub use places::Places;
 pub use roles::{Cut, CutKind, Follow, Term, Until};
 
 use crate::judgement::{TimeSpan, Witness};
@@ -64,6 +63,10 @@ pub struct Facts<'a> {
     pub alterations: Vec<&'a Alteration>,
     /// The last moment of the history.
     pub length: Mark,
+    /// By the number of a client: it is a producer that waits for all in-sync replicas.
+    acks_all: Vec<bool>,
+    /// No replica selector is configured: consumers ask leaders.
+    ask_leaders: bool,
 }
 
 /// A fault with its stages.
@@ -155,7 +158,10 @@ impl<'a> Facts<'a> {
             harms: Vec::new(),
             alterations: Vec::new(),
             length: Mark(0),
+            acks_all: commit::waiting_for_all(recording),
+            ask_leaders: false,
         };
+        facts.ask_leaders = commit::ask_leaders(&facts);
         facts.gather();
         let roles = roles::all(recording, &ids);
         facts.parts = partition::all(&facts, &ids, roles);
@@ -315,8 +321,8 @@ fn part_ids(recording: &Recording) -> FxHashMap<Partition, PartId> {
     let mut known: FxHashMap<Partition, PartId> =
         names.iter().map(|name| (name.clone(), 0)).collect();
     let named = recording.operations.names.all().iter();
-    for (name, sends) in named.zip(recording.operations.sends.by_part()) {
-        if *sends > 0 && !known.contains_key(name) {
+    for (name, counts) in named.zip(recording.operations.sends.by_part()) {
+        if counts.sent > 0 && !known.contains_key(name) {
             known.insert(name.clone(), 0);
             names.push(name.clone());
         }

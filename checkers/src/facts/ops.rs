@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 
 use super::PartId;
 use crate::operations::Operations;
-pub use crate::operations::{Fate, ReadFact, SendFact, Values};
+pub use crate::operations::{Counts, Fate, ReadFact, SendFact, Values};
 
 /// All operations.
 #[derive(Debug)]
@@ -43,12 +43,13 @@ impl<'a> Ops<'a> {
         }
     }
 
+    #[inline(always)]
     fn id(&self, number: usize) -> PartId {
         self.ids.get(number).copied().flatten().unwrap_or(NOWHERE)
     }
 
     /// A send, by its number in order of invocation. What the caller does not use is not fetched.
-    #[inline]
+    #[inline(always)]
     pub fn send(&self, send: u32) -> SendFact {
         let fact = self.store.sends.get(send);
         SendFact {
@@ -68,7 +69,7 @@ impl<'a> Ops<'a> {
     }
 
     /// A delivery, by its number in recorded order. What the caller does not use is not fetched.
-    #[inline]
+    #[inline(always)]
     pub fn read(&self, read: u32) -> ReadFact {
         let fact = self.store.reads.get(read);
         ReadFact {
@@ -92,17 +93,27 @@ impl<'a> Ops<'a> {
             .sum()
     }
 
+    /// What the sends to a partition came to.
+    pub fn counts(&self, part: PartId) -> Counts {
+        let mut ids = self.ids.iter();
+        let number = ids.position(|known| *known == Some(part));
+        let counts = number.and_then(|number| self.store.sends.by_part().get(number));
+        counts.copied().unwrap_or_default()
+    }
+
     /// The sends and the deliveries of each of so many partitions, each in their order.
     pub fn by_part(&self, parts: usize) -> Vec<(Vec<u32>, Vec<u32>)> {
         let mut rows: Vec<(Vec<u32>, Vec<u32>)> = vec![(Vec::new(), Vec::new()); parts];
-        let room = |by_part: &[u64], id| {
-            let number = self.ids.iter().position(|known| *known == Some(id));
-            let count = number.and_then(|number| by_part.get(number));
-            Vec::with_capacity(count.map_or(0, |&count| count as usize))
-        };
-        for (id, (sends, reads)) in rows.iter_mut().enumerate() {
-            *sends = room(self.store.sends.by_part(), id);
-            *reads = room(self.store.reads.by_part(), id);
+        let sent = self.store.sends.by_part().iter().map(|counts| counts.sent);
+        for (number, sent) in sent.enumerate() {
+            if let Some((sends, _)) = rows.get_mut(self.id(number)) {
+                sends.reserve_exact(sent as usize);
+            }
+        }
+        for (number, &read) in self.store.reads.by_part().iter().enumerate() {
+            if let Some((_, reads)) = rows.get_mut(self.id(number)) {
+                reads.reserve_exact(read as usize);
+            }
         }
         for send in 0..self.store.sends.len() as u32 {
             if let Some((sends, _)) = rows.get_mut(self.id(self.store.sends.part(send))) {

@@ -5,10 +5,11 @@ use rustc_hash::FxHashMap;
 
 use super::commit::{self, HwPoint};
 use super::elections::{self, Election};
-use super::logview::LogView;
+use super::logview::{LogView, near};
 use super::places::Places;
 use super::roles::{Roles, Term, Until};
 use super::{Facts, PartId};
+use crate::judgement::DrainRow;
 
 /// One partition.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub struct PartFacts<'a> {
     pub strangers: Vec<Offset>,
     /// Data records in F.
     pub data_records: u64,
+    /// What the drain gave of F.
+    pub drain: DrainRow,
 }
 
 /// A log of a partition within an image.
@@ -117,6 +120,7 @@ pub fn all<'a>(
         part.elections = elections::of(&part.roles);
         part.fin = choose_final(facts, part);
         place_values(facts, id, part);
+        part.drain = drained(facts, part);
         part.hw_points = commit::hw_points(facts, part);
     }
     parts
@@ -164,6 +168,7 @@ fn bare<'a>(facts: &Facts<'a>, name: &Partition, roles: Roles) -> PartFacts<'a> 
         phantoms: Vec::new(),
         strangers: Vec::new(),
         data_records: 0,
+        drain: DrainRow::default(),
     }
 }
 
@@ -268,6 +273,7 @@ fn place_values(facts: &Facts, id: PartId, part: &mut PartFacts) {
     part.final_at = Places::expected(sends.map(|send| send.acked_at()));
     let Ok(fin) = part.fin else { return };
     let log = part.images[fin.image].view.log;
+    let mut last = 0;
     for batch in log.batches.iter().filter(|batch| !batch.is_control()) {
         for record in log.records_of(batch) {
             if record.offset < fin.start {
@@ -290,13 +296,43 @@ fn place_values(facts: &Facts, id: PartId, part: &mut PartFacts) {
                 part.strangers.push(record.offset);
                 continue;
             };
-            // `sends` ascends, so a send's place in it is found by its number.
-            let Ok(place) = part.sends.binary_search(&send) else {
+            // `sends` ascends, and a log has its records nearly in that order.
+            let place = near(&part.sends, last, |&other| other < send);
+            if part.sends.get(place) != Some(&send) {
                 continue;
-            };
+            }
+            last = place + 1;
             if part.final_at.put(place, record.offset).is_some() {
                 part.copies.push((send, record.offset));
             }
         }
     }
+}
+
+/// What the drain gave, beside what it should have given.
+fn drained(facts: &Facts, part: &PartFacts) -> DrainRow {
+    let mut row = DrainRow::default();
+    let (Some(log), Ok(_)) = (part.final_log(), &part.fin) else {
+        return row;
+    };
+    // At rest the high watermark is the log end; `stuck` says so if it is not.
+    row.expected = part.data_records;
+    // One bit for each record of F that was given.
+    let mut given = vec![0u64; log.log.records.len().div_ceil(64)];
+    for &read in &part.reads {
+        let read = facts.ops.read(read);
+        if !read.drain {
+            continue;
+        }
+        row.delivered += 1;
+        let Some(at) = log.position(read.offset) else {
+            continue;
+        };
+        if log.log.records[at].payload == read.payload {
+            let (word, bit) = (&mut given[at / 64], 1 << (at % 64));
+            row.matching += u64::from(*word & bit == 0);
+            *word |= bit;
+        }
+    }
+    row
 }

@@ -66,10 +66,8 @@ impl<'a> Case<'a> {
 
     /// Acknowledged sends of the topic.
     pub fn acked(&self) -> u64 {
-        let sends = self.parts().flat_map(|part| &part.sends);
-        sends
-            .filter(|&&send| self.facts.ops.send(send).acked())
-            .count() as u64
+        let parts = self.contract.parts.iter();
+        parts.map(|&id| self.facts.ops.counts(id).acked).sum()
     }
 
     /// Why absence cannot be read from the final logs, if it cannot.

@@ -35,7 +35,7 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
         tally.examined += u64::from(hw_since(case, part, Phase::Settle).is_some());
         let mut troubles = troubles(case, part);
         let mut doubts = Vec::new();
-        if let Some(text) = consumer_behind(case, part) {
+        if let Some(text) = consumer_behind(part) {
             let cut_short = still_served(case);
             let said = if cut_short {
                 &mut doubts
@@ -156,8 +156,8 @@ fn hw_since(case: &Case, part: &PartFacts, phase: Phase) -> Option<(Offset, Node
 }
 
 /// A drain that gave less than the log holds.
-fn consumer_behind(case: &Case, part: &PartFacts) -> Option<String> {
-    let row = crate::accounting::drain_of(case.facts, part);
+fn consumer_behind(part: &PartFacts) -> Option<String> {
+    let row = &part.drain;
     (row.delivered < row.expected).then(|| {
         format!(
             "Consumers that read from the start were given {} of {} records.",

@@ -36,7 +36,7 @@ impl Column {
 
     /// The number of a row; 0 for a row that is not there. It never panics, so that a number that
     /// nobody uses is not fetched either.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, row: usize) -> u64 {
         match self.blocks.get(row / ROWS) {
             Some(block) if row < self.len => block.get(row % ROWS),
@@ -100,7 +100,7 @@ impl Block {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn get(&self, at: usize) -> u64 {
         let at = at % ROWS;
         let distance = match &self.cells {

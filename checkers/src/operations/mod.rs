@@ -18,7 +18,7 @@ use rustc_hash::FxHashMap;
 pub use column::Column;
 pub use names::Names;
 pub use reads::{ReadFact, Reads};
-pub use sends::{Fate, SendFact, Sends};
+pub use sends::{Counts, Fate, SendFact, Sends};
 pub use values::Values;
 
 /// All sends and polls of a history.

@@ -4,7 +4,6 @@ use history::{ClientId, Delivery, Epoch, Mark, NodeId, Offset, OpId, Payload, Va
 use rustc_hash::FxHashMap;
 
 use super::Column;
-use super::sends::count;
 
 /// A delivered record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,13 +92,13 @@ impl Reads {
     }
 
     /// The number of a delivery's partition.
-    #[inline]
+    #[inline(always)]
     pub fn part(&self, row: u32) -> usize {
         self.part.get(row as usize) as usize
     }
 
     /// A delivery. What the caller does not use is not fetched.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, row: u32) -> ReadFact {
         let row = row as usize;
         let poll = self.poll.get(row) as usize;
@@ -152,7 +151,10 @@ impl Reads {
         self.offset.push(delivery.offset.0 as u64);
         self.value.push(self.last_value);
         self.source.push(u64::from(source));
-        count(&mut self.by_part, part);
+        if part as usize >= self.by_part.len() {
+            self.by_part.resize(part as usize + 1, 0);
+        }
+        self.by_part[part as usize] += 1;
     }
 
     fn source(&mut self, source: Source) -> u32 {

@@ -70,8 +70,19 @@ pub struct Sends {
     code: Column,
     /// The last acknowledged offset.
     last_offset: u64,
-    /// Sends by partition.
-    by_part: Vec<u64>,
+    /// By the partition's number.
+    by_part: Vec<Counts>,
+}
+
+/// How many sends came to what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All of them.
+    pub sent: u64,
+    /// Acknowledged.
+    pub acked: u64,
+    /// Certainly refused.
+    pub failed: u64,
 }
 
 // What came of a send: two bits, then which of offset and broker are known, then the broker.
@@ -96,18 +107,18 @@ impl Sends {
     }
 
     /// How many went to each partition, by its number; shorter where the last ones got none.
-    pub fn by_part(&self) -> &[u64] {
+    pub fn by_part(&self) -> &[Counts] {
         &self.by_part
     }
 
     /// The number of a send's partition.
-    #[inline]
+    #[inline(always)]
     pub fn part(&self, row: u32) -> usize {
         self.part.get(row as usize) as usize
     }
 
     /// A send. What the caller does not use is not fetched.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, row: u32) -> SendFact {
         let row = row as usize;
         let invoked = self.invoked.get(row);
@@ -149,7 +160,10 @@ impl Sends {
         self.took.push(0);
         self.offset.push(self.last_offset);
         self.code.push(OPEN);
-        count(&mut self.by_part, part);
+        if part as usize >= self.by_part.len() {
+            self.by_part.resize(part as usize + 1, Counts::default());
+        }
+        self.by_part[part as usize].sent += 1;
         row
     }
 
@@ -175,6 +189,10 @@ impl Sends {
             }
         };
         self.code.set(row, code);
+        if let Some(counts) = self.by_part.get_mut(self.part.get(row) as usize) {
+            counts.acked += u64::from(code & KIND == ACKED);
+            counts.failed += u64::from(code & KIND == FAILED);
+        }
         Mark(invoked)
     }
 
@@ -192,13 +210,4 @@ impl Sends {
         ];
         columns.iter().map(|column| column.heap_bytes()).sum()
     }
-}
-
-/// One more at a partition's number.
-pub(super) fn count(by_part: &mut Vec<u64>, part: u32) {
-    let part = part as usize;
-    if part >= by_part.len() {
-        by_part.resize(part + 1, 0);
-    }
-    by_part[part] += 1;
 }
