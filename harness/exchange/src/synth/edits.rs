@@ -3,9 +3,9 @@
 //! A deviation is local: it names a batch and a record of it, or one moment. Where nothing is
 //! planted every look-up is empty, and the run is that of a well-behaved cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use history::{ClientId, Mark, NodeId, Offset, ValueId};
+use history::{ClientId, Mark, NodeId, Offset, Seen, ValueId};
 
 /// A batch: partition, number.
 type Place = (usize, u64);
@@ -44,6 +44,43 @@ pub(super) struct Extra {
     pub told: Told,
 }
 
+/// One image of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Taken {
+    /// Before the victim of this fault was let back.
+    Before(usize),
+    /// At the end.
+    Final(NodeId),
+}
+
+/// How one image's log of one partition differs from what it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Retouch {
+    /// Its last batch is not there.
+    Short,
+    /// This batch has another timestamp.
+    Restamped(u64),
+    /// After its end stands a batch whose checksum fails.
+    BadTail,
+    /// Its epoch file has its last epoch begin one record too late.
+    LateEpoch,
+    /// This batch is as it was sent, whatever stands elsewhere.
+    AsSent(u64),
+}
+
+/// What a broker says differently when a fault is undone, or asks while it lasts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Words {
+    /// The high watermark of the deposed leader's wish for a smaller in-sync set.
+    pub shrinking_hw: Option<Offset>,
+    /// The high watermark with which the victim begins to follow.
+    pub following_hw: Option<Offset>,
+    /// Where it cuts its log.
+    pub cut_to: Option<Offset>,
+    /// From where its high watermark goes back to the cut.
+    pub hw_back: Option<Offset>,
+}
+
 /// Everything planted.
 #[derive(Debug, Default)]
 pub(super) struct Edits {
@@ -51,6 +88,19 @@ pub(super) struct Edits {
     pub told: BTreeMap<Place, Vec<(u64, Told)>>,
     /// By round.
     pub extra: Vec<Extra>,
+    /// What a live consumer is given instead of a record, by a broker that never led.
+    pub looked: BTreeMap<Place, (u64, ValueId, NodeId)>,
+    /// Further answers to probes, by the round after which they come.
+    pub seen: BTreeMap<u64, Vec<(NodeId, Seen)>>,
+    /// In-sync sets that shrink after the drain: who is left out.
+    pub left_out: BTreeMap<usize, NodeId>,
+    /// In-sync sets that are the leader alone while a planted send is answered, by its value.
+    pub alone: BTreeSet<ValueId>,
+    /// Partitions whose high watermark stays below their last batch.
+    pub stalled: BTreeSet<usize>,
+    /// By partition and fault.
+    pub words: BTreeMap<(usize, usize), Words>,
+    pub retouched: BTreeMap<(usize, Taken), Retouch>,
 }
 
 impl Edits {
@@ -62,6 +112,11 @@ impl Edits {
     /// Planted answers of a batch, by record.
     pub fn told_in(&self, part: usize, batch: u64) -> &[(u64, Told)] {
         self.told.get(&(part, batch)).map_or(&[], Vec::as_slice)
+    }
+
+    /// What a broker says differently of a partition after a fault.
+    pub fn words(&self, part: usize, fault: usize) -> Words {
+        self.words.get(&(part, fault)).copied().unwrap_or_default()
     }
 
     /// Planted sends.

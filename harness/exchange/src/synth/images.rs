@@ -15,7 +15,7 @@ use history::rundir::RunDir;
 use history::{ClientId, Epoch, NodeId, Offset, RunId};
 
 use super::SynthError;
-use super::edits::{Edits, Stands};
+use super::edits::{Edits, Retouch, Stands, Taken};
 use super::says::started;
 use super::shape::{Change, NODES, Shape};
 use super::story::{before_image, final_image};
@@ -43,6 +43,10 @@ struct Piece {
     batch: u64,
     base: Offset,
     epoch: Epoch,
+    /// Milliseconds that its timestamp is wrong by.
+    later: i64,
+    /// Whatever was planted in it.
+    as_sent: bool,
 }
 
 /// How far a node's log of one partition goes.
@@ -60,14 +64,11 @@ impl Images<'_> {
     pub fn write(&self, dir: &RunDir) -> Result<(), SynthError> {
         for index in 0..self.shape.faults.len() {
             let taken = before_image(self.shape, index);
-            let files = vec![(taken.node, dir.path().join(&taken.file))];
-            self.archives(&files, |images, part| images.at_fault(part, index))?;
+            let files = [(Taken::Before(index), taken.node, taken.file)];
+            self.archives(dir, &files, |images, part| images.at_fault(part, index))?;
         }
-        let files: Vec<_> = NODES
-            .into_iter()
-            .map(|node| (node, dir.path().join(final_image(node))))
-            .collect();
-        self.archives(&files, Self::at_the_end)
+        let files = NODES.map(|node| (Taken::Final(node), node, final_image(node)));
+        self.archives(dir, &files, Self::at_the_end)
     }
 
     fn at_fault(&self, part: usize, index: usize) -> Extent<'_> {
@@ -93,12 +94,13 @@ impl Images<'_> {
     /// Writes the same logs into one archive for each node.
     fn archives<'e>(
         &'e self,
-        files: &[(NodeId, PathBuf)],
+        dir: &RunDir,
+        files: &[(Taken, NodeId, String)],
         extent: impl Fn(&'e Self, usize) -> Extent<'e>,
     ) -> Result<(), SynthError> {
         let mut archives = Vec::new();
-        for (node, path) in files {
-            archives.push(Archive::create(*node, path)?);
+        for (taken, node, file) in files {
+            archives.push(Archive::create(*taken, *node, &dir.path().join(file))?);
         }
         let parts = 0..self.shape.parts.len();
         let extents: Vec<Extent> = parts.map(|part| extent(self, part)).collect();
@@ -115,7 +117,17 @@ impl Images<'_> {
             archive.file("meta.properties", meta.as_bytes())?;
         }
         for (part, extent) in extents.iter().enumerate() {
-            self.log(part, extent, &mut archives)?;
+            // A log that was tampered with is made for its archive alone.
+            let retouch = |archive: &Archive| self.edits.retouched.get(&(part, archive.taken));
+            let odd = |archive: &Archive| retouch(archive).is_some();
+            archives.sort_by_key(|archive| (odd(archive), archive.taken));
+            let whole = archives.partition_point(|archive| !odd(archive));
+            let (same, apart) = archives.split_at_mut(whole);
+            self.log(part, extent, None, same)?;
+            for archive in apart {
+                let how = retouch(archive).copied();
+                self.log(part, extent, how, std::slice::from_mut(archive))?;
+            }
         }
         archives.into_iter().try_for_each(Archive::finish)
     }
@@ -141,12 +153,16 @@ impl Images<'_> {
         &self,
         part: usize,
         extent: &Extent,
+        retouch: Option<Retouch>,
         archives: &mut [Archive],
     ) -> Result<(), SynthError> {
+        if archives.is_empty() {
+            return Ok(());
+        }
         let name = self.shape.parts[part].name.dir_name();
         let id = &self.topic_ids[self.shape.parts[part].topic];
         let meta = format!("version: 0\ntopic_id: {id}");
-        let epochs = self.epochs(part, extent);
+        let epochs = self.epochs(part, extent, retouch);
         for archive in &mut *archives {
             archive.dir(&format!("{name}/"))?;
             archive.file(&format!("{name}/partition.metadata"), meta.as_bytes())?;
@@ -157,7 +173,13 @@ impl Images<'_> {
         }
         let mut segment = NewSegment::new(Offset(0));
         let (mut base, mut room) = (0, Room::default());
-        for piece in self.pieces(part, extent) {
+        let mut pieces = self.pieces(part, extent).peekable();
+        while let Some(mut piece) = pieces.next() {
+            if retouch == Some(Retouch::Short) && pieces.peek().is_none() {
+                break;
+            }
+            piece.later = i64::from(retouch == Some(Retouch::Restamped(piece.batch)));
+            piece.as_sent = retouch == Some(Retouch::AsSent(piece.batch));
             if piece.base.0 >= base + self.segment_records() {
                 base += self.segment_records();
                 let full = std::mem::replace(&mut segment, NewSegment::new(Offset(base)));
@@ -168,13 +190,14 @@ impl Images<'_> {
             }
             self.batch(part, piece, &mut room, &mut segment);
         }
-        put(
-            archives,
-            &name,
-            segment.files(SegmentEnd::Active {
-                index_bytes: INDEX_BYTES,
-            }),
-        )
+        let mut files = segment.files(SegmentEnd::Active {
+            index_bytes: INDEX_BYTES,
+        });
+        if retouch == Some(Retouch::BadTail) {
+            let end = self.shape.base(part, extent.until);
+            files[0].1.extend_from_slice(&bad_batch(end));
+        }
+        put(archives, &name, files)
     }
 
     fn segment_records(&self) -> i64 {
@@ -217,6 +240,8 @@ impl Images<'_> {
             batch,
             base: shape.base(part, batch),
             epoch: shape.term(part, batch).epoch,
+            later: 0,
+            as_sent: false,
         });
         let tail = extent.tail.into_iter().flat_map(move |change| {
             let batches: Range<u64> = change.tail.clone();
@@ -224,20 +249,26 @@ impl Images<'_> {
                 batch,
                 base: shape.tail_base(part, change, batch),
                 epoch: Epoch(change.epoch.0 - 1),
+                later: 0,
+                as_sent: false,
             })
         });
         kept.chain(tail)
     }
 
     /// `leader-epoch-checkpoint`: the epochs that its batches have.
-    fn epochs(&self, part: usize, extent: &Extent) -> String {
+    fn epochs(&self, part: usize, extent: &Extent, retouch: Option<Retouch>) -> String {
         let shape = self.shape;
         let changes = &shape.parts[part].changes;
         let begun = changes.iter().filter(|change| change.first < extent.until);
-        let mut text = format!("0\n{}\n0 0\n", 1 + begun.clone().count());
-        for change in begun {
-            let start = shape.base(part, change.first);
-            text.push_str(&format!("{} {}\n", change.epoch.0, start.0));
+        let mut epochs: Vec<(i32, i64)> = vec![(0, 0)];
+        epochs.extend(begun.map(|change| (change.epoch.0, shape.base(part, change.first).0)));
+        if let (Some(Retouch::LateEpoch), Some(last)) = (retouch, epochs.last_mut()) {
+            last.1 += 1;
+        }
+        let mut text = format!("0\n{}\n", epochs.len());
+        for (epoch, start) in epochs {
+            text.push_str(&format!("{epoch} {start}\n"));
         }
         text
     }
@@ -246,7 +277,10 @@ impl Images<'_> {
         let shape = self.shape;
         let (batch, len) = (piece.batch, shape.len(part, piece.batch));
         let producer = shape.producer(part, batch);
-        let planted = self.edits.stands_in(part, batch);
+        let planted = match piece.as_sent {
+            true => &[],
+            false => self.edits.stands_in(part, batch),
+        };
         room.payloads.resize_with(len as usize, Vec::new);
         let mut there = len as usize;
         for index in 0..len {
@@ -278,7 +312,7 @@ impl Images<'_> {
         let idempotent = shape.parts[part].acks_all;
         let session = |of: i64, none: i64| if idempotent { of } else { none };
         into.append(&NewBatch {
-            timestamp: self.timestamp(batch),
+            timestamp: self.timestamp(batch) + piece.later,
             producer_id: session(producer_id(producer), -1),
             producer_epoch: session(0, -1) as i16,
             base_sequence: session(shape.sequence(batch).into(), -1) as i32,
@@ -307,6 +341,17 @@ pub(super) fn batch_bytes(records: u64, value_bytes: usize) -> u64 {
     ) as u64
 }
 
+/// A batch at an offset whose checksum fails.
+fn bad_batch(base: Offset) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let records = [NewRecord::value(FOREIGN)];
+    write_batch(&mut bytes, &NewBatch::plain(base, Epoch(0), &records));
+    if let Some(last) = bytes.last_mut() {
+        *last ^= 1;
+    }
+    bytes
+}
+
 fn put(
     archives: &mut [Archive],
     name: &str,
@@ -331,15 +376,17 @@ fn meta_properties(node: NodeId) -> String {
 
 /// One archive being written.
 struct Archive {
+    taken: Taken,
     node: NodeId,
     path: PathBuf,
     image: NewImage<File>,
 }
 
 impl Archive {
-    fn create(node: NodeId, path: &Path) -> Result<Self, SynthError> {
+    fn create(taken: Taken, node: NodeId, path: &Path) -> Result<Self, SynthError> {
         let image = File::create_new(path).and_then(NewImage::new);
         Ok(Self {
+            taken,
             node,
             path: path.to_owned(),
             image: image.map_err(|err| SynthError::write(path, &err))?,

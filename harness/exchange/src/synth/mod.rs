@@ -7,6 +7,7 @@
 
 mod edits;
 mod images;
+mod plants;
 mod play;
 mod says;
 mod setting;
@@ -20,7 +21,8 @@ use history::rundir::{Ended, RunDir};
 use history::{HistoryError, RunId};
 use plan::Seed;
 
-use edits::Edits;
+pub use plants::{Find, Planted};
+
 use images::Images;
 use play::Play;
 use says::make_dir;
@@ -43,12 +45,18 @@ pub struct Asked {
     pub value_bytes: u32,
     /// From which everything is drawn.
     pub seed: u64,
+    /// What is planted: the names of guarantees, and how often.
+    pub plants: Vec<(String, u32)>,
 }
 
 impl Asked {
     /// Sends that are planted beside the ordinary ones.
-    fn planted(&self) -> u32 {
-        0
+    fn planted(&self) -> u64 {
+        let sends = |(name, count): &(String, u32)| {
+            let plant = plants::named(name);
+            plant.map_or(0, |plant| u64::from(plant.sends) * u64::from(*count))
+        };
+        self.plants.iter().map(sends).sum()
     }
 }
 
@@ -73,6 +81,28 @@ pub enum SynthError {
         /// The most.
         most: u64,
     },
+    /// Nothing of this name can be planted.
+    #[error("`{name}` cannot be planted; these can: {}", names().join(", "))]
+    UnknownPlant {
+        /// What was asked for.
+        name: String,
+    },
+    /// There is no place for so many.
+    #[error(
+        "{planted} of {wanted} {plant} find a place: give more operations, partitions or fail-overs, \
+         and two topics"
+    )]
+    NoRoom {
+        /// What was to be planted.
+        plant: &'static str,
+        /// How often.
+        wanted: u32,
+        /// How often there was room.
+        planted: u32,
+    },
+    /// Without images nothing planted can be found.
+    #[error("what is planted shows in replica images: leave --no-images out")]
+    PlantsNeedImages,
     /// The directory exists.
     #[error("{} exists already; give a directory that does not", path.display())]
     Exists {
@@ -106,10 +136,20 @@ impl SynthError {
     /// Whether the order is at fault, and not the disk.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::TooSmall { .. } | Self::OutOfBounds { .. } | Self::Exists { .. } => true,
+            Self::TooSmall { .. }
+            | Self::OutOfBounds { .. }
+            | Self::UnknownPlant { .. }
+            | Self::NoRoom { .. }
+            | Self::PlantsNeedImages
+            | Self::Exists { .. } => true,
             Self::Plan(_) | Self::Write { .. } | Self::Run(_) => false,
         }
     }
+}
+
+/// The names of everything that can be planted.
+pub fn names() -> Vec<&'static str> {
+    plants::ALL.iter().map(|plant| plant.name).collect()
 }
 
 /// Segments of small runs, as the lab's brokers have them; large runs have larger ones.
@@ -117,15 +157,15 @@ const SEGMENT: (u64, u64) = (1 << 20, 64 << 20);
 /// From so many operations on.
 const LARGE: u64 = 500_000;
 
-/// Writes a run directory at `to`, which must not exist.
+/// Writes a run directory at `to`, which must not exist, and gives what must be found in it.
 ///
 /// # Errors
 /// When the order cannot be met, or a file not be written.
-pub fn write(asked: &Asked, to: &Path) -> Result<(), SynthError> {
+pub fn write(asked: &Asked, to: &Path) -> Result<Planted, SynthError> {
     bounds(asked)?;
     let sends = asked.operations.saturating_sub(shape::refused(asked));
-    let shape = Shape::of(asked, sends.saturating_sub(u64::from(asked.planted())))?;
-    let edits = Edits::default();
+    let shape = Shape::of(asked, sends.saturating_sub(asked.planted()))?;
+    let (edits, planted) = plants::sow(asked, &shape)?;
     let run = RunId::from_number(Seed(asked.seed).stream("synth run id").bits());
     let segment_bytes = if asked.operations < LARGE {
         SEGMENT.0
@@ -156,7 +196,7 @@ pub fn write(asked: &Asked, to: &Path) -> Result<(), SynthError> {
         images.write(&dir)?;
     }
     dir.seal(Ended::Completed, counts)?;
-    Ok(())
+    Ok(planted)
 }
 
 fn bounds(asked: &Asked) -> Result<(), SynthError> {

@@ -15,7 +15,7 @@ use history::{
 use super::SynthError;
 use super::edits::{Edits, Stands, Told};
 use super::says::Logs;
-use super::shape::{Change, LOOK_EVERY, REFUSED, Shape};
+use super::shape::{LOOK_EVERY, REFUSED, Shape};
 
 /// Polls of the drain are given so many batches at once.
 const DRAINED_AT_ONCE: u64 = 10;
@@ -138,6 +138,7 @@ impl<'a> Play<'a> {
             if round % probe == 0 {
                 self.probe(round);
             }
+            self.probe_more(round);
         }
         self.end();
     }
@@ -171,19 +172,8 @@ impl<'a> Play<'a> {
 
     /// Whether the answer to a record came too late for its sender.
     fn doubtful(&self, part: usize, batch: u64, index: u64) -> bool {
-        let some = (self.shape.batch / 4).min(3);
-        if index >= some {
-            return false;
-        }
-        let part = &self.shape.parts[part];
-        let hit = |change: &Change| match part.acks_all {
-            true => change.tail.start == batch,
-            // Of a single batch all are answered: it is the one that a dying leader lost.
-            false => change.tail.end == batch + 1 && change.tail.end - change.tail.start > 1,
-        };
-        part.changes
-            .iter()
-            .any(|change| !change.tail.is_empty() && hit(change))
+        let doubts = self.shape.doubts(part, batch);
+        doubts.is_some_and(|doubts| doubts.contains(&index))
     }
 
     fn send(&mut self, round: u64) {
@@ -222,16 +212,27 @@ impl<'a> Play<'a> {
         };
         let mut op = self.first_send(round) + sends;
         let at = Mark(shape.time(round).0 + shape.round * 13 / 16);
+        let step = (shape.round / 1_600).max(2);
+        let mut at = at.0;
         for extra in self.edits.extras_in(round) {
             let partition = shape.parts[extra.part].name.clone();
-            let call = Call::Send {
-                partition,
-                value: extra.value,
-            };
-            self.invoked(OpId(op), extra.client, at, call);
+            let (part, value) = (extra.part, extra.value);
+            let alone = self.edits.alone.contains(&value);
+            if alone {
+                self.versions[part] += 1;
+                self.zk_alone(part, round, at, step / 2);
+            }
+            let call = Call::Send { partition, value };
+            self.invoked(OpId(op), extra.client, Mark(at + step), call);
             let outcome = told(extra.told);
-            self.returned(OpId(op), Mark(at.0 + 1), Reply::Sent(outcome));
+            self.returned(OpId(op), Mark(at + step + 1), Reply::Sent(outcome));
+            if alone {
+                self.zk_alone(part, round, at + 2 * step, step / 2);
+                self.versions[part] += 1;
+                self.zk_whole(part, round, at + 3 * step, step / 2);
+            }
             op += 1;
+            at += 4 * step;
         }
     }
 
@@ -286,6 +287,11 @@ impl<'a> Play<'a> {
             let mut given = Vec::new();
             if let Some(term) = leader.filter(|_| shape.lost_by(part, batch).is_none()) {
                 self.deliver(part, batch, Some(term.leader), &mut given);
+            }
+            if let Some((index, value, broker)) = self.edits.looked.get(&(part, batch)) {
+                let given = &mut given[*index as usize];
+                given.payload = Payload::Value(*value);
+                (given.epoch, given.broker) = (None, Some(*broker));
             }
             self.polled(OpId(op + 1), client, at, Mark(at.0 + 1), given);
             op += 2;

@@ -182,6 +182,16 @@ impl Shape {
         }
     }
 
+    /// The last batch of a partition that holds anything.
+    pub fn last_batch(&self, part: usize) -> u64 {
+        let last = self.rounds() - 1;
+        if self.len(part, last) == 0 {
+            last - 1
+        } else {
+            last
+        }
+    }
+
     /// The value of a record.
     pub fn value(&self, part: usize, batch: u64, index: u64) -> ValueId {
         ValueId((batch * self.batch + index) * self.parts.len() as u64 + part as u64)
@@ -258,6 +268,21 @@ impl Shape {
         let part = &self.parts[part];
         let tails = part.changes.iter().map(|change| &change.tail);
         tails.filter(|_| !part.acks_all)
+    }
+
+    /// The records of a batch whose senders gave up before the answer came.
+    pub fn doubts(&self, part: usize, batch: u64) -> Option<Range<u64>> {
+        let part = &self.parts[part];
+        let mut tails = part.changes.iter().map(|change| &change.tail);
+        if part.acks_all {
+            // They were in flight when their leader was lost, and the next one appended them.
+            let late = tails.any(|tail| !tail.is_empty() && tail.start == batch);
+            late.then(|| 0..(self.batch / 4).min(3))
+        } else {
+            // The last that a lost leader took.
+            let last = tails.any(|tail| !tail.is_empty() && tail.end == batch + 1);
+            last.then(|| self.batch - self.batch / 2..self.batch)
+        }
     }
 
     /// The change whose tail a lost batch belongs to.

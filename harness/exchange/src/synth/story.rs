@@ -271,10 +271,11 @@ impl Play<'_> {
     fn ask_to_shrink(&mut self, part: usize, change: &Change, at: Mark) {
         let shape = self.shape;
         let alone = [change.old];
+        let planted = self.edits.words(part, change.fault).shrinking_hw;
         let role = Role {
             epoch: change.epoch,
             leo: shape.tail_base(part, change, change.tail.end),
-            hw: shape.base(part, change.tail.start),
+            hw: planted.unwrap_or_else(|| shape.base(part, change.tail.start)),
             isr: &alone,
             previous: 0,
         };
@@ -354,6 +355,7 @@ impl Play<'_> {
         let change = &shape.parts[part].changes[index];
         let cut = fault.strike - 3;
         let killed = fault.kind == FaultKind::Kill;
+        let words = self.edits.words(part, index);
         let hw = match (killed, change.deposed()) {
             // The checkpoint of a dead broker is some time old.
             (true, _) => shape.base(part, cut - 2),
@@ -366,16 +368,20 @@ impl Play<'_> {
         let role = Role {
             epoch: change.epoch,
             leo: shape.tail_base(part, change, change.tail.end),
-            hw,
+            hw: words.following_hw.unwrap_or(hw),
             isr: &change.isr,
             previous: if killed { -1 } else { change.epoch.0 - 1 },
         };
         self.logs
             .follows(fault.node, name, Mark(at.0 + 2 * MILLI), &role);
         if !change.tail.is_empty() {
-            let to = shape.base(part, cut);
+            let to = words.cut_to.unwrap_or_else(|| shape.base(part, cut));
             self.logs
                 .cuts(fault.node, name, Mark(at.0 + 60 * MILLI), to);
+            if let Some(from) = words.hw_back {
+                let then = Mark(at.0 + 62 * MILLI);
+                self.logs.hw_back(fault.node, name, then, from, to);
+            }
         }
     }
 
@@ -412,6 +418,13 @@ impl Play<'_> {
         let drained = self.drain(after(1_010));
         let after = |millis: u64| Mark(drained.0 + millis * MILLI);
         self.ask(rest, after(10).0, 1_000);
+        for (part, node) in &self.edits.left_out {
+            let term = shape.term(*part, rest);
+            let replicas = shape.parts[*part].replicas.into_iter();
+            let isr: Vec<NodeId> = replicas.filter(|other| other != node).collect();
+            self.versions[*part] += 1;
+            self.believed(*part, after(500), term.leader, term.epoch, &isr, &NODES);
+        }
         self.phase(Phase::Capture, after(1_000));
         self.clocks(after(1_010));
         for node in NODES {

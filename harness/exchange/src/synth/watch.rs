@@ -40,6 +40,16 @@ impl Play<'_> {
         self.ask(round, from, (shape.round / 20 / answers).max(1));
     }
 
+    /// Further answers that were planted, a little after the last question.
+    pub fn probe_more(&mut self, round: u64) {
+        let at = self.shape.time(round).0 + self.shape.round * 31 / 32;
+        let step = (self.shape.round / 400).max(1);
+        let planted = self.edits.seen.get(&round).map_or(&[][..], Vec::as_slice);
+        for ((node, seen), at) in planted.iter().zip((at..).step_by(step as usize)) {
+            self.observed(*node, Mark(at), Mark(at + step / 2), seen.clone());
+        }
+    }
+
     /// Asks, each question `step` nanoseconds after the one before.
     pub fn ask(&mut self, round: u64, from: u64, step: u64) {
         let mut at = from;
@@ -71,12 +81,16 @@ impl Play<'_> {
             return self.cut_off(part, fault, round);
         }
         let base = |batch| shape.base(part, batch);
+        let hw = |batches: u64| match self.edits.stalled.contains(&part) {
+            true => base(batches.min(shape.last_batch(part))),
+            false => base(batches),
+        };
         let over = shape.faults.partition_point(|fault| fault.elected <= round);
         let term = shape.parts[part].term_after(over);
         if term.leader == node {
             return Some(Own {
                 leo: base(shape.appended(part, round)),
-                hw: base(shape.committed(round)),
+                hw: hw(shape.committed(round)),
                 epoch: term.epoch,
                 leads: true,
             });
@@ -84,7 +98,7 @@ impl Play<'_> {
         let copied = round.saturating_sub(2).min(shape.appended(part, round));
         Some(Own {
             leo: base(copied),
-            hw: base(shape.known(round)),
+            hw: hw(shape.known(round)),
             epoch: term.epoch,
             leads: false,
         })
@@ -126,6 +140,32 @@ impl Play<'_> {
             seen,
         };
         self.pen.write(&Event::Observed(observation));
+    }
+
+    /// ZooKeeper shows the leader alone in sync.
+    pub fn zk_alone(&mut self, part: usize, round: u64, from: u64, step: u64) {
+        if let Some(term) = self.shape.leader(part, round) {
+            self.zk_shows(part, round, (from, step), vec![term.leader]);
+        }
+    }
+
+    /// ZooKeeper shows every replica in sync.
+    pub fn zk_whole(&mut self, part: usize, round: u64, from: u64, step: u64) {
+        self.zk_shows(part, round, (from, step), NODES.to_vec());
+    }
+
+    fn zk_shows(&mut self, part: usize, round: u64, (from, step): (u64, u64), isr: Vec<NodeId>) {
+        let Some(term) = self.shape.leader(part, round) else {
+            return;
+        };
+        let seen = Seen::ZkState {
+            partition: self.shape.parts[part].name.clone(),
+            leader: Some(term.leader),
+            epoch: term.epoch,
+            isr,
+            version: self.versions[part],
+        };
+        self.observed(CONTROLLER, Mark(from), Mark(from + step), seen);
     }
 
     /// A broker falls silent.
