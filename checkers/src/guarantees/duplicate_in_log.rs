@@ -1,13 +1,18 @@
 //! No value stands twice in the final log.
 //!
-//! The batch headers tell whose doing a copy is: the same producer id, epoch and sequence is the
-//! broker's; a higher epoch is the client library's (KIP-360); anything else is a plain resend.
+//! The batch headers tell whose doing a copy is. The same producer id, epoch and sequence: the broker
+//! did not recognise it. The same id and a higher epoch: the client library sent it again, and no
+//! broker could know (KIP-360). Another id, another sequence or none: sent again by the client, which
+//! is permitted without idempotence; with it, a session keeps its id, so that a copy under another
+//! one is a breach like any other. A lower epoch behind a higher one should have been refused.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use evidence::Batch;
 use history::Offset;
 
+use super::dedup_state::{self, Forgotten};
 use super::{Case, Check, Tally};
 use crate::contract::Promise;
 use crate::facts::{LogView, PartFacts};
@@ -26,10 +31,22 @@ pub const CHECK: Check = Check {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Copied {
+    /// The same producer id, epoch and sequence.
     NotRecognised,
+    /// The same id, and the later copy bears a lower epoch.
+    OldEpoch,
+    /// The same id, and the later copy bears a higher epoch.
     NewEpoch,
-    SentAgain,
+    /// The same id and epoch under another sequence.
+    NewSequence,
+    /// Another id.
+    OtherProducer,
+    /// One of the two has no id.
+    NoProducer,
 }
+
+/// A copy: the send, where its value stands first, where it stands again.
+type Copy = (u32, Offset, Offset);
 
 fn look(case: &Case, findings: &mut Findings) -> Tally {
     let promise = case.contract.no_duplicates();
@@ -42,7 +59,7 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
         let Some(log) = part.final_log() else {
             continue;
         };
-        let mut by_kind: BTreeMap<Copied, Vec<(u32, Offset, Offset)>> = BTreeMap::new();
+        let mut by_kind: BTreeMap<(Copied, Option<Forgotten>), Vec<Copy>> = BTreeMap::new();
         for &(send, copy) in &part.copies {
             let Ok(place) = part.sends.binary_search(&send) else {
                 continue;
@@ -51,7 +68,15 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
                 continue;
             };
             let kind = kind(log, first, copy);
-            by_kind.entry(kind).or_default().push((send, first, copy));
+            let forgotten = match kind {
+                Copied::NewEpoch | Copied::NoProducer => None,
+                Copied::NotRecognised
+                | Copied::OldEpoch
+                | Copied::NewSequence
+                | Copied::OtherProducer => dedup_state::forgotten(case, part, first, copy),
+            };
+            let copies = by_kind.entry((kind, forgotten)).or_default();
+            copies.push((send, first, copy));
         }
         for (kind, copies) in by_kind {
             let finding = tell(case, part, log, kind, &copies, &promise);
@@ -64,18 +89,69 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
 
 fn kind(log: &LogView, first: Offset, copy: Offset) -> Copied {
     let (Some(a), Some(b)) = (log.batch_at(first), log.batch_at(copy)) else {
-        return Copied::SentAgain;
+        return Copied::NoProducer;
     };
-    if a.producer_id < 0 || a.producer_id != b.producer_id {
-        return Copied::SentAgain;
+    if a.producer_id < 0 || b.producer_id < 0 {
+        return Copied::NoProducer;
     }
-    if a.producer_epoch != b.producer_epoch {
-        return Copied::NewEpoch;
+    if a.producer_id != b.producer_id {
+        return Copied::OtherProducer;
     }
-    if sequence(a, first) == sequence(b, copy) {
-        Copied::NotRecognised
-    } else {
-        Copied::SentAgain
+    match a.producer_epoch.cmp(&b.producer_epoch) {
+        Ordering::Less => Copied::NewEpoch,
+        Ordering::Greater => Copied::OldEpoch,
+        Ordering::Equal if sequence(a, first) == sequence(b, copy) => Copied::NotRecognised,
+        Ordering::Equal => Copied::NewSequence,
+    }
+}
+
+/// What a kind of copy means where nothing was forgotten, and in words.
+fn meaning(kind: Copied, promised: bool) -> (Class, Standing, &'static str) {
+    let again = match promised {
+        true => (Class::Unexplained, Standing::Broken),
+        false => (Class::Resend, Standing::NotPromised),
+    };
+    match kind {
+        Copied::NotRecognised => (
+            Class::Unexplained,
+            Standing::Broken,
+            "The copies have the same producer id, epoch and sequence: the broker did not \
+             recognise them.",
+        ),
+        Copied::OldEpoch => (
+            Class::Unexplained,
+            Standing::Broken,
+            "The later copies bear a lower epoch of the same producer id: the broker should have \
+             refused them.",
+        ),
+        Copied::NewEpoch => (
+            Class::Resend,
+            Standing::NotPromised,
+            "The copies have the same producer id and a higher producer epoch: the client library \
+             sent them again under a new epoch (KIP-360); the cluster could not know.",
+        ),
+        Copied::NewSequence => (
+            again.0,
+            again.1,
+            "The copies have the same producer id and epoch and another sequence: the client \
+             library numbered them anew (as in KAFKA-14034).",
+        ),
+        Copied::OtherProducer => (
+            again.0,
+            again.1,
+            "The copies have another producer id: the client library began a new session and sent \
+             them again.",
+        ),
+        Copied::NoProducer if promised => (
+            again.0,
+            again.1,
+            "The copies have no producer id, although nothing should be sent again.",
+        ),
+        Copied::NoProducer => (
+            again.0,
+            again.1,
+            "The copies were sent again by the client library after an error or a time-out.",
+        ),
     }
 }
 
@@ -87,35 +163,15 @@ fn tell(
     case: &Case,
     part: &PartFacts,
     log: &LogView,
-    kind: Copied,
-    copies: &[(u32, Offset, Offset)],
+    (kind, forgotten): (Copied, Option<Forgotten>),
+    copies: &[Copy],
     promise: &Promise,
 ) -> crate::judgement::Finding {
     let promised = matches!(promise, Promise::Yes(_));
-    let (class, standing, why) = match kind {
-        Copied::NotRecognised => (
-            Class::Unexplained,
-            Standing::Broken,
-            "The copies have the same producer id, epoch and sequence: the broker did not \
-             recognise them.",
-        ),
-        Copied::NewEpoch => (
-            Class::Resend,
-            Standing::NotPromised,
-            "The copies have the same producer id and another producer epoch: the client library \
-             sent them again under a new epoch (KIP-360); the cluster could not know.",
-        ),
-        Copied::SentAgain if promised => (
-            Class::Unexplained,
-            Standing::Broken,
-            "The copies differ in producer id or sequence, although nothing should be sent again.",
-        ),
-        Copied::SentAgain => (
-            Class::Resend,
-            Standing::NotPromised,
-            "The copies were sent again by the client library after an error or a time-out.",
-        ),
-    };
+    let (mut class, mut standing, why) = meaning(kind, promised);
+    if let (Some(forgotten), Standing::Broken) = (forgotten, standing) {
+        (class, standing) = (forgotten.class, forgotten.standing);
+    }
     let count = copies.len() as u64;
     let title = format!(
         "{}: {} in the log",
@@ -129,6 +185,9 @@ fn tell(
     let mut finding = case.finding(CHECK.name, Some(part), title);
     let mut story = Story::default();
     story.say(case.facts, why.to_owned(), &[]);
+    if let Some(forgotten) = forgotten {
+        story.say(case.facts, forgotten.why.to_owned(), &[]);
+    }
     if let Some(&(send, first, copy)) = copies.first() {
         let send = case.facts.ops.send(send);
         let header = |offset| {
@@ -157,17 +216,7 @@ fn tell(
     finding.standing = standing;
     finding.count = count;
     finding.offsets = range(copies.iter().map(|(_, _, copy)| *copy));
-    let witness = |&(send, _, copy): &(u32, Offset, Offset)| {
-        let send = case.facts.ops.send(send);
-        OpWitness {
-            op: send.op,
-            client: send.client,
-            value: Some(send.value),
-            offset: Some(copy.0),
-            invoked: send.invoked,
-            returned: send.returned,
-        }
-    };
+    let witness = |&(send, _, copy): &Copy| -> OpWitness { case.sent(send, Some(copy)) };
     finding.first = copies.first().map(witness);
     finding.last = copies.last().map(witness);
     finding.would_keep = match (standing, case.contract.idempotent) {

@@ -8,6 +8,7 @@ mod acked_offset_wrong;
 mod acked_under_min_isr;
 mod committed_lost;
 mod committed_prefix;
+mod dedup_state;
 mod dirty_hw;
 mod divergence;
 mod duplicate_in_log;

@@ -3,13 +3,16 @@
 //! A record counts where it was acknowledged (an idempotent session's unknown ones count too, by
 //! their first copy). Calls that overlap in other handles say nothing about order.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use history::{ClientId, Offset};
+use rustc_hash::FxHashMap;
 
+use super::dedup_state::{self, Forgotten};
 use super::{Case, Check, Tally};
 use crate::contract::Promise;
-use crate::facts::PartFacts;
+use crate::facts::{LogView, PartFacts, SendFact};
 use crate::findings::Findings;
 use crate::gone::{Story, many};
 use crate::judgement::{Class, Finding, Group, OpWitness, Standing};
@@ -36,8 +39,8 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
     for part in case.parts() {
         let (examined, inversions) = inversions(case, part);
         tally.examined += examined;
-        for (client, found) in inversions {
-            let finding = tell(case, part, client, &found, &promise);
+        for (cause, found) in classed(case, part, inversions) {
+            let finding = tell(case, part, cause, &found, &promise);
             tally.found(findings, finding);
         }
     }
@@ -45,30 +48,55 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
     tally
 }
 
+/// What two records out of order have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// One session of an idempotent producer, or a producer without one.
+    OneSession,
+    /// The earlier record stands where an old epoch was taken behind a newer one.
+    OldEpoch,
+    /// The earlier record was sent again under a new epoch or id.
+    NewSession,
+}
+
+/// Whose inversion, what it means, and what brokers may have forgotten in between.
+type Cause = (ClientId, Kind, Option<Forgotten>);
+
+/// Where a send counts: an idempotent session's first copies are in sending order; else only what
+/// stands where its acknowledgement says, be it a further copy.
+fn counted(
+    case: &Case,
+    part: &PartFacts,
+    log: &LogView,
+    place: usize,
+) -> Option<(SendFact, Offset)> {
+    let send = case.facts.ops.send(part.sends[place]);
+    let at = match send.acked_at() {
+        _ if idempotent(case, send.client) => part.final_at.at(place),
+        Some(acked) => log.holds(acked, send.value).then_some(acked),
+        None => None,
+    };
+    Some((send, at?))
+}
+
+fn idempotent(case: &Case, client: ClientId) -> bool {
+    let producers = &case.facts.recording.setting.producers;
+    producers
+        .get(&client)
+        .is_some_and(|producer| producer.idempotent)
+}
+
 fn inversions(case: &Case, part: &PartFacts) -> (u64, BTreeMap<ClientId, Vec<Inversion>>) {
-    let mut furthest: BTreeMap<ClientId, (u32, Offset)> = BTreeMap::new();
+    let mut furthest: FxHashMap<ClientId, (u32, Offset)> = FxHashMap::default();
     let mut found: BTreeMap<ClientId, Vec<Inversion>> = BTreeMap::new();
     let mut examined = 0;
-    let Some(fin) = part.final_log() else {
+    let Some(log) = part.final_log() else {
         return (examined, found);
     };
     for (place, &index) in part.sends.iter().enumerate() {
-        let send = case.facts.ops.send(index);
-        let idempotent = case
-            .facts
-            .recording
-            .setting
-            .producers
-            .get(&send.client)
-            .is_some_and(|producer| producer.idempotent);
-        // An idempotent session's first copies are in sending order; else only what stands where its
-        // acknowledgement says, be it a further copy.
-        let at = match send.acked_at() {
-            _ if idempotent => part.final_at.at(place),
-            Some(acked) => fin.holds(acked, send.value).then_some(acked),
-            None => None,
+        let Some((send, at)) = counted(case, part, log, place) else {
+            continue;
         };
-        let Some(at) = at else { continue };
         examined += 1;
         match furthest.get(&send.client) {
             Some(&(before, far)) if at < far => {
@@ -83,10 +111,92 @@ fn inversions(case: &Case, part: &PartFacts) -> (u64, BTreeMap<ClientId, Vec<Inv
     (examined, found)
 }
 
+/// Inversions by what they mean. A record sent again under a new session may hide one within the
+/// old: each session is gone through by itself where a client has any.
+fn classed(
+    case: &Case,
+    part: &PartFacts,
+    found: BTreeMap<ClientId, Vec<Inversion>>,
+) -> BTreeMap<Cause, Vec<Inversion>> {
+    let mut classed: BTreeMap<Cause, Vec<Inversion>> = BTreeMap::new();
+    let Some(log) = part.final_log() else {
+        return classed;
+    };
+    for (client, found) in found {
+        let within = match idempotent(case, client) {
+            true => within_sessions(case, part, log, client),
+            false => FxHashMap::default(),
+        };
+        for inversion in found {
+            let kind = kind(log, &inversion);
+            let (kind, inversion) = match within.get(&inversion.2) {
+                Some(inner) => (Kind::OneSession, *inner),
+                None => (kind, inversion),
+            };
+            let (_, far, _, at) = inversion;
+            let forgotten = match idempotent(case, client) && kind != Kind::NewSession {
+                true => dedup_state::forgotten(case, part, at, far),
+                false => None,
+            };
+            let cause = (client, kind, forgotten);
+            classed.entry(cause).or_default().push(inversion);
+        }
+    }
+    classed
+}
+
+/// A producer's id and epoch.
+type Session = (i64, i16);
+
+fn session(log: &LogView, at: Offset) -> Option<Session> {
+    let batch = log.batch_at(at)?;
+    (batch.producer_id >= 0).then_some((batch.producer_id, batch.producer_epoch))
+}
+
+/// The inversions within each session of one client, by the later record.
+fn within_sessions(
+    case: &Case,
+    part: &PartFacts,
+    log: &LogView,
+    client: ClientId,
+) -> FxHashMap<u32, Inversion> {
+    let mut furthest: FxHashMap<Option<Session>, (u32, Offset)> = FxHashMap::default();
+    let mut within = FxHashMap::default();
+    for (place, &index) in part.sends.iter().enumerate() {
+        let Some((_, at)) =
+            counted(case, part, log, place).filter(|(send, _)| send.client == client)
+        else {
+            continue;
+        };
+        let session = session(log, at);
+        match furthest.get(&session) {
+            Some(&(before, far)) if at < far => {
+                within.insert(index, (before, far, index, at));
+            }
+            _ => {
+                furthest.insert(session, (index, at));
+            }
+        }
+    }
+    within
+}
+
+fn kind(log: &LogView, &(_, far, _, at): &Inversion) -> Kind {
+    match (session(log, far), session(log, at)) {
+        (Some(earlier), Some(later)) if earlier.0 != later.0 => Kind::NewSession,
+        (Some(earlier), Some(later)) => match earlier.1.cmp(&later.1) {
+            Ordering::Greater => Kind::NewSession,
+            Ordering::Less => Kind::OldEpoch,
+            Ordering::Equal => Kind::OneSession,
+        },
+        _ => Kind::OneSession,
+    }
+}
+
 fn tell(
     case: &Case,
     part: &PartFacts,
-    client: ClientId,
+    (client, kind, forgotten): Cause,
     found: &[Inversion],
     promise: &Promise,
 ) -> Finding {
@@ -98,7 +208,6 @@ fn tell(
     );
     let mut finding = case.finding(CHECK.name, Some(part), title);
     let mut story = Story::default();
-    let across_sessions = found.iter().all(|inversion| new_session(part, inversion));
     if let Some(&(before, far, after, at)) = found.first() {
         let [before, after] = [before, after].map(|send| case.facts.ops.send(send));
         let text = format!(
@@ -108,47 +217,36 @@ fn tell(
         );
         story.say(case.facts, text, &[]);
     }
-    (finding.class, finding.standing) = match promise {
-        Promise::No { .. } => (Class::Resend, Standing::NotPromised),
-        Promise::Yes(_) if across_sessions => {
-            let text = "In between the client library began a new producer epoch: what it sent \
-                        again under it may stand later (KIP-360).";
-            story.say(case.facts, text.to_owned(), &[]);
-            (Class::Resend, Standing::NotPromised)
+    let (class, standing, why) = match (promise, kind, forgotten) {
+        (Promise::No { .. }, ..) => (Class::Resend, Standing::NotPromised, None),
+        (Promise::Yes(_), Kind::NewSession, _) => (
+            Class::Resend,
+            Standing::NotPromised,
+            Some(
+                "In between the client library began a new producer epoch or id: what it sent \
+                 again under it may stand later (KIP-360).",
+            ),
+        ),
+        (Promise::Yes(_), _, Some(forgotten)) => {
+            (forgotten.class, forgotten.standing, Some(forgotten.why))
         }
-        Promise::Yes(_) => (Class::Unexplained, Standing::Broken),
+        (Promise::Yes(_), Kind::OldEpoch, _) => (
+            Class::Unexplained,
+            Standing::Broken,
+            Some("The earlier one bears a lower producer epoch and should have been refused."),
+        ),
+        (Promise::Yes(_), Kind::OneSession, _) => (Class::Unexplained, Standing::Broken, None),
     };
+    if let Some(why) = why {
+        story.say(case.facts, why.to_owned(), &[]);
+    }
+    (finding.class, finding.standing) = (class, standing);
     finding.story = story.sentences;
     finding.evidence = story.evidence;
     finding.count = count;
     finding.offsets = super::duplicate_in_log::range(found.iter().map(|found| found.3));
-    let witness = |&(_, _, send, at): &Inversion| {
-        let send = case.facts.ops.send(send);
-        OpWitness {
-            op: send.op,
-            client: send.client,
-            value: Some(send.value),
-            offset: Some(at.0),
-            invoked: send.invoked,
-            returned: send.returned,
-        }
-    };
+    let witness = |&(_, _, send, at): &Inversion| -> OpWitness { case.sent(send, Some(at)) };
     finding.first = found.first().map(witness);
     finding.last = found.last().map(witness);
     finding
-}
-
-/// Whether the two records were written under different producer epochs or ids.
-fn new_session(part: &PartFacts, &(_, far, _, at): &Inversion) -> bool {
-    let Some(log) = part.final_log() else {
-        return false;
-    };
-    let session = |offset| {
-        let batch = log.batch_at(offset)?;
-        (batch.producer_id >= 0).then_some((batch.producer_id, batch.producer_epoch))
-    };
-    match (session(far), session(at)) {
-        (Some(a), Some(b)) => a != b,
-        _ => false,
-    }
 }

@@ -1,6 +1,7 @@
 //! Each guarantee three times at least: guilty, innocent, mute. Scenes are text (see `scene`).
 
 mod clients;
+mod copies;
 mod groups;
 mod loss;
 mod order;

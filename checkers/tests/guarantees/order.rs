@@ -94,10 +94,24 @@ fn order_is_that_of_one_handle() {
 
 #[test]
 fn order_across_producer_epochs_is_the_client_librarys() {
-    let log = "e0 @0 v1 pid=7.1+0 | e0 @1 v0 pid=7.0+0";
+    let log = "e0 @0 v1 pid=7.0+0 | e0 @1 v0 pid=7.1+0";
     permits(
         "order-broken",
         &scene("idempotent", TWO, log),
+        1,
+        "1 record of c1",
+    );
+    // The other way round the broker took an old epoch behind a newer one.
+    let log = "e0 @0 v1 pid=7.1+0 | e0 @1 v0 pid=7.0+0";
+    convicts(
+        "order-broken",
+        &scene("idempotent", TWO, log),
+        "1 record of c1",
+    );
+    let other = "e0 @0 v1 pid=8.0+0 | e0 @1 v0 pid=7.0+0";
+    permits(
+        "order-broken",
+        &scene("idempotent", TWO, other),
         1,
         "1 record of c1",
     );
