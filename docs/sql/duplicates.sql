@@ -7,18 +7,26 @@
 -- promised not to happen is for `tidemark check` to say.
 
 CREATE OR REPLACE TEMPORARY VIEW duplicates AS
-SELECT run, topic, partition, value, COUNT(*) AS copies,
-       MIN(log_offset) AS first_offset, MAX(log_offset) AS last_offset,
+WITH twice AS (
+    SELECT run, topic, partition, value
+    FROM records
+    WHERE final_log AND NOT control AND value IS NOT NULL
+    GROUP BY run, topic, partition, value
+    HAVING COUNT(*) > 1
+)
+SELECT r.run, r.topic, r.partition, r.value, COUNT(*) AS copies,
+       MIN(r.log_offset) AS first_offset, MAX(r.log_offset) AS last_offset,
        CASE
-           WHEN COUNT(producer_id) < COUNT(*) OR COUNT(DISTINCT producer_id) > 1 THEN 'resend'
-           WHEN COUNT(DISTINCT producer_epoch) > 1 THEN 'producer'
-           WHEN COUNT(DISTINCT sequence) = 1 THEN 'broker'
+           WHEN COUNT(r.producer_id) < COUNT(*) OR COUNT(DISTINCT r.producer_id) > 1 THEN 'resend'
+           WHEN COUNT(DISTINCT r.producer_epoch) > 1 THEN 'producer'
+           WHEN COUNT(DISTINCT r.sequence) = 1 THEN 'broker'
            ELSE 'resend'
        END AS by_whom
-FROM records
-WHERE final_log AND NOT control AND value IS NOT NULL
-GROUP BY run, topic, partition, value
-HAVING COUNT(*) > 1;
+FROM twice t
+JOIN records r
+    ON r.run = t.run AND r.topic = t.topic AND r.partition = t.partition AND r.value = t.value
+WHERE r.final_log AND NOT r.control
+GROUP BY r.run, r.topic, r.partition, r.value;
 
 SELECT run, topic, by_whom, COUNT(*) AS values_copied, SUM(copies - 1) AS extra_copies
 FROM duplicates
