@@ -233,8 +233,8 @@ fn a_slow_answer_is_a_reason_to_send_again() {
     nothing_broken(&judgement);
     assert_eq!(observed(&judgement, "duplicate-in-log"), 1);
     let moved = scene.replace("1.0s..7.5s", "1.0s..1.9s")
-        + "\nn1 said 1.5s leader t/0 e1 from @1 hw @1 isr n0,n1 was e0
-        n0 said 1.5s follower t/0 e1 from @1 hw @1 was e0";
+        + "\nn1 said 1.5s leader t/0 e1 from @2 hw @1 isr n0,n1 was e0
+        n0 said 1.5s follower t/0 e1 from @2 hw @1 was e0";
     nothing_broken(&judged(&moved));
     // Without either it has none.
     let quick = judged(&scene.replace("1.0s..7.5s", "1.0s..1.1s"));

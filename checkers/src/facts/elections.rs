@@ -19,17 +19,23 @@ pub struct Election {
 }
 
 /// The elections of one partition, ascending by epoch; a leader that resumes its own epoch in a new
-/// life is none.
+/// life is none. A second broker that led an epoch has an entry of its own, after the first.
 pub fn of(roles: &Roles) -> Vec<Election> {
     let mut elections: Vec<Election> = Vec::new();
     for (index, term) in roles.terms.iter().enumerate() {
-        if elections
-            .last()
-            .is_some_and(|last| roles.terms[last.term].epoch == term.epoch)
-        {
+        let led = |election: &&Election| &roles.terms[election.term];
+        let mut of_this_epoch = elections
+            .iter()
+            .rev()
+            .take_while(|election| led(election).epoch == term.epoch);
+        if of_this_epoch.any(|election| led(&election).node == term.node) {
             continue;
         }
-        let before = elections.last().map(|last| last.term);
+        let before = elections
+            .iter()
+            .rev()
+            .find(|election| led(election).epoch < term.epoch)
+            .map(|election| election.term);
         let (clean, clean_because) = match before {
             None => (Some(true), "the first leader".to_owned()),
             Some(_) => cleanliness(roles, term),

@@ -26,7 +26,7 @@ pub use elections::nodes;
 pub use logview::LogView;
 pub use ops::{Fate, Ops, ReadFact, SendFact};
 pub use partition::{PartFacts, PartImage};
-pub use roles::{Cut, CutKind, Follow, Term, Until};
+pub use roles::{Cut, CutKind, Follow, HwBack, Term, Until};
 
 use crate::judgement::{TimeSpan, Witness};
 use crate::recording::Recording;

@@ -25,6 +25,9 @@ pub struct Roles {
     pub hw_back: Vec<HwBack>,
     /// `Shrinking ISR` lines of leaders: line, node, epoch led then, HW.
     pub shrinks: Vec<(usize, NodeId, Epoch, Offset)>,
+    /// `ISR updated` lines of leaders: line, node, the `Leader ... starts` line of the time of
+    /// leadership, the set.
+    pub isr_updates: Vec<(usize, NodeId, usize, Vec<NodeId>)>,
     /// In-sync sets by version of the partition's state, from any line that gives both.
     pub versions: BTreeMap<i32, (Vec<NodeId>, Option<Epoch>, usize)>,
 }
@@ -123,6 +126,9 @@ pub struct HwBack {
     pub to: Offset,
     /// The cut to the same offset in the same life just before it; position in [`Roles::cuts`].
     pub cut: Option<usize>,
+    /// The `Leader ... starts` line of the time of leadership in which it happened, if it led, and
+    /// if that line is not of the same millisecond.
+    pub led: Option<usize>,
 }
 
 /// Where one replica stands while its lines are read.
@@ -131,7 +137,11 @@ struct Cursor {
     life: u32,
     /// A start was seen, and no transition since.
     fresh: bool,
+    /// Damage was seen, and not yet that the log is loaded.
+    loading: bool,
     leading: Option<usize>,
+    /// When it began to lead, by the host's clock in milliseconds.
+    led_at: i64,
     following: Option<usize>,
     to_own_hw: Option<usize>,
 }
@@ -212,7 +222,10 @@ impl Roles {
         let node = line.node;
         match &line.says {
             Says::Loaded { .. } => {
-                self.next_life(cursor, index);
+                if !cursor.loading {
+                    self.next_life(cursor, index);
+                }
+                cursor.loading = false;
                 cursor.fresh = true;
             }
             Says::LeaderStarts {
@@ -226,6 +239,7 @@ impl Roles {
                 self.transition(cursor, index, *previous);
                 self.end_term(cursor, Until::LedAgain(index));
                 cursor.leading = Some(self.terms.len());
+                cursor.led_at = line.host_unix_millis;
                 cursor.following = None;
                 self.terms.push(Term {
                     node,
@@ -262,24 +276,39 @@ impl Roles {
             Says::Truncating { to, .. } => self.cut(cursor, node, index, *to, CutKind::Tail),
             Says::TruncateFully { to, .. } => self.cut(cursor, node, index, *to, CutKind::Whole),
             Says::Corruption { to: Some(to), .. } => {
+                // A log is cut for damage while it is loaded: the process is a new one already.
+                if !cursor.loading {
+                    self.next_life(cursor, index);
+                    cursor.loading = true;
+                }
                 self.cut(cursor, node, index, *to, CutKind::Corruption);
             }
+            // A leader's log that begins beyond this log's end: all of it goes, and nothing else says
+            // so. Back from beyond the leader's end the log's own line tells the cut.
+            Says::ResetFetchOffset { from, to, .. } => {
+                if to > from {
+                    self.cut(cursor, node, index, *to, CutKind::Whole);
+                }
+            }
             Says::TruncationWithoutEffect { .. } => cursor.to_own_hw = None,
-            Says::NonMonotonicHw { from, to, .. } => self.hw_back(cursor, node, index, *from, *to),
+            Says::NonMonotonicHw { from, to, .. } => self.hw_back(cursor, line, index, *from, *to),
             Says::Shrinking { hw, .. } => {
                 if let Some(term) = cursor.leading {
                     let epoch = self.terms[term].epoch;
                     self.shrinks.push((index, node, epoch, *hw));
                 }
             }
-            Says::IsrUpdated {
-                isr,
-                version: Some(version),
-                ..
-            } => {
+            Says::IsrUpdated { isr, version, .. } => {
                 // Leaders change their in-sync set within their own epoch.
-                let epoch = cursor.leading.map(|term| self.terms[term].epoch);
-                self.version(*version, isr, epoch, index);
+                let term = cursor.leading.map(|term| &self.terms[term]);
+                let epoch = term.map(|term| term.epoch);
+                if let Some(term) = term {
+                    let update = (index, node, term.line, isr.clone());
+                    self.isr_updates.push(update);
+                }
+                if let Some(version) = version {
+                    self.version(*version, isr, epoch, index);
+                }
             }
             Says::PartitionState {
                 isr,
@@ -287,10 +316,7 @@ impl Roles {
                 version: Some(version),
                 ..
             } => self.version(*version, isr, Some(*epoch), index),
-            // A reset of the fetch position is followed by the log's own line, if it cuts.
-            Says::ResetFetchOffset { .. }
-            | Says::Corruption { to: None, .. }
-            | Says::IsrUpdated { version: None, .. }
+            Says::Corruption { to: None, .. }
             | Says::PartitionState { version: None, .. }
             | Says::Rolled { .. }
             | Says::BrokerStarted
@@ -333,7 +359,13 @@ impl Roles {
         });
     }
 
-    fn hw_back(&mut self, cursor: &Cursor, node: NodeId, line: usize, from: Offset, to: Offset) {
+    fn hw_back(&mut self, cursor: &Cursor, at: &LogLine, line: usize, from: Offset, to: Offset) {
+        let node = at.node;
+        // In the millisecond in which it became leader it may still have been a follower.
+        let led = cursor
+            .leading
+            .filter(|_| at.host_unix_millis > cursor.led_at)
+            .map(|term| self.terms[term].line);
         let cut = self
             .cuts
             .iter()
@@ -344,6 +376,7 @@ impl Roles {
             from,
             to,
             cut,
+            led,
         });
     }
 

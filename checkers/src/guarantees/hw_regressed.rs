@@ -1,18 +1,20 @@
 //! A leader's high watermark does not go back while it leads one epoch in one process, and the end
 //! that clients see does not go back once the cluster has settled.
 //!
-//! Two answers are compared only if the second question was asked after the first answer came.
-//! Across an election or a restart a temporarily lower high watermark is normal.
+//! A leader that writes so itself convicts itself. Two answers are compared only if the second
+//! question was asked after the first answer came. Across an election or a restart a temporarily
+//! lower high watermark is normal.
 
 use std::collections::BTreeMap;
 
 use history::{Epoch, Mark, NodeId, Offset, Phase, Seen, Service};
 
+use super::probes::say;
 use super::{Case, Check, Tally};
-use crate::facts::PartFacts;
+use crate::facts::{HwBack, PartFacts};
 use crate::findings::Findings;
 use crate::gone::Story;
-use crate::judgement::Group;
+use crate::judgement::{Finding, Group};
 
 /// The guarantee.
 pub const CHECK: Check = Check {
@@ -31,12 +33,20 @@ struct Answer {
     asked: Mark,
     answered: Mark,
     hw: Offset,
+    /// Position in `observations`.
+    index: u32,
 }
 
 fn look(case: &Case, findings: &mut Findings) -> Tally {
     let mut tally = Tally::of("answers of leaders about their high watermark");
     let settled = case.facts.phase_start(Phase::Drain);
     for part in case.parts() {
+        for back in &part.roles.hw_back {
+            if let Some(led) = back.led {
+                let finding = wrote_so(case, part, back, led);
+                tally.found(findings, finding);
+            }
+        }
         let answers = answers(case, part);
         tally.examined += answers.len() as u64;
         let mut streams: BTreeMap<Option<(NodeId, Epoch, usize)>, Vec<Answer>> = BTreeMap::new();
@@ -72,13 +82,31 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
                     after.epoch,
                     after.hw
                 );
-                story.say(case.facts, text, &[]);
-                finding.story = story.sentences;
+                say(&mut story, case.facts, text, &[before.index, after.index]);
+                (finding.story, finding.evidence) = (story.sentences, story.evidence);
                 tally.found(findings, finding);
             }
         }
     }
     tally
+}
+
+/// A leader that saw its own high watermark going back, and wrote it.
+fn wrote_so(case: &Case, part: &PartFacts, back: &HwBack, led: usize) -> Finding {
+    let title = format!(
+        "{}: {} led and saw its high watermark go back from {} to {}",
+        part.name, back.node, back.from, back.to
+    );
+    let mut finding = case.finding(CHECK.name, Some(part), title);
+    let mut story = Story::default();
+    let text = format!(
+        "{} had become leader, followed nobody since, and wrote that its high watermark went from \
+         {} to {}.",
+        back.node, back.from, back.to
+    );
+    story.say(case.facts, text, &[led, back.line]);
+    (finding.story, finding.evidence) = (story.sentences, story.evidence);
+    finding
 }
 
 fn answers(case: &Case, part: &PartFacts) -> Vec<Answer> {
@@ -92,6 +120,7 @@ fn answers(case: &Case, part: &PartFacts) -> Vec<Answer> {
                 asked: observation.asked,
                 answered: observation.answered,
                 hw,
+                index,
             }),
             _ => None,
         }

@@ -7,6 +7,7 @@ mod acked_lost;
 mod acked_offset_wrong;
 mod acked_under_min_isr;
 mod committed_lost;
+mod committed_past_election;
 mod committed_prefix;
 mod dedup_state;
 mod dirty_hw;
@@ -15,7 +16,9 @@ mod duplicate_in_log;
 mod group_skipped;
 mod groups;
 mod hw_regressed;
+mod hw_stalled;
 mod in_force;
+mod isr_member_lacks_data;
 mod log_hole;
 mod log_malformed;
 mod log_matching;
@@ -23,15 +26,19 @@ mod misplaced;
 mod offset_regressed;
 mod order_broken;
 mod phantom;
+mod probes;
+mod producer_state;
 mod read_then_changed;
 mod read_then_vanished;
 mod real_time_order;
 mod redelivered;
 mod stuck;
 mod truncation;
+mod two_leaders;
 mod txn_atomicity;
 mod txn_index;
 mod txns;
+mod watermarks_disordered;
 
 use history::{Offset, Payload};
 
@@ -121,7 +128,9 @@ impl<'a> Case<'a> {
     pub fn never_answered(&self) -> bool {
         let setting = &self.facts.recording.setting;
         let producers = setting.producers.values();
-        let mut ours = producers.filter(|p| p.topic == self.contract.topic).peekable();
+        let mut ours = producers
+            .filter(|p| p.topic == self.contract.topic)
+            .peekable();
         ours.peek().is_some() && ours.all(|producer| producer.acks == "0")
     }
 
@@ -249,13 +258,19 @@ pub const ALL: &[&Check] = &[
     &divergence::BELOW,
     &divergence::LASTING,
     &log_matching::CHECK,
+    &two_leaders::CHECK,
     &log_malformed::CHECK,
     &log_hole::CHECK,
+    &producer_state::CHECK,
     &truncation::AUDIT,
     &truncation::BELOW,
     &dirty_hw::CHECK,
+    &committed_past_election::CHECK,
     &hw_regressed::CHECK,
     &acked_under_min_isr::CHECK,
+    &watermarks_disordered::CHECK,
+    &hw_stalled::CHECK,
+    &isr_member_lacks_data::CHECK,
     &phantom::CHECK,
     &misplaced::CHECK,
     &txn_atomicity::CHECK,

@@ -131,7 +131,7 @@ fn gone_at_the_end(case: &Case, node: NodeId) -> bool {
 }
 
 /// The last in-sync set that the last leader, or ZooKeeper, gave.
-fn last_isr(case: &Case, part: &PartFacts) -> Option<Vec<NodeId>> {
+pub fn last_isr(case: &Case, part: &PartFacts) -> Option<Vec<NodeId>> {
     let leader = part.fin.as_ref().ok()?.leader;
     let seen = part.seen.iter().rev();
     seen.map(|&index| case.facts.observations[index as usize])

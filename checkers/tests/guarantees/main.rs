@@ -3,7 +3,10 @@
 mod clients;
 mod copies;
 mod groups;
+mod leaders;
+mod logs;
 mod loss;
+mod marks;
 mod order;
 mod replicas;
 mod scene;

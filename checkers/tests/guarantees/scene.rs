@@ -11,6 +11,8 @@
 //! n0 said 6.0s follower ledger/0 e1 from @4 hw @2 was e0          `was none`: a new process
 //! n0 said 6.1s cut ledger/0 @2                                    also cut-to-hw, loaded; hw-back @9 @2
 //! n2 said 3.9s state ledger/0 e1 isr n1,n2 version 3              the controller's line
+//! n1 said 5.0s isr ledger/0 n1,n2 version 4                       a leader's set; `shrinks` asks for it
+//! n0 said 6.1s reset ledger/0 @4 @9                               also `damaged @4`: found while loading
 //! n0 final ledger/0: e0 @0 v0 v1 | e1 @2 v2 corrupt               the replica's final log by batch
 //! n0 before-f1 5.0s ledger/0: e0 @0 v0 v1 hw @2                   an image taken then; hw: checkpoint
 //! ```
@@ -23,14 +25,17 @@
 //! group g of c5,c6 commit=after reset=earliest read-committed
 //! consumer c7 read-committed
 //! ```
+//! Beside a log: `epochs e0@0 e1@2` (else made up from its batches), `snapshot @2 7.0+1@1` (producer 7,
+//! epoch 0, sequence 1, offset 1; `~@0`: a transaction open since), `flaw index durable why`, `torn`
+//! and `zeroes` (`durable` or `loose`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use checkers::{Ended, Judgement, Operations, Recording, judge};
 use evidence::{
-    AbortedTxn, Around, Batch, Damage, DamageKind, Evidence, Image, LogLine, Marker, Record,
-    ReplicaLog, Says,
+    AbortedTxn, Around, Batch, Damage, DamageKind, Evidence, Image, IndexFlaw, LogLine, Marker,
+    ProducerEntry, ProducerSnapshot, Record, ReplicaLog, Says, SideFile,
 };
 use history::*;
 use plan::{ClusterSpec, Minimum, Phases, Plan, Profile, Storm};
@@ -238,6 +243,27 @@ impl Scene {
                 from: id(words[2]),
                 to: id(words[3]),
             },
+            "isr" => Says::IsrUpdated {
+                partition,
+                isr: nodes(words[2]),
+                version: Some(id(after(words, "version"))),
+            },
+            "shrinks" => Says::Shrinking {
+                partition,
+                from: nodes(after(words, "from")),
+                to: nodes(after(words, "to")),
+                hw: offset("hw"),
+                leo: offset("end"),
+            },
+            "reset" => Says::ResetFetchOffset {
+                partition,
+                from: id(words[2]),
+                to: id(words[3]),
+            },
+            "damaged" => Says::Corruption {
+                partition,
+                to: Some(id(words[2])),
+            },
             "state" => Says::PartitionState {
                 partition,
                 leader: None,
@@ -317,7 +343,8 @@ impl Scene {
                 && let Some(log) = image.logs.get_mut(partition)
                 && log.epochs.last().is_none_or(|(last, _)| last < epoch)
             {
-                log.epochs.push((*epoch, *leo));
+                // Whatever it copied since of earlier epochs, a follower's file never lists them after.
+                log.epochs.push((*epoch, log.leo().max(*leo)));
             }
         }
     }
@@ -345,18 +372,7 @@ impl Scene {
                 continue;
             };
             if !watched {
-                let (hw, at) = (log.leo(), Mark::from_millis(99_600));
-                events.push(Event::Observed(Observation {
-                    asked: at,
-                    answered: at,
-                    node,
-                    seen: Seen::Watermarks {
-                        partition: partition.clone(),
-                        hw,
-                        lso: hw,
-                        log_start: Offset(0),
-                    },
-                }));
+                self.watch(events, &partition, (node, log.leo()));
             }
             let delivery = |record: &Record| Delivery {
                 partition: partition.clone(),
@@ -381,6 +397,42 @@ impl Scene {
             });
         }
         events.push(phase(Phase::Capture, Mark::from_millis(100_000)));
+    }
+}
+
+impl Scene {
+    /// The leader's watermarks at 99.6 s, then the log ends of all, then its watermarks again.
+    fn watch(&self, events: &mut Vec<Event>, partition: &Partition, (node, hw): (NodeId, Offset)) {
+        let mut observed = |node, at, seen| {
+            let at = Mark::from_millis(at);
+            let (asked, answered) = (at, at);
+            events.push(Event::Observed(Observation {
+                asked,
+                answered,
+                node,
+                seen,
+            }));
+        };
+        let marks = Seen::Watermarks {
+            partition: partition.clone(),
+            hw,
+            lso: hw,
+            log_start: Offset(0),
+        };
+        observed(node, 99_600, marks.clone());
+        for (&node, image) in &self.finals {
+            if let Some(log) = image.logs.get(partition) {
+                let partition = partition.clone();
+                let (leo, epoch) = (log.leo(), None);
+                let end = Seen::LogEnd {
+                    partition,
+                    leo,
+                    epoch,
+                };
+                observed(node, 99_610, end);
+            }
+        }
+        observed(node, 99_620, marks);
     }
 }
 
@@ -476,11 +528,74 @@ fn log_into(image: &mut Image, partition: &str, words: &[&str]) {
                 last_offset: id(to),
                 last_stable_offset: id(from),
             }),
+            ["epochs", entries @ ..] => {
+                log.epochs = entries
+                    .iter()
+                    .map(|entry| {
+                        let (epoch, from) = entry.split_once('@').expect("e0@0");
+                        (id(epoch), id(&format!("@{from}")))
+                    })
+                    .collect();
+            }
+            ["snapshot", at, entries @ ..] => log.snapshots.push(ProducerSnapshot {
+                offset: id(at),
+                entries: entries.iter().map(|entry| producer(entry)).collect(),
+            }),
+            ["flaw", kind, durable, why @ ..] => log.index_flaws.push(IndexFlaw {
+                about: None,
+                durable: Some(*durable == "durable"),
+                file: format!("{:020}.{kind}", 0),
+                kind: match *kind {
+                    "index" => SideFile::OffsetIndex,
+                    "timeindex" => SideFile::TimeIndex,
+                    "txnindex" => SideFile::TransactionIndex,
+                    "snapshot" => SideFile::ProducerSnapshot,
+                    other => panic!("no file of kind `{other}`"),
+                },
+                position: 8,
+                why: why.join(" "),
+            }),
+            [tail @ ("torn" | "zeroes"), rest @ ..] => log.damage.push(Damage {
+                segment: Offset(0),
+                position: 1,
+                from: log.leo(),
+                durable: match rest {
+                    ["durable"] => Some(true),
+                    ["loose"] => Some(false),
+                    [] => None,
+                    other => panic!("how durable is `{other:?}`?"),
+                },
+                kind: match *tail {
+                    "torn" => DamageKind::TornTail(30),
+                    _ => DamageKind::ZeroTail(30),
+                },
+            }),
             [epoch, base, rest @ ..] => batch_into(&mut log, id(epoch), id(base), rest),
             other => panic!("no batch: {other:?}"),
         }
     }
     image.logs.insert(partition, log);
+}
+
+/// `7.0+1@1`, `7.0+1@1~@0`
+fn producer(text: &str) -> ProducerEntry {
+    let (text, open) = match text.split_once('~') {
+        Some((text, open)) => (text, Some(id(open))),
+        None => (text, None),
+    };
+    let (producer, rest) = text.split_once('.').expect("7.0+1@1");
+    let (epoch, rest) = rest.split_once('+').expect("7.0+1@1");
+    let (sequence, offset) = rest.split_once('@').expect("7.0+1@1");
+    ProducerEntry {
+        producer_id: id(producer),
+        epoch: id(epoch),
+        last_sequence: id(sequence),
+        last_offset: Offset(id(offset)),
+        offset_delta: 0,
+        timestamp: -1,
+        coordinator_epoch: -1,
+        current_txn_first_offset: open,
+    }
 }
 
 fn batch_into(log: &mut ReplicaLog, epoch: Epoch, base: Offset, words: &[&str]) {
