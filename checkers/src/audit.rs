@@ -79,10 +79,7 @@ fn audit(facts: &Facts, id: PartId, index: usize, gone: &GoneTopic) -> CutAudit 
             source: facts.cite(follow.line),
         }),
         epoch: follow.map(|follow| follow.epoch),
-        destroyed: scene
-            .leo
-            .as_ref()
-            .map(|leo| (leo.offset - cut.to.0).max(0) as u64),
+        destroyed: destroyed(&scene),
         acknowledged_destroyed: acknowledged,
         acknowledged_lost: lost,
         still_held: still_held(&scene),
@@ -168,6 +165,19 @@ fn log_end_before(scene: &Scene, gone: &GoneTopic, id: PartId) -> Option<Sourced
         }
     }
     best
+}
+
+/// How many offsets were destroyed, as far as known: all from the cut on, or, where the log begins
+/// anew, all that it held.
+fn destroyed(scene: &Scene) -> Option<u64> {
+    let leo = scene.leo.as_ref()?.offset;
+    let from = match scene.cut.kind {
+        CutKind::Tail | CutKind::Corruption => scene.cut.to.0,
+        // A log that begins anew below its end was empty.
+        CutKind::Whole if scene.cut.to.0 <= leo => leo,
+        CutKind::Whole => scene.part.images[scene.earlier?].view.start().0,
+    };
+    Some((leo - from).max(0) as u64)
 }
 
 /// The epoch of what the replica held at an offset before the cut, and whether an image shows it.
@@ -268,14 +278,24 @@ fn justified(scene: &Scene) -> Justified {
     let unknown = |why: &str| Justified::Unknown {
         why: why.to_owned(),
     };
-    if scene.cut.kind == CutKind::Corruption {
-        return unknown("damage was found while loading; what stood there is not known");
-    }
     let Some(leo) = &scene.leo else {
         return unknown("no line and no image says where the log ended before");
     };
+    if scene.cut.kind == CutKind::Whole {
+        return yes(if scene.cut.to.0 > leo.offset {
+            format!(
+                "a full restart: its leader's log began at {}, beyond its own end {}",
+                scene.cut.to, leo.offset
+            )
+        } else {
+            format!("an empty log, to begin anew at {}", scene.cut.to)
+        });
+    }
     if leo.offset <= scene.cut.to.0 {
         return yes("nothing is known to have stood there".to_owned());
+    }
+    if scene.cut.kind == CutKind::Corruption {
+        return unknown("damage was found while loading; what stood there is not known");
     }
     let Some(term) = scene.term else {
         return unknown("no line names the new leader's log end");
@@ -368,6 +388,10 @@ fn derived(scene: &Scene, term: &Term) -> Justified {
 fn below_hw(scene: &Scene, gone: &GoneTopic, id: PartId) -> Option<String> {
     let (cut, part) = (scene.cut, scene.part);
     let leo = scene.leo.as_ref()?.offset;
+    if cut.kind == CutKind::Whole {
+        // What the log start has passed is no cut below the high watermark.
+        return None;
+    }
     if let Some(follow) = scene.follow
         && cut.to < follow.hw
     {

@@ -36,11 +36,18 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
     let (None, Some(settled)) = (&tally.blocked, settled) else {
         return tally;
     };
+    let since = case.facts.phase_start(Phase::Settle).unwrap_or(settled);
     for part in case.parts() {
-        let Some((leader, hw)) = last_watermark(case, part, settled) else {
+        let Some((leader, hw)) = last_watermark(case, part, since) else {
             continue;
         };
-        tally.examined += 1;
+        // Before the time was over it may have been on its way; not if it had arrived.
+        let late = case.facts.observations[hw.0 as usize].asked >= settled;
+        let arrived = part.final_log().is_some_and(|log| hw.1 >= log.log.leo());
+        tally.examined += u64::from(late || arrived);
+        if !late {
+            continue;
+        }
         let set = super::stuck::last_isr(case, part).unwrap_or_default();
         if !set.contains(&leader) {
             continue;

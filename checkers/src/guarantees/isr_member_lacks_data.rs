@@ -80,7 +80,9 @@ fn set_changes(case: &Case, part: &PartFacts) -> Option<Vec<TimeSpan>> {
     for &index in &part.seen {
         let seen = case.facts.observations[index as usize];
         if let Seen::ZkState { version, .. } = seen.seen {
-            if let Some((_, from)) = before.filter(|(known, _)| version > *known) {
+            let told = roles.versions.get(&version);
+            let told = told.is_some_and(|(.., line)| *line != usize::MAX);
+            if let Some((_, from)) = before.filter(|(known, _)| version > *known && !told) {
                 let to = seen.answered.max(from);
                 spans.push(TimeSpan { from, to });
             }

@@ -1,10 +1,13 @@
 //! A log is well formed: offsets and epochs ascend, checksums hold, and the sequences of one
 //! producer follow each other.
 //!
-//! A torn or zero tail of the last segment is what a killed process leaves; it is no finding.
+//! A torn or zero tail of the last segment is what a killed process leaves, and an index may lag or
+//! break off there too: no finding, unless the broker's own recovery point says that it had been
+//! flushed. Producers may begin anywhere, and again once they were forgotten, by time or because the
+//! log start passed all that they had written.
 
-use evidence::{Batch, Damage, DamageKind, Image};
-use history::Epoch;
+use evidence::{Batch, Damage, DamageKind, Image, IndexFlaw};
+use history::{Epoch, Harm, Offset};
 use rustc_hash::FxHashMap;
 
 use super::{Case, Check, Tally};
@@ -30,7 +33,7 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
     for part in case.parts() {
         for image in part.images.iter().filter(|image| image.sound) {
             tally.examined += image.view.log.batches.len() as u64;
-            let faults = faults(case, image);
+            let faults = faults(case, part, image);
             if faults.is_empty() {
                 continue;
             }
@@ -66,7 +69,7 @@ fn tell(
     finding
 }
 
-fn faults(case: &Case, image: &PartImage) -> Vec<String> {
+fn faults(case: &Case, part: &PartFacts, image: &PartImage) -> Vec<String> {
     let log = image.view.log;
     let last_segment = log.segments.last().copied();
     let mut faults: Vec<String> = log
@@ -75,7 +78,12 @@ fn faults(case: &Case, image: &PartImage) -> Vec<String> {
         .filter(|damage| !ends_a_killed_log(damage, last_segment))
         .map(damage_in_words)
         .collect();
-    let mut newest: Option<Epoch> = None;
+    let flaws = log.index_flaws.iter();
+    faults.extend(
+        flaws
+            .filter(|flaw| !may_be_rebuilt(flaw))
+            .map(flaw_in_words),
+    );
     for pair in log.batches.windows(2) {
         if pair[1].base <= pair[0].last {
             faults.push(format!(
@@ -84,6 +92,7 @@ fn faults(case: &Case, image: &PartImage) -> Vec<String> {
             ));
         }
     }
+    let mut newest: Option<Epoch> = None;
     for batch in &log.batches {
         if let Some(before) = newest
             && batch.epoch < before
@@ -96,30 +105,47 @@ fn faults(case: &Case, image: &PartImage) -> Vec<String> {
         newest = newest.max(Some(batch.epoch));
     }
     if !case.contract.compacted {
-        sequences(&log.batches, &mut faults);
+        let start = moved_start(case, part, image);
+        sequences(&log.batches, start, forgotten_after(case), &mut faults);
     }
     faults
 }
 
 /// What a process that was killed while it wrote may leave at the very end.
-fn ends_a_killed_log(damage: &Damage, last_segment: Option<history::Offset>) -> bool {
+fn ends_a_killed_log(damage: &Damage, last_segment: Option<Offset>) -> bool {
     let tail = match damage.kind {
         DamageKind::TornTail(_) | DamageKind::ZeroTail(_) => true,
         DamageKind::BadCrc { .. } | DamageKind::Nonsense(_) | DamageKind::Undecodable { .. } => {
             false
         }
     };
-    tail && Some(damage.segment) == last_segment
+    tail && Some(damage.segment) == last_segment && damage.durable != Some(true)
+}
+
+/// Whether a start after an unclean stop would put it right: nothing of it had been flushed.
+fn may_be_rebuilt(flaw: &IndexFlaw) -> bool {
+    flaw.durable == Some(false)
+}
+
+fn flaw_in_words(flaw: &IndexFlaw) -> String {
+    format!(
+        "In {}, a {}, at byte {}: {}.",
+        flaw.file, flaw.kind, flaw.position, flaw.why
+    )
 }
 
 fn damage_in_words(damage: &Damage) -> String {
     let place = format!("segment {} at byte {}", damage.segment.0, damage.position);
+    let where_ = match damage.durable {
+        Some(true) => "below the recovery point",
+        Some(false) | None => "with segments after it",
+    };
     match &damage.kind {
         DamageKind::TornTail(bytes) => {
-            format!("In {place} a batch breaks off after {bytes} bytes, with segments after it.")
+            format!("In {place} a batch breaks off after {bytes} bytes, {where_}.")
         }
         DamageKind::ZeroTail(bytes) => {
-            format!("In {place} {bytes} bytes are zero, with segments after them.")
+            format!("In {place} {bytes} bytes are zero, {where_}.")
         }
         DamageKind::BadCrc { base, last } => {
             format!("In {place} the checksum of the batch {base}..{last} fails.")
@@ -131,23 +157,52 @@ fn damage_in_words(damage: &Damage) -> String {
     }
 }
 
-/// Base sequence = last sequence + 1 (mod 2^31), per producer id and epoch; the first is exempt.
-fn sequences(batches: &[Batch], faults: &mut Vec<String>) {
-    let mut last: FxHashMap<(i64, i16), i64> = FxHashMap::default();
+/// The furthest that a log's start is known to have been moved, by this replica or on request.
+fn moved_start(case: &Case, part: &PartFacts, image: &PartImage) -> Offset {
+    let own = case.facts.image(image.image).log_start.get(&part.name);
+    let asked = case.facts.harms.iter().filter_map(|harm| match harm.harm {
+        Harm::Deleted { before } if harm.partition == part.name => Some(before),
+        Harm::Deleted { .. }
+        | Harm::SuffixLost { .. }
+        | Harm::Wiped { .. }
+        | Harm::Damaged { .. } => None,
+    });
+    let furthest = asked.chain(own.copied()).max().unwrap_or(Offset(0));
+    furthest.max(image.view.start())
+}
+
+/// After so many milliseconds of silence a broker forgets a producer.
+fn forgotten_after(case: &Case) -> i64 {
+    let keys = [
+        "transactional.id.expiration.ms",
+        "producer.id.expiration.ms",
+    ];
+    let set = keys.iter().filter_map(|key| case.facts.broker_setting(key));
+    let set = set.filter_map(|ms| ms.parse().ok());
+    set.min().unwrap_or(i64::MAX)
+}
+
+/// Base sequence = last sequence + 1 (mod 2^31), per producer id and epoch; the first is exempt, and
+/// the first after the producer was forgotten.
+fn sequences(batches: &[Batch], start: Offset, forgotten_after: i64, faults: &mut Vec<String>) {
+    let mut last: FxHashMap<(i64, i16), (i64, &Batch)> = FxHashMap::default();
     for batch in batches {
         if batch.producer_id < 0 || batch.base_sequence < 0 || batch.is_control() {
             continue;
         }
         let base = i64::from(batch.base_sequence);
         let key = (batch.producer_id, batch.producer_epoch);
-        if let Some(before) = last.get(&key)
-            && base != (before + 1) % (1 << 31)
-        {
+        let end = (base + batch.last.0 - batch.base.0) % (1 << 31);
+        let Some((before, previous)) = last.insert(key, (end, batch)) else {
+            continue;
+        };
+        let silent = batch.max_timestamp.saturating_sub(previous.max_timestamp);
+        let forgotten = previous.last < start || silent >= forgotten_after;
+        if base != (before + 1) % (1 << 31) && !forgotten {
             faults.push(format!(
                 "The batch at {} of producer {} epoch {} begins with sequence {base}, after {before}.",
                 batch.base, batch.producer_id, batch.producer_epoch
             ));
         }
-        last.insert(key, (base + batch.last.0 - batch.base.0) % (1 << 31));
     }
 }

@@ -1,16 +1,20 @@
 //! Two batches with the same base offset and epoch are the same batch, whichever replica and
 //! whatever time.
+//!
+//! One thing permits another: a leader that had lost part of its log by our doing went on leading the
+//! same epoch in a new process, since all in-sync replicas had been down together and no election
+//! came between.
 
 use std::collections::BTreeMap;
 
-use history::{Epoch, Offset};
+use history::{Epoch, Harm, Mark, Offset};
 use rustc_hash::FxHashMap;
 
 use super::{Case, Check, Tally};
-use crate::facts::PartFacts;
+use crate::facts::{PartFacts, Term};
 use crate::findings::Findings;
 use crate::gone::{Story, many, span_of};
-use crate::judgement::{Finding, Group, OffsetRange};
+use crate::judgement::{Class, Finding, Group, OffsetRange, Standing};
 
 /// The guarantee.
 pub const CHECK: Check = Check {
@@ -29,7 +33,7 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
     }
     for part in case.parts() {
         let mut known: FxHashMap<(Offset, Epoch), ([u8; 16], usize)> = FxHashMap::default();
-        let mut broken: BTreeMap<(usize, usize), (OffsetRange, u64)> = BTreeMap::new();
+        let mut broken: BTreeMap<(usize, usize, Epoch), (OffsetRange, u64)> = BTreeMap::new();
         for image in part.images.iter().filter(|image| image.sound) {
             for batch in &image.view.log.batches {
                 let key = (batch.base, batch.epoch);
@@ -43,19 +47,63 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
                         from: batch.base.0,
                         to: batch.last.0 + 1,
                     };
-                    let (range, count) = broken.entry((first, image.image)).or_insert((fresh, 0));
+                    let pair = (first, image.image, batch.epoch);
+                    let (range, count) = broken.entry(pair).or_insert((fresh, 0));
                     range.from = range.from.min(fresh.from);
                     range.to = range.to.max(fresh.to);
                     *count += 1;
                 }
             }
         }
-        for ((a, b), (range, count)) in broken {
-            let finding = tell(case, part, (a, b), range, count);
+        for ((a, b, epoch), (range, count)) in broken {
+            let mut finding = tell(case, part, (a, b), range, count);
+            if let Some((term, harmed)) = resumed(case, part, epoch, range) {
+                (finding.class, finding.standing) = (Class::LossyLeader, Standing::NotPromised);
+                let mut story = Story {
+                    sentences: finding.story,
+                    evidence: finding.evidence,
+                };
+                let text = format!(
+                    "{} had lost part of its log by a fault of ours at {harmed} and resumed {epoch} in \
+                     a new process, without an election.",
+                    term.node
+                );
+                story.say(case.facts, text, &[term.line]);
+                (finding.story, finding.evidence) = (story.sentences, story.evidence);
+            }
             tally.found(findings, finding);
         }
     }
     tally
+}
+
+/// A replica that led an epoch, lost these offsets by our doing, and led it again in a new process;
+/// and when it lost them.
+fn resumed<'a>(
+    case: &Case,
+    part: &'a PartFacts,
+    epoch: Epoch,
+    range: OffsetRange,
+) -> Option<(&'a Term, Mark)> {
+    let terms = || part.roles.terms.iter().filter(|term| term.epoch == epoch);
+    case.facts.harms.iter().find_map(|harm| {
+        let node = match harm.harm {
+            Harm::SuffixLost { node, from } | Harm::Damaged { node, from } => {
+                (from.0 < range.to).then_some(node)?
+            }
+            Harm::Wiped { node } => node,
+            Harm::Deleted { .. } => return None,
+        };
+        let of_this = harm.partition == part.name;
+        let before = terms().find(|term| term.node == node)?;
+        let again = terms().find(|term| {
+            let later = case.facts.line_span(term.line);
+            term.node == node
+                && term.life > before.life
+                && later.is_some_and(|span| span.to >= harm.at)
+        })?;
+        of_this.then_some((again, harm.at))
+    })
 }
 
 fn tell(
@@ -89,7 +137,7 @@ fn tell(
     finding.offsets = Some(range);
     finding.count = count;
     if case.contract.known_bad_protocol.is_some() {
-        finding.class = crate::judgement::Class::KnownBadProtocol;
+        finding.class = Class::KnownBadProtocol;
     }
     finding
 }

@@ -1,5 +1,6 @@
 //! After the heal the cluster recovers: every broker runs, every in-sync set is full, every log is
-//! copied to its end, and consumers reach it.
+//! copied to its end, consumers reach it, and no transaction stays open for longer than brokers let
+//! it.
 
 use std::time::Duration;
 
@@ -96,7 +97,50 @@ fn troubles(case: &Case, part: &PartFacts) -> Vec<String> {
             log.log.leo()
         ));
     }
+    troubles.extend(frozen(case, part));
     troubles
+}
+
+/// What clients wait for a transaction's end by default, Java's and librdkafka's alike.
+const TRANSACTION: Duration = Duration::from_secs(60);
+
+/// How often a coordinator looks for transactions that took too long, unless set otherwise.
+const LOOKED_FOR: u64 = 10_000;
+
+/// A last stable offset below the high watermark that has not moved since the settling began, for
+/// longer than a transaction may stay open.
+fn frozen(case: &Case, part: &PartFacts) -> Option<String> {
+    let leader = part.fin.as_ref().ok()?.leader;
+    let since = case.facts.phase_start(Phase::Settle)?;
+    let key = "transaction.abort.timed.out.transaction.cleanup.interval.ms";
+    let set = case
+        .facts
+        .broker_setting(key)
+        .and_then(|ms| ms.parse().ok());
+    let allowed = TRANSACTION + Duration::from_millis(set.unwrap_or(LOOKED_FOR));
+    let seen = part.seen.iter().rev();
+    let answers = seen
+        .map(|&index| case.facts.observations[index as usize])
+        .filter(|answer| answer.node == leader && answer.asked >= since)
+        .filter_map(|answer| match answer.seen {
+            Seen::Watermarks { hw, lso, .. } => Some((answer, hw, lso)),
+            _ => None,
+        });
+    let mut answers = answers.peekable();
+    let &(last, hw, stuck) = answers.peek()?;
+    if stuck >= hw {
+        return None;
+    }
+    let (first, ..) = answers.take_while(|(_, _, lso)| *lso == stuck).last()?;
+    let frozen = last.asked.since(first.answered);
+    (frozen > allowed).then(|| {
+        format!(
+            "The last stable offset of {leader} stood at {stuck} below its high watermark {hw} for \
+             {} s; a transaction is ended after {} s.",
+            frozen.as_secs(),
+            allowed.as_secs()
+        )
+    })
 }
 
 /// A partition that the wait for settling named when its time ran out.

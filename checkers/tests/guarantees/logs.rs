@@ -160,3 +160,107 @@ fn no_files_to_look_at() {
     let smeared = both("e0 @0 v0 | smeared");
     abstains("producer-state", &smeared, "no epoch files");
 }
+
+#[test]
+fn tails_and_indexes_above_and_below_what_was_flushed() {
+    let log = "e0 @0 v0";
+    for fault in [
+        "torn durable",
+        "zeroes durable",
+        "crc",
+        "flaw index durable entries do not ascend",
+        "flaw timeindex durable it points past the end",
+        "flaw snapshot durable its checksum fails",
+    ] {
+        let finding = convicts(
+            "log-malformed",
+            &scene(log, &format!("{log} | {fault}")),
+            "1 fault in the log of n1",
+        );
+        assert_eq!(finding.story.len(), 1, "{fault}");
+    }
+    for innocent in [
+        "torn",
+        "zeroes",
+        "torn loose",
+        "zeroes loose",
+        "flaw index loose entries do not ascend",
+        "flaw txnindex loose it breaks off",
+    ] {
+        acquits(
+            "log-malformed",
+            &scene(log, &format!("{log} | {innocent}")),
+            2,
+        );
+    }
+    abstains("log-malformed", &both("smeared"), "no batches");
+}
+
+/// Two batches of one producer with a gap between their sequences.
+const GAP: &str = "e0 @0 v0 pid=7.0+0 | e0 @1 v1 pid=7.0+5";
+
+#[test]
+fn a_producer_that_was_forgotten_may_begin_anywhere() {
+    convicts("log-malformed", &both(GAP), "1 fault");
+    let repeated = "e0 @0 v0 pid=7.0+0 | e0 @1 v1 pid=7.0+0";
+    convicts("log-malformed", &both(repeated), "1 fault");
+    for log in [GAP, repeated] {
+        let deleted = format!("{}\nharm t/0 deleted before @1 at 3s", both(log));
+        acquits("log-malformed", &deleted, 4);
+        // Deleted up to the earlier batch, not beyond it.
+        let kept = deleted.replace("before @1", "before @0");
+        convicts("log-malformed", &kept, "1 fault");
+        let other = deleted.replace("harm t/0 deleted before @1", "harm t/0 n0 lost from @1");
+        convicts("log-malformed", &other, "1 fault");
+    }
+}
+
+#[test]
+fn a_producer_forgotten_by_time_may_begin_anywhere() {
+    let silent = |ms: i64, setting: &str| {
+        let mut recording = crate::scene::recording(&format!("{}\n{setting}", both(GAP)));
+        for image in &mut recording.evidence.images {
+            for log in image.logs.values_mut() {
+                log.batches[1].max_timestamp = ms;
+            }
+        }
+        crate::verdict(&checkers::judge(&recording), "log-malformed")
+    };
+    let broken = |verdict| matches!(verdict, checkers::judgement::Verdict::Broken { .. });
+    let expires = "broker transactional.id.expiration.ms=1000";
+    assert!(broken(silent(999, expires)));
+    assert!(!broken(silent(1000, expires)));
+    assert!(broken(silent(1_000_000, "")));
+}
+
+#[test]
+fn a_lossy_leader_that_resumes_its_epoch_may_write_it_again() {
+    let resumed = "
+        topic t on n0,n1 by c1 acks=all
+        n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+        n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+        n1 before-f1 3.0s t/0: e0 @0 v0 | e0 @1 v1
+        harm t/0 n0 lost from @1 by f1 at 4s
+        n0 said 5.0s loaded t/0 @1
+        n0 said 5.1s leader t/0 e0 from @1 hw @1 isr n0,n1 was none
+        n0 final t/0: e0 @0 v0 | e0 @1 v2
+        n1 final t/0: e0 @0 v0 | e0 @1 v2";
+    let name = "log-matching-broken";
+    let finding = crate::permits(name, resumed, 2, "hold different bytes");
+    assert!(crate::told(&finding).contains("n0 had lost part of its log"));
+    for guilty in [
+        // Nothing was lost, or by another, or elsewhere, or only afterwards.
+        resumed.replace("harm t/0 n0 lost from @1 by f1 at 4s", ""),
+        resumed.replace("n0 lost from @1", "n1 lost from @1"),
+        resumed.replace("n0 lost from @1", "n0 lost from @2"),
+        resumed.replace("at 4s", "at 6s"),
+        // Another epoch came between, or it led but once.
+        resumed.replace("leader t/0 e0 from @1", "leader t/0 e1 from @1"),
+        resumed.replace(
+            "n0 said 5.1s leader t/0 e0 from @1 hw @1 isr n0,n1 was none",
+            "",
+        ),
+    ] {
+        convicts(name, &guilty, "hold different bytes");
+    }
+}

@@ -206,6 +206,97 @@ fn a_leaders_watermark_never_goes_back() {
 }
 
 #[test]
+fn a_leader_that_writes_that_its_watermark_went_back() {
+    let wrote = |line: &str| format!("{INNOCENT}\nn1 leader-hw t/0 e1 @1 at 8.0s..8.1s\n{line}");
+    let finding = convicts(
+        "hw-regressed",
+        &wrote("n1 said 6.0s hw-back t/0 @2 @1"),
+        "n1 led and saw its high watermark go back from @2 to @1",
+    );
+    assert_eq!(finding.evidence.len(), 2);
+    for innocent in [
+        // A follower's; the leader's before it led, or in the same millisecond; in a new process.
+        "n2 said 6.0s hw-back t/0 @2 @1",
+        "n1 said 4.0s hw-back t/0 @2 @1",
+        "n1 said 5.0s hw-back t/0 @2 @1",
+        "n1 said 5.5s loaded t/0 @1\nn1 said 6.0s hw-back t/0 @2 @1",
+    ] {
+        acquits("hw-regressed", &wrote(innocent), 1);
+    }
+}
+
+#[test]
+fn a_stable_offset_that_stays_behind() {
+    let frozen = |from: &str, to: &str| {
+        format!(
+            "{INNOCENT}\nphase settle at 20s
+            n1 marks t/0 hw @2 lso @1 at {from}..{from}
+            n1 marks t/0 hw @2 lso @1 at {to}..{to}"
+        )
+    };
+    let finding = convicts("stuck", &frozen("21s", "99.7s"), "not recovered");
+    assert!(
+        crate::told(&finding).contains("stood at @1 below its high watermark @2 for 78 s"),
+        "{finding:?}"
+    );
+    acquits("stuck", &frozen("31s", "99.7s"), 1);
+    let sooner = "broker transaction.abort.timed.out.transaction.cleanup.interval.ms=1000";
+    convicts(
+        "stuck",
+        &format!("{}\n{sooner}", frozen("31s", "99.7s")),
+        "not recovered",
+    );
+    // It moved in between, or has caught up.
+    let moved = frozen("21s", "60s").replace("lso @1 at 60s", "lso @0 at 60s")
+        + "\nn1 marks t/0 hw @2 lso @1 at 99.7s..99.7s";
+    acquits("stuck", &moved, 1);
+    let done = frozen("21s", "99.7s") + "\nn1 marks t/0 hw @2 lso @2 at 99.8s..99.8s";
+    acquits("stuck", &done, 1);
+}
+
+#[test]
+fn a_log_that_begins_anew_is_a_cut() {
+    // The leader's log begins beyond the follower's end: only this line tells.
+    let scene = "
+        topic t on n0,n1 by c1 acks=all
+        c1 send t/0 v0 -> @0 at 1.0s..1.1s
+        n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+        n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+        n1 before-f1 4.0s t/0: e0 @0 v0
+        n1 said 5.0s reset t/0 @1 @9
+        n0 final t/0: e0 @0 v0
+        n1 final t/0: e0 @0 v0";
+    let judgement = judged(scene);
+    let cut = &judgement.truncations[0];
+    assert_eq!((cut.cut_to, cut.destroyed), (9, Some(1)));
+    assert!(matches!(&cut.justified, Justified::Yes { why } if why.contains("full restart")));
+    acquits("truncated-below-hw", scene, 3);
+    // Back from beyond the leader's end the log's own line tells the cut.
+    let back = scene.replace("reset t/0 @1 @9", "reset t/0 @1 @0");
+    assert!(judged(&back).truncations.is_empty());
+}
+
+#[test]
+fn a_log_cut_for_damage_answers_to_no_leader() {
+    let scene = "
+        topic t on n0,n1 by c1 acks=all
+        c1 send t/0 v0 -> @0 at 1.0s..1.1s
+        n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+        n1 said 0.5s follower t/0 e0 from @5 hw @5 was none
+        n1 said 5.0s damaged t/0 @1
+        n1 said 5.1s loaded t/0 @1
+        n1 said 5.2s follower t/0 e0 from @1 hw @1 was none
+        n0 final t/0: e0 @0 v0
+        n1 final t/0: e0 @0 v0";
+    let judgement = judged(scene);
+    let cut = &judgement.truncations[0];
+    assert_eq!((cut.epoch, cut.hw_then.clone()), (None, None));
+    assert!(matches!(&cut.justified, Justified::Unknown { .. }));
+    // The high watermark of the process before is none of its own.
+    acquits("truncated-below-hw", scene, 4);
+}
+
+#[test]
 fn a_cluster_that_does_not_recover() {
     let scene = |more: &str| format!("{INNOCENT}\n{more}");
     acquits("stuck", INNOCENT, 1);
