@@ -1,4 +1,4 @@
-//! Consumers' groups: what comes twice, what is skipped, what was committed.
+//! Consumers' groups: what comes twice and what is skipped.
 
 use checkers::judgement::Verdict;
 
@@ -7,10 +7,10 @@ use crate::{abstains, acquits, convicts, permits, told, verdict};
 
 const TWICE: &str = "redelivered";
 const SKIPPED: &str = "group-skipped";
-const BACK: &str = "offset-regressed";
+pub const BACK: &str = "offset-regressed";
 
 /// Four records, and consumers with these settings that did this.
-fn scene(consumers: &str, calls: &str) -> String {
+pub fn scene(consumers: &str, calls: &str) -> String {
     let log = "e0 @0 v0 v1 v2 v3";
     format!(
         "topic t on n0,n1 by c1 idempotent
@@ -26,14 +26,14 @@ fn scene(consumers: &str, calls: &str) -> String {
     )
 }
 
-fn group(commit: &str) -> String {
+pub fn group(commit: &str) -> String {
     format!("group g of c5,c6 commit={commit} reset=earliest")
 }
 
-const JOIN: &str = "c5 subscribe t at 0.8s..0.9s\nc5 rebalance assigned t/0 at 0.9s\n";
-const FIRST: &str = "c5 poll -> t/0 @0=v0 @1=v1 by n0 at 1.0s..1.1s\n";
-const AGAIN: &str = "c5 poll -> t/0 @1=v1 @2=v2 @3=v3 by n0 at 3.0s..3.1s\n";
-const REST: &str = "c5 poll -> t/0 @2=v2 @3=v3 by n0 at 3.0s..3.1s\n";
+pub const JOIN: &str = "c5 subscribe t at 0.8s..0.9s\nc5 rebalance assigned t/0 at 0.9s\n";
+pub const FIRST: &str = "c5 poll -> t/0 @0=v0 @1=v1 by n0 at 1.0s..1.1s\n";
+pub const AGAIN: &str = "c5 poll -> t/0 @1=v1 @2=v2 @3=v3 by n0 at 3.0s..3.1s\n";
+pub const REST: &str = "c5 poll -> t/0 @2=v2 @3=v3 by n0 at 3.0s..3.1s\n";
 
 /// It has no row in the judgement.
 fn silent(name: &str, scene: &str) {
@@ -161,7 +161,7 @@ fn asynchronous_processing_promises_neither() {
 }
 
 /// A consumer that works in transactions: what it was given belongs to the one that is open.
-fn in_transactions(first: &str, second: &str, again: &str) -> String {
+pub fn in_transactions(first: &str, second: &str, again: &str) -> String {
     let calls = format!(
         "{JOIN}c5 begin at 0.95s
         {FIRST}
@@ -371,100 +371,6 @@ fn a_history_that_breaks_off_says_nothing_of_what_was_skipped() {
         &scene(&group("after"), JOIN),
         "no records that groups processed",
     );
-}
-
-const COMMIT_2: &str = "c5 commit t/0@2 at 1.5s..1.6s\n";
-
-#[test]
-fn a_committed_offset_never_goes_back() {
-    for commit in ["after", "before"] {
-        let lower = format!("{JOIN}{FIRST}{COMMIT_2}c5 commit t/0@1 at 2.0s..2.1s");
-        let finding = convicts(BACK, &scene(&group(commit), &lower), "went back 1 time");
-        assert!(
-            told(&finding).contains("c5 (o7) had committed @2 by 1.600s; c5 (o8) committed @1")
-        );
-        let higher = lower.replace("@1 at", "@3 at");
-        acquits(BACK, &scene(&group(commit), &higher), 2);
-        let same = lower.replace("@1 at", "@2 at");
-        acquits(BACK, &scene(&group(commit), &same), 2);
-        // Overlapping commits are unordered, and refused ones are none.
-        let overlapping = lower.replace("2.0s..2.1s", "1.55s..2.1s");
-        acquits(BACK, &scene(&group(commit), &overlapping), 2);
-        let refused = lower.replace("@1 at", "@1 -> ! fenced at");
-        acquits(BACK, &scene(&group(commit), &refused), 1);
-        let unknown = lower.replace(COMMIT_2, "c5 commit t/0@2 -> ? lost at 1.5s..1.6s\n");
-        acquits(BACK, &scene(&group(commit), &unknown), 1);
-    }
-}
-
-#[test]
-fn going_back_on_purpose_is_no_regression() {
-    let back = format!(
-        "{JOIN}{FIRST}{COMMIT_2}c5 seek t/0@0 at 1.8s..1.9s\nc5 commit t/0@1 at 2.0s..2.1s\nc5 commit t/0@2 at 2.2s..2.3s"
-    );
-    acquits(BACK, &scene(&group("after"), &back), 3);
-    let forth = back.replace("seek t/0@0", "seek t/0@2");
-    convicts(BACK, &scene(&group("after"), &forth), "went back 1 time");
-}
-
-#[test]
-fn the_first_delivery_after_an_assignment_shows_what_is_committed() {
-    let handed = |at: &str, given: &str| {
-        let rest = REST.replace("c5", "c6").replace("@2=v2 @3=v3", given);
-        format!(
-            "{JOIN}{FIRST}{COMMIT_2}c6 subscribe t at 1.7s..1.8s\nc6 rebalance assigned t/0 at {at}\n{rest}"
-        )
-    };
-    acquits(
-        BACK,
-        &scene(&group("after"), &handed("2.0s", "@2=v2 @3=v3")),
-        1,
-    );
-    let finding = convicts(
-        BACK,
-        &scene(&group("after"), &handed("2.0s", "@1=v1 @2=v2")),
-        "went back 1 time",
-    );
-    assert!(
-        told(&finding).contains("was given @1 after it"),
-        "{}",
-        told(&finding)
-    );
-    // The commit was not answered yet when the partition changed hands.
-    acquits(
-        BACK,
-        &scene(&group("after"), &handed("1.55s", "@1=v1 @2=v2")),
-        1,
-    );
-    // The same thing is told once.
-    let more = format!("{}c6 commit t/0@1 at 3.5s..3.6s", handed("2.0s", "@1=v1"));
-    convicts(BACK, &scene(&group("after"), &more), "went back 1 time");
-    let doubt = format!(
-        "broker unclean.leader.election.enable=true\n{}",
-        scene(&group("after"), &more)
-    );
-    abstains(BACK, &doubt, "may be permitted");
-}
-
-#[test]
-fn consumers_that_never_join_are_fenced_by_nobody() {
-    let calls = format!("{FIRST}{COMMIT_2}c6 commit t/0@1 at 2.0s..2.1s");
-    permits(BACK, &scene(&group("after"), &calls), 1, "went back 1 time");
-    convicts(
-        BACK,
-        &scene(&group("after"), &format!("{JOIN}{calls}")),
-        "went back 1 time",
-    );
-}
-
-#[test]
-fn offsets_committed_in_a_transaction_count_once_it_is_committed() {
-    acquits(BACK, &in_transactions("commit", "commit", REST), 2);
-    acquits(BACK, &in_transactions("abort", "commit", AGAIN), 1);
-    let back = in_transactions("commit", "commit", REST).replace("t/0@4", "t/0@1");
-    convicts(BACK, &back, "went back 1 time");
-    let back = in_transactions("abort", "commit", REST).replace("t/0@4", "t/0@1");
-    acquits(BACK, &back, 1);
 }
 
 #[test]
