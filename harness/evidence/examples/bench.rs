@@ -1,6 +1,9 @@
 //! Measures the segment reader against `kafka.tools.DumpLogSegments --deep-iteration`, on the same
 //! files in the same run: `cargo run --release -p evidence --example bench [WITHOUT_JAVA]`.
 //!
+//! Both sides are measured in the processor's time, so that what else runs on the machine matters
+//! little; that of Java is of all its threads, its start included.
+//!
 //! It writes segments of its own making into a temporary directory, so they are read from the page
 //! cache, and prints figures and ratios. It is not a test: they depend on the machine.
 
@@ -15,7 +18,7 @@ use evidence::{
     Codec, NewBatch, NewImage, NewRecord, ReplicaLog, Walker, file_name, read_image, write_batch,
 };
 use history::{
-    Clock, Epoch, ImageReason, ImageTaken, Mark, NodeId, Offset, Payload, ProcessState, ValueId,
+    Epoch, ImageReason, ImageTaken, Mark, NodeId, Offset, Payload, ProcessState, ValueId,
 };
 
 const VALUE: usize = 100;
@@ -25,7 +28,6 @@ const PLAIN: u64 = 2_400_000;
 const PACKED: u64 = 600_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let clock = Clock::start();
     let dir = tempfile::tempdir()?;
     let java = match std::env::args().nth(1) {
         Some(_) => None,
@@ -34,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{VALUE} B values, {PER_BATCH} a batch; times are the best of 5 (ours), one run (Java)"
+        "{VALUE} B values, {PER_BATCH} a batch; processor time, ours the best of 5"
     )?;
     for codec in Codec::ALL {
         let records = if codec == Codec::None { PLAIN } else { PACKED };
@@ -44,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .join(file_name(Offset(0), "log"));
         write(&path, codec, records)?;
         let bytes = std::fs::metadata(&path)?.len();
-        let ours = ours(&clock, &path, records)?;
+        let ours = ours(&path, records)?;
         write!(
             out,
             "{:7} {:4} MB file: ours {ours:.3} s, {:.2} GB/s, {:.1} M records/s",
@@ -54,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             records as f64 / ours / 1e6,
         )?;
         if let Some(class_path) = &java {
-            let theirs = dump(&clock, class_path, &path)?;
+            let theirs = dump(class_path, &path)?;
             write!(
                 out,
                 "; DumpLogSegments {theirs:.2} s, {:.0} times",
@@ -63,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         writeln!(out)?;
         if codec == Codec::None {
-            let seconds = image(&clock, dir.path(), &path)?;
+            let seconds = image(dir.path(), &path)?;
             let rate = bytes as f64 / seconds / 1e9;
             writeln!(
                 out,
@@ -78,7 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         writeln!(
             out,
             "DumpLogSegments on an empty file: {:.2} s",
-            dump(&clock, class_path, &empty)?
+            dump(class_path, &empty)?
         )?;
     }
     Ok(())
@@ -91,21 +93,21 @@ fn recognise(value: &[u8]) -> Payload {
     }
 }
 
-fn ours(clock: &Clock, path: &Path, records: u64) -> Result<f64, Box<dyn Error>> {
+fn ours(path: &Path, records: u64) -> Result<f64, Box<dyn Error>> {
     let mut best = f64::MAX;
     let mut walker = Walker::default();
     for _ in 0..5 {
         let mut log = ReplicaLog::default();
-        let before = clock.mark();
+        let before = own_seconds()?;
         walker.read_from(Offset(0), File::open(path)?, &recognise, &mut log)?;
-        best = best.min(clock.mark().since(before).as_secs_f64());
+        best = best.min(own_seconds()? - before);
         assert_eq!((log.records.len() as u64, log.damage.len()), (records, 0));
     }
     Ok(best)
 }
 
-fn dump(clock: &Clock, class_path: &str, path: &Path) -> Result<f64, Box<dyn Error>> {
-    let before = clock.mark();
+fn dump(class_path: &str, path: &Path) -> Result<f64, Box<dyn Error>> {
+    let before = children_seconds()?;
     let status = Command::new("java")
         .args(["-Xmx1g", "-cp", class_path, "kafka.tools.DumpLogSegments"])
         .args(["--deep-iteration", "--files"])
@@ -114,11 +116,30 @@ fn dump(clock: &Clock, class_path: &str, path: &Path) -> Result<f64, Box<dyn Err
         .stderr(Stdio::null())
         .status()?;
     assert!(status.success(), "DumpLogSegments: {status}");
-    Ok(clock.mark().since(before).as_secs_f64())
+    Ok(children_seconds()? - before)
+}
+
+/// Time on a processor of this thread.
+fn own_seconds() -> Result<f64, Box<dyn Error>> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanos = text.split_whitespace().next().ok_or("an empty schedstat")?;
+    Ok(nanos.parse::<f64>()? / 1e9)
+}
+
+/// Time on processors of the children that have ended, in hundredths: proc(5), stat, the fields 16 and 17.
+fn children_seconds() -> Result<f64, Box<dyn Error>> {
+    let text = std::fs::read_to_string("/proc/self/stat")?;
+    let (_, fields) = text.rsplit_once(") ").ok_or("a strange stat")?;
+    let ticks = fields
+        .split_whitespace()
+        .skip(13)
+        .take(2)
+        .map(str::parse::<f64>);
+    Ok(ticks.sum::<Result<f64, _>>()? / 100.0)
 }
 
 /// The segment as the only file of an image.
-fn image(clock: &Clock, dir: &Path, segment: &Path) -> Result<f64, Box<dyn Error>> {
+fn image(dir: &Path, segment: &Path) -> Result<f64, Box<dyn Error>> {
     let mut image = NewImage::new(File::create(dir.join("image.tar.zst"))?)?;
     image.directory("ledger-0")?;
     let name = format!("ledger-0/{}", file_name(Offset(0), "log"));
@@ -133,9 +154,9 @@ fn image(clock: &Clock, dir: &Path, segment: &Path) -> Result<f64, Box<dyn Error
         reason: ImageReason::Final,
         file: "image.tar.zst".to_owned(),
     };
-    let before = clock.mark();
+    let before = own_seconds()?;
     let read = read_image(dir, &taken, &recognise, &mut Vec::new());
-    let seconds = clock.mark().since(before).as_secs_f64();
+    let seconds = own_seconds()? - before;
     assert!(read.is_some_and(|image| image.sound && image.logs.len() == 1));
     Ok(seconds)
 }

@@ -7,7 +7,7 @@
 use history::{Offset, Payload};
 
 use crate::bytes::{Cursor, Short};
-use crate::codec::Codec;
+use crate::codec::{Codec, Unpacker};
 use crate::model::{Around, Marker, Record};
 
 /// Bytes from the start of a batch to its first record.
@@ -72,7 +72,7 @@ impl Header {
 pub(crate) fn records(
     header: &Header,
     batch: &[u8],
-    scratch: &mut Vec<u8>,
+    unpacker: &mut Unpacker,
     recognise: Recognise<'_>,
     out: &mut Vec<Record>,
     control: &mut Option<Marker>,
@@ -85,14 +85,7 @@ pub(crate) fn records(
     }
     let codec = Codec::of(header.attributes)
         .ok_or_else(|| format!("codec {} is unknown", header.attributes & 7))?;
-    let plain = match codec {
-        Codec::None => block,
-        Codec::Gzip | Codec::Snappy | Codec::Lz4 | Codec::Zstd => {
-            codec.decompress(block, scratch)?;
-            scratch.as_slice()
-        }
-    };
-    let mut cursor = Cursor::new(plain);
+    let mut cursor = Cursor::new(unpacker.unpack(codec, block)?);
     let mut delta_before = -1;
     for index in 0..header.count {
         let read = record(&mut cursor)

@@ -54,18 +54,30 @@ impl<'a> Cursor<'a> {
     }
 
     /// A zig-zag varint of at most five bytes.
+    #[inline]
     pub(crate) fn varint(&mut self) -> Result<i32, Short> {
         let raw = u32::try_from(self.raw(5)?).map_err(|_| Short)?;
         Ok((raw >> 1) as i32 ^ ((raw & 1) as i32).wrapping_neg())
     }
 
     /// A zig-zag varint of at most ten bytes.
+    #[inline]
     pub(crate) fn varlong(&mut self) -> Result<i64, Short> {
         let raw = self.raw(10)?;
         Ok((raw >> 1) as i64 ^ ((raw & 1) as i64).wrapping_neg())
     }
 
+    #[inline]
     fn raw(&mut self, bytes_max: u32) -> Result<u64, Short> {
+        // Nearly all varints of a record have one byte.
+        if let Some((byte @ 0..0x80, rest)) = self.rest.split_first() {
+            self.rest = rest;
+            return Ok(u64::from(*byte));
+        }
+        self.raw_long(bytes_max)
+    }
+
+    fn raw_long(&mut self, bytes_max: u32) -> Result<u64, Short> {
         let mut value = 0_u64;
         for index in 0..bytes_max {
             let [byte] = self.array::<1>()?;

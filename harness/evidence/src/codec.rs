@@ -5,6 +5,8 @@
 
 use std::io::{self, Read, Write};
 
+use zstd::stream::raw::{DParameter, InBuffer, Operation, OutBuffer};
+
 /// Most bytes that one batch may hold decompressed. Brokers refuse batches above
 /// `message.max.bytes` (1 MiB by default) compressed; 256 times that is no honest batch.
 pub const DECOMPRESSED_MAX: usize = 256 << 20;
@@ -61,25 +63,6 @@ impl Codec {
         }
     }
 
-    /// Decompresses a block into `out`, which is cleared first. For [`Codec::None`] it copies;
-    /// readers that care about speed use the block itself.
-    pub(crate) fn decompress(self, block: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
-        out.clear();
-        let read = match self {
-            Codec::None => capped(block, out),
-            Codec::Gzip => capped(flate2::bufread::MultiGzDecoder::new(block), out),
-            Codec::Snappy => return unsnap(block, out),
-            Codec::Lz4 => capped(lz4_flex::frame::FrameDecoder::new(block), out),
-            Codec::Zstd => zstd::stream::read::Decoder::with_buffer(block)
-                .and_then(|mut decoder| {
-                    decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-                    Ok(decoder)
-                })
-                .and_then(|decoder| capped(decoder, out)),
-        };
-        read.map_err(|error| format!("{self:?}: {error}"))
-    }
-
     /// Compresses a block and appends it to `out`; the counterpart of `decompress`.
     pub(crate) fn compress(self, block: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
         match self {
@@ -102,6 +85,81 @@ impl Codec {
     }
 }
 
+/// Decompresses one block after the other; holds what they can share.
+#[derive(Default)]
+pub(crate) struct Unpacker {
+    plain: Vec<u8>,
+    /// A context is some 150 kB: made once.
+    zstd: Option<zstd::stream::raw::Decoder<'static>>,
+}
+
+impl Unpacker {
+    /// What a block holds; valid until the next.
+    pub(crate) fn unpack<'a>(
+        &'a mut self,
+        codec: Codec,
+        block: &'a [u8],
+    ) -> Result<&'a [u8], String> {
+        let out = &mut self.plain;
+        out.clear();
+        let read = match codec {
+            Codec::None => return Ok(block),
+            Codec::Gzip => capped(flate2::bufread::MultiGzDecoder::new(block), out),
+            Codec::Snappy => unsnap(block, out).map_err(io::Error::other),
+            Codec::Lz4 => capped(lz4_flex::frame::FrameDecoder::new(block), out),
+            Codec::Zstd => unzstd(&mut self.zstd, block, out),
+        };
+        read.map_err(|error| format!("{codec:?}: {error}"))?;
+        Ok(out)
+    }
+}
+
+/// Frames one after the other, as the format allows; each must be whole.
+fn unzstd(
+    kept: &mut Option<zstd::stream::raw::Decoder<'static>>,
+    block: &[u8],
+    out: &mut Vec<u8>,
+) -> io::Result<()> {
+    let decoder = match kept {
+        Some(decoder) => decoder,
+        None => {
+            let mut fresh = zstd::stream::raw::Decoder::new()?;
+            fresh.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))?;
+            kept.insert(fresh)
+        }
+    };
+    decoder.reinit()?;
+    let mut input = InBuffer::around(block);
+    loop {
+        let written = out.len();
+        // Room for another piece: as much as there is already, no less than two of zstd's blocks.
+        let room = written
+            .max(256 << 10)
+            .min(DECOMPRESSED_MAX.saturating_add(1));
+        out.resize(written.saturating_add(room), 0);
+        let target = out.get_mut(written..).unwrap_or_default();
+        let mut output = OutBuffer::around(target);
+        let left = decoder.run(&mut input, &mut output)?;
+        let gained = output.pos();
+        out.truncate(written.saturating_add(gained));
+        if out.len() > DECOMPRESSED_MAX {
+            return Err(io::Error::other(too_large()));
+        }
+        match (left, input.pos() >= block.len()) {
+            (0, true) => return Ok(()),
+            (0, false) => decoder.reinit()?,
+            // All was read, there was room for more, and the frame has not ended.
+            (_, true) if gained < room => {
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "incomplete frame",
+                ));
+            }
+            (_, _) => {}
+        }
+    }
+}
+
 fn capped(from: impl Read, out: &mut Vec<u8>) -> io::Result<()> {
     let beyond = (DECOMPRESSED_MAX as u64).saturating_add(1);
     from.take(beyond).read_to_end(out)?;
@@ -121,37 +179,34 @@ fn unsnap(block: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
     }
     let mut rest = block
         .get(XERIAL_HEADER..)
-        .ok_or("Snappy: the frame's header is cut")?;
+        .ok_or("the frame's header is cut")?;
     while let Some((length, after)) = rest.split_first_chunk::<4>() {
         let length = u32::from_be_bytes(*length) as usize;
         let (chunk, after) = after
             .split_at_checked(length)
-            .ok_or_else(|| format!("Snappy: a block of {length} bytes is cut"))?;
+            .ok_or_else(|| format!("a block of {length} bytes is cut"))?;
         unsnap_raw(chunk, out)?;
         rest = after;
     }
     if rest.is_empty() {
         Ok(())
     } else {
-        Err("Snappy: a block's length is cut".to_owned())
+        Err("a block's length is cut".to_owned())
     }
 }
 
 fn unsnap_raw(chunk: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
-    let says = |error: snap::Error| format!("Snappy: {error}");
+    let says = |error: snap::Error| error.to_string();
     let length = snap::raw::decompress_len(chunk).map_err(says)?;
     let before = out.len();
     let after = before
         .checked_add(length)
         .filter(|after| *after <= DECOMPRESSED_MAX)
-        .ok_or_else(|| format!("Snappy: {}", too_large()))?;
+        .ok_or_else(too_large)?;
     // The densest element of the format is a copy of 64 bytes written in 3, so a longer claim is
     // refused before anything is allocated for it.
     if length > chunk.len().saturating_mul(64) {
-        return Err(format!(
-            "Snappy: {} bytes cannot hold {length}",
-            chunk.len()
-        ));
+        return Err(format!("{} bytes cannot hold {length}", chunk.len()));
     }
     out.resize(after, 0);
     let room = out.get_mut(before..).unwrap_or_default();
@@ -177,23 +232,25 @@ fn snap_xerial(block: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn unpack(codec: Codec, block: &[u8]) -> Result<Vec<u8>, String> {
+        Unpacker::default().unpack(codec, block).map(<[u8]>::to_vec)
+    }
+
     #[test]
     fn snappy_is_read_raw_as_well() {
         let text = b"high water ".repeat(20_000);
         let raw = snap::raw::Encoder::new().compress_vec(&text).unwrap();
-        let mut out = Vec::new();
-        assert_eq!(Codec::Snappy.decompress(&raw, &mut out), Ok(()));
-        assert_eq!(out, text);
+        assert_eq!(unpack(Codec::Snappy, &raw), Ok(text));
     }
 
     #[test]
     fn a_snappy_block_may_not_claim_more_than_it_can_hold() {
         // Length 2^28 - 1 as a plain varint, then nothing.
         let bomb = [0xff, 0xff, 0xff, 0x7f];
-        let mut out = Vec::new();
-        let refused = Codec::Snappy.decompress(&bomb, &mut out).unwrap_err();
+        let mut unpacker = Unpacker::default();
+        let refused = unpacker.unpack(Codec::Snappy, &bomb).unwrap_err();
         assert!(refused.contains("cannot hold"), "{refused}");
-        assert_eq!(out.capacity(), 0);
+        assert_eq!(unpacker.plain.capacity(), 0);
     }
 
     #[test]
@@ -202,7 +259,23 @@ mod tests {
         let zeroes = vec![0_u8; DECOMPRESSED_MAX + 10];
         Codec::Zstd.compress(&zeroes, &mut bomb).unwrap();
         drop(zeroes);
-        let refused = Codec::Zstd.decompress(&bomb, &mut Vec::new()).unwrap_err();
+        let refused = unpack(Codec::Zstd, &bomb).err().unwrap();
         assert!(refused.contains("more than"), "{refused}");
+    }
+
+    #[test]
+    fn zstd_frames_follow_each_other_whole() {
+        let (one, two) = (b"ebb ".repeat(90_000), b"flood".to_vec());
+        let mut block = Vec::new();
+        Codec::Zstd.compress(&one, &mut block).unwrap();
+        Codec::Zstd.compress(&two, &mut block).unwrap();
+        // The same unpacker goes on after a block that it refused.
+        let mut unpacker = Unpacker::default();
+        for cut in [1, block.len() / 2, block.len() - 1] {
+            let refused = unpacker.unpack(Codec::Zstd, &block[..cut]);
+            assert!(refused.is_err(), "cut at {cut}");
+        }
+        let both = [one, two].concat();
+        assert_eq!(unpacker.unpack(Codec::Zstd, &block), Ok(both.as_slice()));
     }
 }

@@ -10,6 +10,7 @@ use history::{Epoch, Offset};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::batch::{self, BEFORE_LENGTH, CHECKED_FROM, HEADER, Header, Recognise};
+use crate::codec::Unpacker;
 use crate::model::{Batch, Damage, DamageKind, Record, ReplicaLog};
 
 /// Longest batch that is believed. Brokers refuse batches above `message.max.bytes` (1 MiB by
@@ -23,7 +24,7 @@ const WINDOW: usize = 512 << 10;
 /// files are read and compressed batches unpacked into.
 #[derive(Default)]
 pub struct Walker {
-    scratch: Vec<u8>,
+    unpacker: Unpacker,
     window: Vec<u8>,
 }
 
@@ -65,7 +66,7 @@ impl Walker {
         log: &mut ReplicaLog,
     ) {
         let mut walk = Walk::begin(segment, recognise, log);
-        let (rest, frame) = walk.batches(bytes, true, &mut self.scratch);
+        let (rest, frame) = walk.batches(bytes, true, &mut self.unpacker);
         if let Frame::Tail(nonsense) = frame {
             let mut tail = Tail::new(nonsense);
             tail.take(rest);
@@ -87,7 +88,7 @@ impl Walker {
     ) -> io::Result<u64> {
         let mut walk = Walk::begin(segment, recognise, log);
         let mut window = std::mem::take(&mut self.window);
-        let read = walk.windows(&mut from, &mut window, &mut self.scratch);
+        let read = walk.windows(&mut from, &mut window, &mut self.unpacker);
         self.window = window;
         let bytes = walk.position;
         log.bytes = log.bytes.saturating_add(bytes);
@@ -112,14 +113,14 @@ impl<'a> Walk<'a> {
         &mut self,
         bytes: &'b [u8],
         ended: bool,
-        scratch: &mut Vec<u8>,
+        unpacker: &mut Unpacker,
     ) -> (&'b [u8], Frame) {
         let mut rest = bytes;
         loop {
             match frame(rest, ended) {
                 Frame::Whole(header, length) => {
                     let (whole, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
-                    self.batch(&header, whole, scratch);
+                    self.batch(&header, whole, unpacker);
                     self.position = self.position.saturating_add(length as u64);
                     rest = after;
                 }
@@ -134,12 +135,12 @@ impl<'a> Walk<'a> {
         &mut self,
         from: &mut impl Read,
         window: &mut Vec<u8>,
-        scratch: &mut Vec<u8>,
+        unpacker: &mut Unpacker,
     ) -> io::Result<()> {
         let (mut held, mut ended) = (0_usize, false);
         loop {
             let bytes = window.get(..held).unwrap_or_default();
-            let (rest, frame) = self.batches(bytes, ended, scratch);
+            let (rest, frame) = self.batches(bytes, ended, unpacker);
             let kept = rest.len();
             match frame {
                 Frame::More(wanted) if !ended => {
@@ -172,13 +173,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn batch(&mut self, header: &Header, bytes: &[u8], scratch: &mut Vec<u8>) {
+    fn batch(&mut self, header: &Header, bytes: &[u8], unpacker: &mut Unpacker) {
         let base = Offset(header.base);
         let checked = bytes.get(CHECKED_FROM..).unwrap_or_default();
         if crc32c::crc32c(checked) != header.crc {
             let last = Offset(header.last());
             self.damage(base, DamageKind::BadCrc { base, last });
-        } else if let Err(why) = self.valid(header, bytes, scratch) {
+        } else if let Err(why) = self.valid(header, bytes, unpacker) {
             self.damage(base, DamageKind::Undecodable { base, why });
         }
     }
@@ -188,7 +189,7 @@ impl<'a> Walk<'a> {
         &mut self,
         header: &Header,
         bytes: &[u8],
-        scratch: &mut Vec<u8>,
+        unpacker: &mut Unpacker,
     ) -> Result<(), String> {
         if header.last_delta < 0 || header.count < 0 {
             return Err(format!(
@@ -201,7 +202,7 @@ impl<'a> Walk<'a> {
         let decoded = batch::records(
             header,
             bytes,
-            scratch,
+            unpacker,
             self.recognise,
             &mut self.log.records,
             &mut control,
