@@ -6,11 +6,8 @@ mod groups;
 mod leaders;
 mod logs;
 mod loss;
-<<<<<<< Updated upstream
 mod marks;
-=======
 mod offsets;
->>>>>>> Stashed changes
 mod order;
 mod replicas;
 mod scene;
