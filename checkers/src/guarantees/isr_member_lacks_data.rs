@@ -35,25 +35,19 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
         return tally;
     }
     for part in case.parts() {
-        let Some(sets) = set_changes(case, part) else {
+        let Some(breaks) = breaks(case, part) else {
             continue;
         };
-        let ends = log_ends(case, part);
-        let changes: BTreeMap<NodeId, Option<Vec<TimeSpan>>> = part
-            .replicas
-            .iter()
-            .map(|&node| (node, changes_of(case.facts, part, node)))
-            .collect();
+        let told = Told::of(case, part);
+        let sets = sets(case, part);
         for term in &part.roles.terms {
             for member in part.replicas.iter().filter(|node| **node != term.node) {
-                let known = |node| changes.get(node).cloned().flatten();
-                let (Some(mut all), Some(theirs)) = (known(&term.node), known(member)) else {
+                let Some(breaks) = breaks.get(&(term.node, *member)) else {
                     continue;
                 };
-                all.extend(theirs);
-                all.extend(&sets);
                 let pair = (term, *member);
-                let compared = compared(case, part, pair, &Breaks::of(all), ends.get(member));
+                let of_term = sets.get(&term.line).map_or(&[][..], Vec::as_slice);
+                let compared = told.compared(case, part, pair, breaks, of_term);
                 tally.examined += compared.len() as u64;
                 if let Some(finding) = tell(case, part, pair, &compared) {
                     tally.found(findings, finding);
@@ -62,6 +56,25 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
         }
     }
     tally
+}
+
+/// Of each pair of replicas whose lines tell, when anything between the two changed; nothing if a
+/// change of the in-sync set cannot be placed.
+fn breaks(case: &Case, part: &PartFacts) -> Option<BTreeMap<(NodeId, NodeId), Breaks>> {
+    let sets = set_changes(case, part)?;
+    let changes: Vec<(NodeId, Vec<TimeSpan>)> = part
+        .replicas
+        .iter()
+        .filter_map(|&node| Some((node, changes_of(case.facts, part, node)?)))
+        .collect();
+    let mut breaks = BTreeMap::new();
+    for (leader, ours) in &changes {
+        for (member, theirs) in changes.iter().filter(|(member, _)| member != leader) {
+            let all = ours.iter().chain(theirs).chain(&sets).copied().collect();
+            breaks.insert((*leader, *member), Breaks::of(all));
+        }
+    }
+    Some(breaks)
 }
 
 /// When the in-sync set changed, or was asked to; nothing if a line of it cannot be placed.
@@ -94,75 +107,108 @@ fn set_changes(case: &Case, part: &PartFacts) -> Option<Vec<TimeSpan>> {
     Some(spans)
 }
 
-fn log_ends(case: &Case, part: &PartFacts) -> BTreeMap<NodeId, Vec<u32>> {
-    let mut ends: BTreeMap<NodeId, Vec<u32>> = BTreeMap::new();
-    for &index in &part.seen {
-        let seen = case.facts.observations[index as usize];
-        if let Seen::LogEnd { .. } = seen.seen {
-            ends.entry(seen.node).or_default().push(index);
+/// A leader's changes of its in-sync set: when, and to what; ascending.
+type Sets<'a> = Vec<(Mark, &'a [NodeId])>;
+
+/// The changes by the line that began the leadership.
+fn sets<'a>(case: &Case, part: &'a PartFacts) -> BTreeMap<usize, Sets<'a>> {
+    let mut sets: BTreeMap<usize, Sets> = BTreeMap::new();
+    for (line, _, began, set) in &part.roles.isr_updates {
+        // That every line can be placed was looked at before.
+        if let Some(span) = case.facts.line_span(*line) {
+            sets.entry(*began).or_default().push((span.from, set));
         }
     }
-    ends
+    for changes in sets.values_mut() {
+        changes.sort_by_key(|(from, _)| *from);
+    }
+    sets
 }
 
-/// The leader's high watermarks, each with a later log end of the member.
-fn compared(
-    case: &Case,
-    part: &PartFacts,
-    (term, member): (&Term, NodeId),
-    breaks: &Breaks,
-    ends: Option<&Vec<u32>>,
-) -> Vec<(Answer, Answer)> {
-    let given = part.seen.iter().filter_map(|&index| {
-        let seen = case.facts.observations[index as usize];
-        let hw = match seen.seen {
-            Seen::LeaderHw { epoch, hw, .. } if epoch == term.epoch => hw,
-            Seen::Watermarks { hw, .. } => hw,
-            _ => return None,
+/// Answers by who gave them, in the order in which they were asked for; positions in
+/// `observations`.
+#[derive(Debug, Default)]
+struct Told {
+    watermarks: BTreeMap<NodeId, Vec<u32>>,
+    ends: BTreeMap<NodeId, Vec<u32>>,
+}
+
+impl Told {
+    fn of(case: &Case, part: &PartFacts) -> Self {
+        let mut told = Self::default();
+        for &index in &part.seen {
+            let seen = case.facts.observations[index as usize];
+            let answers = match seen.seen {
+                Seen::LogEnd { .. } => &mut told.ends,
+                Seen::LeaderHw { .. } | Seen::Watermarks { .. } => &mut told.watermarks,
+                Seen::Belief { .. }
+                | Seen::Controller { .. }
+                | Seen::ZkState { .. }
+                | Seen::Silent { .. } => continue,
+            };
+            answers.entry(seen.node).or_default().push(index);
+        }
+        for answers in told.watermarks.values_mut().chain(told.ends.values_mut()) {
+            answers.sort_by_key(|&index| case.facts.observations[index as usize].asked);
+        }
+        told
+    }
+
+    /// The leader's high watermarks, each with a later log end of the member.
+    fn compared(
+        &self,
+        case: &Case,
+        part: &PartFacts,
+        (term, member): (&Term, NodeId),
+        breaks: &Breaks,
+        sets: &[(Mark, &[NodeId])],
+    ) -> Vec<(Answer, Answer)> {
+        let Some(led) = led(case, part, term) else {
+            return Vec::new();
         };
-        let led = seen.node == term.node && led_at(case, part, term, seen.asked);
-        let answer = breaks.place(seen, index, hw).filter(|_| led)?;
-        set_at(case, part, term, seen.asked)?
-            .contains(&member)
-            .then_some(answer)
-    });
-    let held = ends.into_iter().flatten().filter_map(|&index| {
-        let seen = case.facts.observations[index as usize];
-        match seen.seen {
-            Seen::LogEnd { leo, .. } => breaks.place(seen, index, leo),
-            _ => None,
-        }
-    });
-    in_order(given.collect(), held.collect())
-}
-
-/// Whether its own lines show that it led at a moment that touches none of them.
-fn led_at(case: &Case, part: &PartFacts, term: &Term, at: Mark) -> bool {
-    let after = |line| case.facts.line_span(line).is_some_and(|span| at > span.to);
-    let ended = match term.until {
-        Until::Open => false,
-        Until::NextLife(line) | Until::LedAgain(line) => after(line),
-        Until::Followed(follow) => after(part.roles.follows[follow].line),
-    };
-    after(term.line) && !ended
-}
-
-/// The in-sync set that a leader's own lines show at a moment of its leadership.
-fn set_at<'a>(
-    case: &Case,
-    part: &'a PartFacts,
-    term: &'a Term,
-    at: Mark,
-) -> Option<&'a Vec<NodeId>> {
-    let updates = part.roles.isr_updates.iter();
-    let mine = updates.filter(|(_, _, began, _)| *began == term.line);
-    let mut last = &term.isr;
-    for (line, _, _, set) in mine {
-        if case.facts.line_span(*line)?.from <= at {
-            last = set;
-        }
+        let within = |answers: Option<&Vec<u32>>| -> Vec<u32> {
+            let answers = answers.map_or(&[][..], Vec::as_slice);
+            let asked = |index: u32| case.facts.observations[index as usize].asked;
+            let from = answers.partition_point(|&index| asked(index) <= led.from);
+            let to = answers.partition_point(|&index| asked(index) <= led.to);
+            answers[from..to.max(from)].to_vec()
+        };
+        let given = within(self.watermarks.get(&term.node)).into_iter();
+        let given = given.filter_map(|index| {
+            let seen = case.facts.observations[index as usize];
+            let hw = match seen.seen {
+                Seen::LeaderHw { epoch, hw, .. } if epoch == term.epoch => hw,
+                Seen::Watermarks { hw, .. } => hw,
+                _ => return None,
+            };
+            let changes = sets.partition_point(|(from, _)| *from <= seen.asked);
+            let set = changes
+                .checked_sub(1)
+                .map_or(&term.isr[..], |at| sets[at].1);
+            let answer = breaks.place(seen, index, hw)?;
+            set.contains(&member).then_some(answer)
+        });
+        let held = within(self.ends.get(&member)).into_iter();
+        let held = held.filter_map(|index| {
+            let seen = case.facts.observations[index as usize];
+            match seen.seen {
+                Seen::LogEnd { leo, .. } => breaks.place(seen, index, leo),
+                _ => None,
+            }
+        });
+        in_order(given.collect(), held.collect())
     }
-    Some(last)
+}
+
+/// From its first line to its last, as far as its own lines show.
+fn led(case: &Case, part: &PartFacts, term: &Term) -> Option<TimeSpan> {
+    let to = match term.until {
+        Until::Open => Mark(u64::MAX),
+        Until::NextLife(line) | Until::LedAgain(line) => case.facts.line_span(line)?.to,
+        Until::Followed(follow) => case.facts.line_span(part.roles.follows[follow].line)?.to,
+    };
+    let from = case.facts.line_span(term.line)?.to;
+    Some(TimeSpan { from, to })
 }
 
 fn tell(
