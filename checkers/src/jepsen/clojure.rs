@@ -132,3 +132,50 @@ fn finish(hash: u32, length: u32) -> u32 {
     let hash = (hash ^ hash >> 13).wrapping_mul(0xc2b2_ae35);
     hash ^ hash >> 16
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ordered(values: &[Scalar]) -> Vec<Scalar> {
+        let mut values = values.to_vec();
+        values.sort_by_key(place_in_set);
+        values
+    }
+
+    /// What Clojure 1.12 printed for `(map hash [...])`.
+    #[test]
+    fn hashes_are_clojures() {
+        let word = |name: &str| Scalar::Keyword(name.to_owned());
+        let text = |text: &str| Scalar::Text(text.to_owned());
+        let asked = [
+            (Scalar::Int(1), 1_392_991_556),
+            (Scalar::Int(-1), 1_651_860_712),
+            (Scalar::Int(0), 0),
+            (Scalar::Int(123_456_789_012), -514_757_697),
+            (word("a"), -2_123_407_586),
+            (word("b"), 1_482_224_470),
+            (word("a/b"), 1_482_224_565),
+            (text("hello"), 1_715_862_179),
+            (text(""), 0),
+            (Scalar::Symbol("sym".to_owned()), 195_671_222),
+        ];
+        for (value, wanted) in asked {
+            assert_eq!(hash(&value) as i32, wanted, "{value:?}");
+        }
+    }
+
+    /// What Clojure 1.12 printed for `(seq #{...})`.
+    #[test]
+    fn sets_are_in_clojures_order() {
+        let given = [1, 2, 3, 4, 5, 100, 641, 645, -7, 99_999_999_999].map(Scalar::Int);
+        let wanted = [641, 99_999_999_999, 1, 4, 645, 100, 3, 2, -7, 5].map(Scalar::Int);
+        assert_eq!(ordered(&given), wanted);
+        let word = |name: &str| Scalar::Keyword(name.to_owned());
+        let given = ["a", "b", "c", "d", "x", "foo/bar"].map(word);
+        assert_eq!(
+            ordered(&given),
+            ["foo/bar", "c", "b", "d", "x", "a"].map(word)
+        );
+    }
+}

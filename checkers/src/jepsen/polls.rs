@@ -15,7 +15,8 @@ pub(super) struct Jumps {
     pub examined: u64,
 }
 
-/// What to do where an operation tells of a rebalance.
+/// What to do where an operation tells that its process goes on elsewhere: after a rebalance, or
+/// after it sought the beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rebalances {
     /// Jepsen's external checks do not look.
@@ -40,6 +41,9 @@ pub(super) fn external(tables: &Tables<'_>, rebalances: Rebalances) -> Jumps {
                     && let Some(last) = last.get_mut(&op.process)
                 {
                     keep_named(last, tables.history.items(op));
+                    if rebalances == Rebalances::Honoured && op.from_beginning {
+                        last.clear();
+                    }
                 }
             }
             Function::Poll | Function::Txn if tables.reads.has(at) => {

@@ -21,6 +21,8 @@ pub(super) struct Message {
     pub writer: u32,
     /// The first completion that read it.
     pub reader: u32,
+    /// The last one.
+    pub last_reader: u32,
     /// Where it stands in the order of its key, if it was picked there.
     pub at: u32,
     /// The first and last dense index that hold it.
@@ -245,6 +247,7 @@ impl<'h> Tables<'h> {
                 value,
                 writer: NONE,
                 reader: NONE,
+                last_reader: NONE,
                 at: NONE,
                 first: NONE,
                 last: NONE,
@@ -270,8 +273,9 @@ impl<'h> Tables<'h> {
 
     fn note_read(&mut self, id: u32, op: usize, kind: Kind) {
         let message = &mut self.messages[id as usize];
-        if kind != Kind::Invoke && message.reader == NONE {
-            message.reader = op as u32;
+        if kind != Kind::Invoke {
+            message.reader = message.reader.min(op as u32);
+            message.last_reader = op as u32;
         }
         message.ok_read |= kind == Kind::Ok;
     }

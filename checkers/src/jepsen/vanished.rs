@@ -4,7 +4,7 @@
 //! Three ways count. A consumer went from below it to above it. A consumer that was assigned and
 //! sought the beginning began above it. Or such a consumer ended below it: a later poll of it
 //! returned nothing, and it never got further. In every case the record had been delivered before
-//! the consumer asked. Topics are taken for ones that keep everything; histories do not tell.
+//! the consumer asked, and was never delivered again. Topics are taken for ones that keep everything; histories do not tell.
 
 use std::collections::BTreeMap;
 
@@ -211,7 +211,7 @@ fn gone(tables: &Tables<'_>, key: Key, mut missed: Vec<Missed>) -> Vec<Entry> {
         let Missed { since, by, how, .. } = missed[number];
         for &(offset, id) in same {
             let message = tables.message(id);
-            if message.reader < since {
+            if message.reader != NONE && message.last_reader < since {
                 entries.push(Entry::Vanished {
                     key,
                     value: message.value,

@@ -83,7 +83,9 @@ pub(super) fn cycles(tables: &Tables<'_>, ww_deps: bool) -> Found {
     let inside = [&ww, &data, &ww_realtime].map(|part| part.smallest_in(&whole.of));
     for members in cyclic {
         let component = whole.of[members[0] as usize];
-        let parts = inside.each_ref().map(|parts| parts.get(&component).copied());
+        let parts = inside
+            .each_ref()
+            .map(|parts| parts.get(&component).copied());
         let everything = Some(members);
         let mut report = |filtered: &Filtered, members: Option<&Vec<u32>>, model| {
             if let Some(members) = members {
