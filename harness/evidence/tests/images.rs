@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use evidence::{Image, NewBatch, NewRecord, Says, Unreadable, read_image, write_batch};
+use evidence::{
+    AbortedTxn, Image, Marker, NewBatch, NewRecord, NewSegment, Says, SegmentEnd, Unreadable,
+    file_name, read_image, write_batch, write_marker, write_snapshot,
+};
 use history::{
     ClockSample, Epoch, Event, ImageReason, ImageTaken, Mark, NodeId, Offset, Partition, Payload,
     ProcessState, ValueId,
@@ -255,4 +258,197 @@ fn a_run_directory_is_read_whole() {
             "nodes/n2/logs/state-change.log",
         ]
     );
+}
+
+/// A log of two segments whose first is closed, with everything that stands beside it. Damage is
+/// done by `change` before the archive is made.
+fn beside(change: impl FnOnce(&mut Vec<(String, Vec<u8>)>)) -> (Image, Vec<Unreadable>) {
+    let transaction = AbortedTxn {
+        producer_id: 9,
+        first_offset: Offset(2000),
+        last_offset: Offset(2001),
+        last_stable_offset: Offset(2002),
+    };
+    let mut first = NewSegment::new(Offset(0));
+    let mut last = NewSegment::new(Offset(2000));
+    for base in 0..2001_u64 {
+        let value = base.to_be_bytes();
+        let records = [NewRecord::value(&value)];
+        let segment = if base < 2000 { &mut first } else { &mut last };
+        segment.append(&NewBatch {
+            timestamp: 5 + base as i64,
+            transactional: base == 2000,
+            producer_id: if base == 2000 { 9 } else { -1 },
+            ..NewBatch::plain(Offset(base as i64), Epoch(0), &records)
+        });
+    }
+    let mut marker = Vec::new();
+    let abort = Marker::Abort {
+        coordinator_epoch: 0,
+    };
+    write_marker(&mut marker, (Offset(2001), Epoch(0)), (9, 0), abort, 2005);
+    last.append_written(&marker);
+    last.aborted(transaction);
+    let mut files = first.files(SegmentEnd::Closed);
+    files.extend(last.files(SegmentEnd::Active { index_bytes: 4096 }));
+    files.push((file_name(Offset(2000), "snapshot"), write_snapshot(&[])));
+    change(&mut files);
+    let dir = tempfile::tempdir().unwrap();
+    let named: Vec<(String, Vec<u8>)> = files
+        .into_iter()
+        .map(|(name, bytes)| (format!("ledger-0/{name}"), bytes))
+        .collect();
+    let point: &[u8] = b"0\n1\nledger 0 2000\n";
+    let mut all = vec![("recovery-point-offset-checkpoint", point)];
+    all.extend(
+        named
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), bytes.as_slice())),
+    );
+    let (image, unreadable) = read(dir.path(), &tar("", &all));
+    (image.unwrap(), unreadable)
+}
+
+fn edit<'a>(files: &'a mut [(String, Vec<u8>)], offset: i64, suffix: &str) -> &'a mut Vec<u8> {
+    let wanted = file_name(Offset(offset), suffix);
+    let found = files.iter_mut().find(|(name, _)| *name == wanted);
+    &mut found.unwrap().1
+}
+
+/// The only log's flaws: file's suffix, position, whether durable, why.
+fn flaws(image: &Image) -> Vec<(String, u64, Option<bool>, String)> {
+    let log = &image.logs[&Partition::new("ledger", 0)];
+    let flaw = |f: &evidence::IndexFlaw| {
+        let (_, suffix) = f.file.split_once('.').unwrap();
+        (suffix.to_owned(), f.position, f.durable, f.why.clone())
+    };
+    log.index_flaws.iter().map(flaw).collect()
+}
+
+#[test]
+fn what_stands_beside_a_log_is_read_and_right() {
+    let (image, unreadable) = beside(|_| {});
+    assert_eq!((unreadable, flaws(&image)), (vec![], vec![]));
+    let log = &image.logs[&Partition::new("ledger", 0)];
+    assert_eq!(log.damage, []);
+    assert_eq!(log.records.len(), 2002);
+    let listed: Vec<_> = log
+        .aborted
+        .iter()
+        .map(|a| (a.producer_id, a.last_offset))
+        .collect();
+    assert_eq!(listed, [(9, Offset(2001))]);
+    assert_eq!(log.snapshots[0].offset, Offset(2000));
+}
+
+#[test]
+fn wrong_indexes_are_said_and_weighed() {
+    let said = |change: &dyn Fn(&mut Vec<(String, Vec<u8>)>)| {
+        let (image, unreadable) = beside(change);
+        assert_eq!(unreadable, []);
+        flaws(&image)
+    };
+    let one = |file: &str, at: u64, durable: Option<bool>, why: &str| {
+        vec![(file.to_owned(), at, durable, why.to_owned())]
+    };
+    let sure = Some(true);
+    assert_eq!(
+        said(&|files| edit(files, 0, "index")[7] += 1),
+        one("index", 0, sure, "@54 at byte 4105, where no batch begins")
+    );
+    assert_eq!(
+        said(&|files| edit(files, 0, "timeindex")[7] += 1),
+        one("timeindex", 0, sure, "60 at @54, whose batch has 59")
+    );
+    let short = |files: &mut Vec<(String, Vec<u8>)>| {
+        let bytes = edit(files, 0, "timeindex");
+        bytes.truncate(bytes.len() - 12);
+    };
+    let found = said(&short);
+    let [(file, _, Some(true), why)] = found.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert!(
+        file == "timeindex" && why.contains("the segment's largest is 2004"),
+        "{why}"
+    );
+    assert_eq!(
+        said(&|files| edit(files, 2000, "txnindex")[9] += 1),
+        vec![(
+            "txnindex".to_owned(),
+            0,
+            Some(false),
+            "it lists an abort of producer 10 at @2001, where no such marker stands".to_owned()
+        )]
+    );
+    assert_eq!(
+        said(&|files| edit(files, 2000, "txnindex").clear()),
+        one(
+            "txnindex",
+            0,
+            Some(false),
+            "producer 9's transaction from @2000 is aborted at @2001, and not listed"
+        )
+    );
+    assert_eq!(
+        said(&|files| edit(files, 2000, "snapshot")[9] += 1).len(),
+        1
+    );
+    assert_eq!(
+        said(&|files| files.retain(|(name, _)| *name != file_name(Offset(0), "log"))).len(),
+        2
+    );
+    // What a truncation left behind in an index in use is nobody's fault.
+    assert_eq!(
+        said(&|files| edit(files, 2000, "index")[..8].copy_from_slice(&[0, 0, 0, 9, 0, 0, 9, 9])),
+        vec![]
+    );
+}
+
+#[test]
+fn damage_is_weighed_against_the_recovery_point() {
+    let durable = |change: &dyn Fn(&mut Vec<(String, Vec<u8>)>)| {
+        let (image, _) = beside(change);
+        let log = &image.logs[&Partition::new("ledger", 0)];
+        let said: Vec<_> = log.damage.iter().map(|d| (d.from, d.durable)).collect();
+        said
+    };
+    let below = durable(&|files| edit(files, 0, "log")[53 * 76 + 30] ^= 1);
+    assert_eq!(below, [(Offset(53), Some(true))]);
+    let above = durable(&|files| {
+        edit(files, 2000, "log").pop();
+    });
+    assert_eq!(above, [(Offset(2001), Some(false))]);
+}
+
+#[test]
+fn what_is_not_read_is_named() {
+    let (image, unreadable) = beside(|files| {
+        for name in [
+            "00000000000000000000.log.deleted",
+            "00000000000000000000.index.cleaned",
+            "00000000000000000000.log.swap",
+            "leader-epoch-checkpoint.tmp",
+            "nonsense.log",
+        ] {
+            files.push((name.to_owned(), vec![1, 2, 3]));
+        }
+    });
+    let log = &image.logs[&Partition::new("ledger", 0)];
+    assert_eq!(
+        log.leftovers,
+        [
+            "00000000000000000000.index.cleaned",
+            "00000000000000000000.log.deleted",
+            "00000000000000000000.log.swap",
+            "leader-epoch-checkpoint.tmp",
+            "nonsense.log",
+        ]
+    );
+    let said: Vec<&str> = unreadable.iter().map(|u| u.why.as_str()).collect();
+    assert_eq!(said, ["its name is no base offset"]);
+    let (first, second) = (segment(0, 3), segment(3, 7));
+    let dir = tempfile::tempdir().unwrap();
+    let (image, _) = read(dir.path(), &tar("./", &files(&first, &second)));
+    assert_eq!(image.unwrap().leftovers, ["old-0.0123456789abcdef-delete"]);
 }

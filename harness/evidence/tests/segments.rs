@@ -264,8 +264,59 @@ fn a_valid_checksum_over_records_that_make_no_sense_is_said() {
     ));
 }
 
+/// Gives what it has in small pieces, as an archive does.
+struct Trickle<'a>(&'a [u8], usize);
+
+impl std::io::Read for Trickle<'_> {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.1.min(self.0.len()).min(to.len());
+        let (head, rest) = self.0.split_at(count);
+        to[..count].copy_from_slice(head);
+        self.0 = rest;
+        Ok(count)
+    }
+}
+
+/// The same from a reader.
+fn streamed(bytes: &[u8], piece: usize) -> ReplicaLog {
+    let mut log = ReplicaLog::default();
+    let read = Walker::default().read_from(Offset(0), Trickle(bytes, piece), &recognise, &mut log);
+    assert_eq!(read.unwrap(), bytes.len() as u64);
+    log
+}
+
+#[test]
+fn files_of_several_windows_are_read_as_one() {
+    // Batches of some 1.6 MB, longer than a window, and small ones between them.
+    let (mut bytes, _) = three(Codec::None, 100_000);
+    let (small, _) = three(Codec::None, 7);
+    for _ in 0..3000 {
+        bytes.extend_from_slice(&small);
+    }
+    bytes.extend_from_slice(&small[..100]);
+    assert!(bytes.len() > 4 << 20);
+    assert!(streamed(&bytes, 1_000_003) == read(&bytes));
+    bytes.resize(bytes.len() + (3 << 20), 0);
+    assert!(streamed(&bytes, usize::MAX) == read(&bytes));
+    let zeroes = vec![0; 3 << 20];
+    assert_eq!(streamed(&zeroes, usize::MAX), read(&zeroes));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_stream_is_read_as_the_whole(
+        codec in 0_usize..5, cut in any::<proptest::sample::Index>(), zeroes in 0_usize..40,
+        flip in any::<proptest::sample::Index>(), bit in 0_u8..8, piece in 1_usize..700,
+    ) {
+        let (mut bytes, _) = three(Codec::ALL[codec], 9);
+        let at = flip.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        bytes.truncate(cut.index(bytes.len() + 1));
+        bytes.resize(bytes.len() + zeroes, 0);
+        prop_assert_eq!(streamed(&bytes, piece), read(&bytes));
+    }
 
     #[test]
     fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
