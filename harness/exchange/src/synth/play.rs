@@ -186,17 +186,17 @@ impl<'a> Play<'a> {
         } else {
             shape.rest
         };
-        let begun = shape.time(round).0;
+        let begun = shape.time(round);
         let producers: Vec<ClientId> = (0..parts).map(|p| shape.producer(p, round)).collect();
         let value = shape.value(0, round, 0).0;
         let mut part = 0;
         for position in 0..sends {
-            let at = begun + shape.round * 3 / 4 * position / (shape.batch * parts as u64);
+            let at = shape.sent(begun, round, position);
             let call = Call::Send {
                 partition: shape.parts[part].name.clone(),
                 value: ValueId(value + position),
             };
-            self.invoked(OpId(first + position), producers[part], Mark(at), call);
+            self.invoked(OpId(first + position), producers[part], at, call);
             part = if part + 1 == parts { 0 } else { part + 1 };
         }
     }
@@ -210,11 +210,11 @@ impl<'a> Play<'a> {
         } else {
             shape.rest
         };
-        let mut op = self.first_send(round) + sends;
+        let first = self.first_send(round) + sends;
         let at = Mark(shape.time(round).0 + shape.round * 13 / 16);
         let step = (shape.round / 1_600).max(2);
         let mut at = at.0;
-        for extra in self.edits.extras_in(round) {
+        for (op, extra) in (first..).zip(self.edits.extras_in(round)) {
             let partition = shape.parts[extra.part].name.clone();
             let (part, value) = (extra.part, extra.value);
             let alone = self.edits.alone.contains(&value);
@@ -231,7 +231,6 @@ impl<'a> Play<'a> {
                 self.versions[part] += 1;
                 self.zk_whole(part, round, at + 3 * step, step / 2);
             }
-            op += 1;
             at += 4 * step;
         }
     }

@@ -138,7 +138,7 @@ impl Shape {
         let batch = (sends / (parts * rounds_min)).min(BATCH_MAX);
         if batch == 0 {
             return Err(SynthError::TooSmall {
-                least: parts * rounds_min + refused(asked) + u64::from(asked.planted()),
+                least: parts * rounds_min + refused(asked) + asked.planted(),
             });
         }
         let whole = sends / (parts * batch);
@@ -239,8 +239,19 @@ impl Shape {
     /// When a record is handed to its producer.
     pub fn sent_at(&self, part: usize, batch: u64, index: u64) -> Mark {
         let position = index * self.parts.len() as u64 + part as u64;
+        self.sent(self.time(batch), batch, position)
+    }
+
+    /// The same for a position in a round that begins then: in ascending order, at no even pace.
+    pub fn sent(&self, begun: Mark, round: u64, position: u64) -> Mark {
         let positions = self.batch * self.parts.len() as u64;
-        Mark(self.time(batch).0 + self.round * 3 / 4 * position / positions)
+        let share = self.round * 3 / 4;
+        let pace = (share / positions).max(1);
+        let number = round * positions + position;
+        // SplitMix64's first step and half of its second: uneven is all that it must be.
+        let uneven = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let uneven = (uneven ^ (uneven >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32;
+        Mark(begun.0 + share * position / positions + uneven % pace)
     }
 
     /// Records that the final log of a partition holds before a batch: the batch's base offset there.

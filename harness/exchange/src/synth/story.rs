@@ -412,6 +412,10 @@ impl Play<'_> {
         self.phase(Phase::Heal, after(100));
         self.phase(Phase::Settle, after(110));
         self.ask(rest, after(200).0, 1_000);
+        for part in 0..shape.parts.len() {
+            // Nothing has changed since, and ZooKeeper was asked again.
+            self.zk_whole(part, rest, after(400).0, MILLI);
+        }
         let step = self.next_step();
         self.step(step, after(900), StepStage::Done);
         self.phase(Phase::Drain, after(1_000));
