@@ -8,7 +8,7 @@ use rustc_hash::FxHashSet;
 use crate::contract::Contract;
 use crate::facts::{Facts, Fate, PartFacts, PartId};
 use crate::gone::{GoneTopic, Kind};
-use crate::judgement::{Accounting, OutcomeRow, RecordRow};
+use crate::judgement::{Accounting, Class, OutcomeRow, RecordRow};
 
 /// Accounts for one topic.
 pub fn of(facts: &Facts, contract: &Contract, gone: &GoneTopic) -> Accounting {
@@ -122,6 +122,11 @@ fn records(part: &PartFacts, accounting: &mut Accounting) {
 
 fn lost(gone: &GoneTopic, row: &mut OutcomeRow) {
     for record in gone.records.iter().filter(|record| record.acked) {
+        // A value that may have been deleted is open as a finding; here it is where it may be.
+        if gone.groups[record.group].class == Class::Expired {
+            row.expired += 1;
+            continue;
+        }
         match record.kind {
             Kind::AckedBelow => row.lost_below_hw += 1,
             Kind::AckedAbove => row.lost_above_hw += 1,

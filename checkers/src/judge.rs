@@ -50,6 +50,7 @@ pub fn judge(recording: &Recording) -> Judgement {
             topic: topic.to_string(),
             settings: contract.words(),
             contract: contract.clauses(),
+            happened: contract.happened(&facts),
             guarantees,
             accounting: accounting::of(&facts, &contract, &gone),
         });

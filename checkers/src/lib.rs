@@ -6,6 +6,7 @@
 mod accounting;
 mod audit;
 mod availability;
+mod causes;
 mod contract;
 mod facts;
 mod faults;

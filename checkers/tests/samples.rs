@@ -98,8 +98,11 @@ fn ledger() -> TopicJudgement {
             what: s("acknowledged records above the high watermark stay"),
             promised: true,
             why: s("acks=all acknowledges a record only once it is below the high watermark"),
+            by: vec![],
+            unless: None,
             would_change: None,
         }],
+        happened: vec![],
         guarantees: guarantees(
             26_707,
             26_707,
@@ -137,8 +140,11 @@ fn metrics() -> TopicJudgement {
             what: s("acknowledged records above the high watermark stay"),
             promised: false,
             why: s(why),
+            by: vec![],
+            unless: None,
             would_change: Some(s("acks=all")),
         }],
+        happened: vec![],
         guarantees: guarantees(
             26_833,
             12_028,

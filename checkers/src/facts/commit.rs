@@ -12,6 +12,7 @@ use super::ops::ReadFact;
 use super::partition::PartFacts;
 use super::roles::{Term, Until};
 use super::{Facts, LogView, PartId};
+use crate::judgement::TimeSpan;
 use crate::recording::Recording;
 
 /// A high watermark that a leader gave while it led.
@@ -49,6 +50,62 @@ pub enum ProofSource {
 pub struct CommitProof {
     /// From what.
     pub source: ProofSource,
+    /// Who said so, where it is a broker that did.
+    pub node: Option<NodeId>,
+    /// In which epoch its leader led, where that is known.
+    pub epoch: Option<Epoch>,
+    /// When.
+    pub at: Option<TimeSpan>,
+}
+
+impl CommitProof {
+    /// Proof from a source, with who said it, in which epoch and when.
+    pub fn of(facts: &Facts, part: &PartFacts, source: ProofSource) -> Self {
+        let then = |at: Mark| TimeSpan { from: at, to: at };
+        let (node, epoch, at) = match source {
+            ProofSource::AckAll(send) => {
+                let send = facts.ops.send(send);
+                let broker = match send.fate {
+                    super::Fate::Acked { broker, .. } => broker,
+                    super::Fate::Failed | super::Fate::Unknown => None,
+                };
+                (broker, None, send.returned.map(then))
+            }
+            ProofSource::Delivered(read) => {
+                let read = facts.ops.read(read);
+                (read.broker, read.epoch, Some(then(read.returned)))
+            }
+            ProofSource::LeaderHw(index) => {
+                let seen = facts.observations[index as usize];
+                let epoch = match &seen.seen {
+                    Seen::LeaderHw { epoch, .. } => Some(*epoch),
+                    _ => None,
+                };
+                (Some(seen.node), epoch, Some(then(seen.answered)))
+            }
+            ProofSource::Line(line) => {
+                let led = part.roles.terms.iter().find(|term| term.line == line);
+                let led = led.map(|term| term.epoch);
+                let shrunk = part.roles.shrinks.iter().find(|shrink| shrink.0 == line);
+                let epoch = led.or(shrunk.map(|(_, _, epoch, _)| *epoch));
+                (Some(facts.line(line).node), epoch, facts.line_span(line))
+            }
+            ProofSource::Checkpoint(image) => {
+                let archive = facts.image(image);
+                let span = TimeSpan {
+                    from: archive.from,
+                    to: archive.to,
+                };
+                (Some(archive.node), None, Some(span))
+            }
+        };
+        Self {
+            source,
+            node,
+            epoch,
+            at,
+        }
+    }
 }
 
 /// The high watermarks that leaders gave, of all kinds; the highest of each leader in each epoch.
@@ -296,17 +353,18 @@ pub fn below_a_leaders_hw(
     offset: Offset,
     epoch: Epoch,
     value: ValueId,
-) -> Option<CommitProof> {
+) -> impl Iterator<Item = CommitProof> {
     let part = &facts.parts[part];
     part.hw_points
         .iter()
-        .filter(|point| point.hw > offset)
-        .find(|point| match point.only_image {
+        .filter(move |point| point.hw > offset)
+        .filter(move |point| match point.only_image {
             Some(image) => part.images[image].view.holds(offset, value),
             None => point.epoch == epoch || leader_held(facts, part, point, offset, epoch, value),
         })
-        .map(|point| CommitProof {
-            source: point.source,
+        .map(move |point| CommitProof {
+            epoch: Some(point.epoch),
+            ..CommitProof::of(facts, part, point.source)
         })
 }
 

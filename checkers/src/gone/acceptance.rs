@@ -16,9 +16,25 @@ pub fn above_proof(part: &PartFacts, term: usize, offset: Offset) -> Option<usiz
     }
 }
 
-/// The (first) time of leadership of an epoch.
-pub fn term_of(part: &PartFacts, epoch: Epoch) -> Option<usize> {
-    part.roles.terms.iter().position(|term| term.epoch == epoch)
+/// The time of leadership of an epoch that accepted what was answered then: the last one that had
+/// begun, where its leader resumed the epoch; the first where the moment is not known.
+pub fn term_of(
+    facts: &Facts,
+    part: &PartFacts,
+    epoch: Epoch,
+    answered: Option<Mark>,
+) -> Option<usize> {
+    let mut terms = part.roles.terms.iter().enumerate();
+    let first = terms.find(|(_, term)| term.epoch == epoch)?;
+    let begun = |term: &Term| {
+        let begins = facts.line_span(term.line);
+        begins
+            .zip(answered)
+            .is_some_and(|(begins, answered)| begins.from <= answered)
+    };
+    let resumed = terms.filter(|(_, term)| term.epoch == epoch && term.node == first.1.node);
+    let last = resumed.filter(|(_, term)| begun(term)).last();
+    Some(last.map_or(first.0, |(index, _)| index))
 }
 
 /// The time of leadership that accepted an acknowledged record which no image shows: of the broker

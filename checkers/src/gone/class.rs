@@ -1,13 +1,15 @@
 //! The cause of a record's absence and what it means (docs/guarantees.md, "causes").
 //!
 //! A cause that nothing recorded shows is not guessed: it is undetermined while a permitted one is
-//! possible, and unexplained otherwise.
+//! possible, and unexplained otherwise. A power cut excuses only what had not been flushed.
 
 use history::{Epoch, Offset};
 
+use super::drop::{destroying_cuts, dropping_term, loading_cut};
 use super::{Gone, Kind};
-use crate::contract::Contract;
-use crate::facts::{Facts, Follow, PartFacts, PartId, Term, Until};
+use crate::causes::{LossKind, PartCauses, WhyInSync};
+use crate::contract::{Contract, Force, known};
+use crate::facts::{Facts, PartFacts, PartId, Term, Until};
 use crate::judgement::{Class, Standing};
 
 /// A cause with its way.
@@ -17,64 +19,296 @@ pub struct Cause {
     pub class: Class,
     /// What it means.
     pub standing: Standing,
-    /// The election that dropped the record; position in `elections`.
+    /// The time of leadership that lacked the record; position in `roles.terms`.
+    pub dropped_in: Option<usize>,
+    /// The election that began it; position in `elections`. None for a leader that resumed.
     pub dropped_by: Option<usize>,
     /// The cuts that destroyed it; positions in `roles.cuts`.
     pub cuts: Vec<usize>,
+    /// The lossy leader to blame; position in `lossy`.
+    pub lossy: Option<usize>,
+    /// The replica's loss to blame where nobody had to lead for it; position in `losses`.
+    pub loss: Option<usize>,
+    /// Which evidence would have told.
+    pub needed: Option<&'static str>,
 }
+
+/// A class with what it means, and which evidence was missing.
+type Told = (Class, Standing, Option<&'static str>);
 
 /// The cause of one record's absence.
 pub fn of(facts: &Facts, contract: &Contract, id: PartId, record: &Gone) -> Cause {
     let part = &facts.parts[id];
-    let dropped_by = record
-        .offset
-        .zip(record.epoch)
-        .and_then(|(offset, epoch)| dropping_election(part, offset, epoch));
+    let dropped_in = dropping_term(facts, part, record);
     let cuts = match record.offset {
         Some(offset) => destroying_cuts(part, record, offset),
         None => Vec::new(),
     };
-    let (class, standing) = weigh(facts, contract, part, record, dropped_by, &cuts);
+    let mut scene = Scene {
+        facts,
+        contract,
+        part,
+        causes: &contract.causes[&id],
+        record,
+        cause: Cause {
+            class: Class::Unexplained,
+            standing: Standing::Broken,
+            dropped_in,
+            dropped_by: dropped_in
+                .and_then(|term| part.elections.iter().position(|e| e.term == term)),
+            cuts,
+            lossy: None,
+            loss: None,
+            needed: None,
+        },
+    };
+    let (class, standing, needed) = scene.weigh();
     Cause {
         class,
         standing,
-        dropped_by,
-        cuts,
+        needed,
+        ..scene.cause
     }
 }
 
-fn weigh(
-    facts: &Facts,
-    contract: &Contract,
-    part: &PartFacts,
-    record: &Gone,
-    dropped_by: Option<usize>,
-    cuts: &[usize],
-) -> (Class, Standing) {
-    // acks=1 promises nothing across a change of leader, and everything without one.
-    let changed = match record.epoch {
-        Some(epoch) => led_after(part, epoch),
-        None => part.changed_leader(),
-    };
-    let across_change = if changed {
-        Standing::NotPromised
-    } else {
-        Standing::Broken
-    };
-    // Acknowledged, never shown to be committed, and yet given to a consumer by a follower.
-    let given = record.read.is_some() && record.proof.is_none();
-    match record.kind {
-        Kind::AckedAbove | Kind::AckedUndetermined
-            if given && !read_in_dirty_window(facts, part, record) =>
-        {
-            (Class::Undetermined, Standing::Undetermined)
+/// What is known of one record when its absence is weighed.
+struct Scene<'a> {
+    facts: &'a Facts<'a>,
+    contract: &'a Contract,
+    part: &'a PartFacts<'a>,
+    causes: &'a PartCauses,
+    record: &'a Gone,
+    cause: Cause,
+}
+
+const SIDE: &str = "the deposed leader's `Follower ... starts` line, with its high watermark then";
+
+impl Scene<'_> {
+    fn weigh(&mut self) -> Told {
+        let record = self.record;
+        if record.offset.is_none() && self.log_start_moved() {
+            // Judged by value only, and the value may have stood where the log no longer reaches.
+            let needed = "the offset in its acknowledgement: the log no longer begins at its start";
+            let class = match self.contract.may_expire || self.causes.deleted.is_some() {
+                true => Class::Expired,
+                false => Class::Undetermined,
+            };
+            return (class, Standing::Undetermined, Some(needed));
         }
-        Kind::AckedAbove => (Class::AboveHw, across_change),
-        Kind::AckedUndetermined => (Class::Undetermined, across_change),
-        Kind::AckedElsewhere if record.proof.is_none() => (Class::Resend, across_change),
-        Kind::AckedElsewhere | Kind::AckedBelow | Kind::Committed | Kind::Read => {
-            below(facts, contract, part, record, dropped_by, cuts)
+        // Acknowledged, never shown to be committed, and yet given to a consumer by a follower.
+        let given = record.read.is_some() && record.proof.is_none();
+        match record.kind {
+            Kind::AckedAbove | Kind::AckedUndetermined if given && !self.read_in_dirty_window() => {
+                (Class::Undetermined, Standing::Undetermined, Some(SIDE))
+            }
+            // With one replica nothing is above the high watermark.
+            Kind::AckedAbove | Kind::AckedUndetermined if self.contract.replicas == 1 => {
+                self.below()
+            }
+            Kind::AckedAbove => self.above(Class::AboveHw, None),
+            Kind::AckedUndetermined => self.above(Class::Undetermined, Some(SIDE)),
+            Kind::AckedElsewhere if record.proof.is_none() => self.above(Class::Resend, None),
+            Kind::AckedElsewhere | Kind::AckedBelow | Kind::Committed | Kind::Read => self.below(),
         }
+    }
+
+    fn log_start_moved(&self) -> bool {
+        let fin = self.part.fin.as_ref();
+        fin.is_ok_and(|fin| fin.start > Offset(0))
+    }
+
+    /// acks=1 promises nothing across a change of leader, and everything without one, but for what
+    /// a power cut or damage took.
+    fn above(&mut self, class: Class, needed: Option<&'static str>) -> Told {
+        let changed = match self.record.epoch {
+            Some(epoch) => led_after(self.part, epoch),
+            None => self.part.changed_leader(),
+        };
+        if changed {
+            return (class, Standing::NotPromised, needed);
+        }
+        match self.below() {
+            told @ (_, Standing::NotPromised, _) => told,
+            _ => (class, Standing::Broken, needed),
+        }
+    }
+
+    /// Causes of losing what was committed, the proven and permitted ones first.
+    fn below(&mut self) -> Told {
+        let told = self
+            .unclean()
+            .or_else(|| self.lossy())
+            .or_else(|| self.damaged())
+            .or_else(|| self.rolled_back());
+        if let Some(told) = told {
+            return told;
+        }
+        if self.read_in_dirty_window() {
+            let standing = match known::dirty_hw(self.contract.kafka) {
+                true => Standing::NotPromised,
+                false => Standing::Broken,
+            };
+            return (Class::DirtyHw, standing, None);
+        }
+        if self.known_bad() {
+            return (Class::KnownBadProtocol, Standing::Broken, None);
+        }
+        if let Some(told) = self.loading() {
+            return told;
+        }
+        if self.cleaned() {
+            return (Class::Compaction, Standing::Broken, None);
+        }
+        match self.permitted_is_possible() {
+            Some(needed) => (Class::Undetermined, Standing::Undetermined, Some(needed)),
+            None => (Class::Unexplained, Standing::Broken, None),
+        }
+    }
+
+    /// X.
+    fn unclean(&self) -> Option<Told> {
+        let unclean = self.causes.unclean(self.cause.dropped_by?)?;
+        if !unclean.sure {
+            return None;
+        }
+        Some(match unclean.allowed {
+            Force::Yes => (Class::UncleanElection, Standing::NotPromised, None),
+            Force::No => (Class::UncleanElection, Standing::Broken, None),
+            Force::Either => (
+                Class::UncleanElection,
+                Standing::Undetermined,
+                Some("whether the election came before or after the setting was changed"),
+            ),
+        })
+    }
+
+    /// LRS.
+    fn lossy(&mut self) -> Option<Told> {
+        let offset = self.record.offset?;
+        let (place, lead) = self.causes.lossy_at(self.cause.dropped_in?, offset)?;
+        let loss = &self.causes.losses[lead.loss];
+        if !self.may_have_held(loss.node, loss.at, offset) {
+            return None;
+        }
+        self.cause.lossy = Some(place);
+        let class = match (loss.kind, lead.why) {
+            (_, WhyInSync::LastStanding) => Class::LastStanding,
+            (_, WhyInSync::AllDown) => Class::AllDown,
+            (_, WhyInSync::Readmitted) => Class::StaleReadmission,
+            (LossKind::PowerCut | LossKind::Wiped, WhyInSync::Unknown) => Class::LossyLeader,
+            (LossKind::Damaged, WhyInSync::Unknown) => Class::Damage,
+        };
+        // What had been flushed no power cut takes.
+        let standing = match loss.excuses(offset) {
+            true => Standing::NotPromised,
+            false => Standing::Broken,
+        };
+        Some((class, standing, None))
+    }
+
+    /// Whether a replica can have held the record when it lost data: no sound image from before
+    /// shows another thing there, or a log that did not reach it.
+    fn may_have_held(&self, node: history::NodeId, at: history::Mark, offset: Offset) -> bool {
+        let mut before = self.part.images.iter().filter(|image| {
+            image.node == node && image.sound && self.facts.image(image.image).to <= at
+        });
+        before.next_back().is_none_or(|image| {
+            image.view.holds(offset, self.record.value)
+                || image.view.log.leo() <= offset && {
+                    // It may have been copied after the image was taken, if its process lived on.
+                    matches!(
+                        self.facts.image(image.image).process,
+                        history::ProcessState::Running { .. }
+                    )
+                }
+        })
+    }
+
+    /// D, where the last leader's own files were damaged and nobody else had to lead for it.
+    fn damaged(&mut self) -> Option<Told> {
+        let (offset, fin) = (self.record.offset?, self.part.fin.as_ref().ok()?);
+        let hit = self.causes.losses.iter().position(|loss| {
+            loss.node == fin.leader
+                && loss.excuses(offset)
+                && matches!(loss.kind, LossKind::Damaged)
+                && self.cause.dropped_in.is_none()
+        })?;
+        self.cause.loss = Some(hit);
+        Some((Class::Damage, Standing::NotPromised, None))
+    }
+
+    /// ZooKeeper had forgotten who was in sync when the leader was chosen.
+    fn rolled_back(&self) -> Option<Told> {
+        let back = self.causes.rolled_back?;
+        let term = &self.part.roles.terms[self.cause.dropped_in?];
+        let after = self
+            .facts
+            .line_span(term.line)
+            .is_some_and(|span| span.to >= back.since);
+        after.then_some((Class::ZookeeperRolledBack, Standing::NotPromised, None))
+    }
+
+    /// A broker gave it to a consumer and then saw its own high watermark go back below it
+    /// (KAFKA-14704).
+    fn read_in_dirty_window(&self) -> bool {
+        let record = self.record;
+        let (Some(read), Some(offset), None) = (record.read, record.offset, record.proof) else {
+            return false;
+        };
+        let broker = self.facts.ops.read(read).broker;
+        self.part.roles.hw_back.iter().any(|back| {
+            broker == Some(back.node)
+                && back.cut.is_some()
+                && back.from > offset
+                && back.to <= offset
+        })
+    }
+
+    fn known_bad(&self) -> bool {
+        let cuts = &self.part.roles.cuts;
+        let mut ours = self.cause.cuts.iter();
+        ours.any(|&cut| cuts[cut].to_own_hw.is_some()) || self.contract.known_bad_protocol.is_some()
+    }
+
+    /// A log that lost its end while it was loaded, although nobody had taken anything from it: a
+    /// killed process leaves the page cache as it was.
+    fn loading(&mut self) -> Option<Told> {
+        let cut = loading_cut(self.facts, self.part, self.record, self.cause.dropped_in?)?;
+        if !self.cause.cuts.contains(&cut) {
+            self.cause.cuts.push(cut);
+        }
+        Some((Class::LoadRecovery, Standing::Broken, None))
+    }
+
+    /// KAFKA-13194: nobody cut it, no leader began below it, and the log is compacted.
+    fn cleaned(&self) -> bool {
+        let Some(offset) = self.record.offset else {
+            return false;
+        };
+        let log = self.part.final_log();
+        self.contract.compacted
+            && known::cleaner_loses(self.contract.kafka)
+            && self.cause.dropped_in.is_none()
+            && log.is_some_and(|log| log.log.leo() > offset && log.at(offset).is_none())
+    }
+
+    /// Which evidence would tell, where a cause that is permitted cannot be ruled out.
+    fn permitted_is_possible(&self) -> Option<&'static str> {
+        if let Some(unclean) = self.cause.dropped_by.and_then(|e| self.causes.unclean(e)) {
+            return (unclean.allowed != Force::No).then_some(
+                "the partition's state before the election, without a gap: whether it was unclean",
+            );
+        }
+        let nobody = self.cause.dropped_in.is_none();
+        if nobody && self.contract.unclean_enabled {
+            return Some(
+                "the line of the leader that lacked them: whether it was elected uncleanly",
+            );
+        }
+        let offset = self.record.offset?;
+        let mut losses = self.causes.losses.iter();
+        (nobody && losses.any(|loss| loss.excuses(offset)))
+            .then_some("the line of the leader that lacked them: a replica had lost data")
     }
 }
 
@@ -85,93 +319,4 @@ fn led_after(part: &PartFacts, epoch: Epoch) -> bool {
     let deposed = |term: &Term| term.epoch == epoch && matches!(term.until, Until::Followed(_));
     let mut terms = roles.terms.iter();
     terms.any(|term| term.epoch > epoch || deposed(term))
-}
-
-/// Causes of losing what was committed.
-fn below(
-    facts: &Facts,
-    contract: &Contract,
-    part: &PartFacts,
-    record: &Gone,
-    dropped_by: Option<usize>,
-    cuts: &[usize],
-) -> (Class, Standing) {
-    let clean = dropped_by.map(|election| part.elections[election].clean);
-    if clean == Some(Some(false)) {
-        let standing = if contract.unclean_enabled {
-            Standing::NotPromised
-        } else {
-            Standing::Broken
-        };
-        return (Class::UncleanElection, standing);
-    }
-    if read_in_dirty_window(facts, part, record) {
-        return (Class::DirtyHw, Standing::NotPromised);
-    }
-    let cut_to_own_hw = cuts
-        .iter()
-        .any(|&cut| part.roles.cuts[cut].to_own_hw.is_some());
-    if cut_to_own_hw || contract.known_bad_protocol.is_some() {
-        return (Class::KnownBadProtocol, Standing::Broken);
-    }
-    if contract.unclean_enabled && clean != Some(Some(true)) {
-        return (Class::Undetermined, Standing::Undetermined);
-    }
-    (Class::Unexplained, Standing::Broken)
-}
-
-/// A broker gave it to a consumer and then saw its own high watermark go back below it
-/// (KAFKA-14704, 2.7.0 to 3.4.0).
-fn read_in_dirty_window(facts: &Facts, part: &PartFacts, record: &Gone) -> bool {
-    let (Some(read), Some(offset), None) = (record.read, record.offset, record.proof) else {
-        return false;
-    };
-    let broker = facts.ops.read(read).broker;
-    part.roles.hw_back.iter().any(|back| {
-        broker == Some(back.node) && back.cut.is_some() && back.from > offset && back.to <= offset
-    })
-}
-
-/// The first election after a record's epoch whose leader's log ended at or below it.
-fn dropping_election(part: &PartFacts, offset: Offset, epoch: Epoch) -> Option<usize> {
-    part.elections.iter().position(|election| {
-        let term = &part.roles.terms[election.term];
-        term.epoch > epoch && term.leo <= offset
-    })
-}
-
-/// Cuts at or below the record by brokers whose log had reached it.
-fn destroying_cuts(part: &PartFacts, record: &Gone, offset: Offset) -> Vec<usize> {
-    let acceptor = record.term.map(|term| part.roles.terms[term].node);
-    let mut cuts = Vec::new();
-    for (index, cut) in part.roles.cuts.iter().enumerate() {
-        let follow = cut.follow.map(|follow| part.roles.follows[follow]);
-        let later = match (follow, record.epoch) {
-            (Some(follow), Some(epoch)) => follow.epoch > epoch,
-            _ => true,
-        };
-        // The `Follower` line's log end is a lower bound; what a broker accepted, it had.
-        let had = follow.is_none_or(|follow| follow.leo > offset) || acceptor == Some(cut.node);
-        let other = follow.is_some_and(|follow| held_another(part, &follow, record, offset));
-        let again = cuts
-            .iter()
-            .any(|&known: &usize| part.roles.cuts[known].node == cut.node);
-        if cut.to <= offset && later && had && !other && !again {
-            cuts.push(index);
-        }
-    }
-    cuts
-}
-
-/// Whether a broker cannot have held the record when it began to follow: it had heard of no epoch
-/// as late as the record's, or had led one after it that began at or below the offset.
-fn held_another(part: &PartFacts, follow: &Follow, record: &Gone, offset: Offset) -> bool {
-    let Some(epoch) = record.epoch else {
-        return false;
-    };
-    follow.previous.is_some_and(|known| known < epoch)
-        || part.roles.terms.iter().any(|term| {
-            let between = term.epoch > epoch && term.epoch < follow.epoch;
-            term.node == follow.node && between && term.leo <= offset
-        })
 }

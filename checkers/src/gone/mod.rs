@@ -4,24 +4,27 @@
 //! Several guarantees speak about the same record; it is found, classed and told once, here.
 
 mod acceptance;
+mod candidates;
 mod class;
+mod drop;
 mod story;
 mod words;
 
 pub use acceptance::leads_until;
 pub use story::cut_lines;
-pub use words::{Story, many, middle, span_of, unit_of};
+pub use words::{Story, at, many, middle, span_of, unit_of};
 
 use std::collections::BTreeMap;
 
-use history::{Epoch, Offset, Payload, ValueId};
+use history::{Epoch, Offset, ValueId};
 
 use crate::contract::Contract;
-use crate::facts::{CommitProof, Facts, PartFacts, PartId, ProofSource, SendFact};
+use crate::facts::{CommitProof, Facts, PartFacts, PartId, ProofSource};
 use crate::facts::{acks_all, below_a_leaders_hw, served_by_leader};
 use crate::findings::Findings;
 use crate::judgement::{Class, FindingId, Standing};
 use acceptance::{above_proof, accepting_term, term_of};
+use candidates::{Candidate, candidates};
 
 /// What is wrong with a record's absence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,10 +81,18 @@ pub struct Group {
     pub standing: Standing,
     /// Who accepted them; position in `roles.terms`.
     pub term: Option<usize>,
-    /// The election that dropped them; position in `elections`.
+    /// The time of leadership that lacked them; position in `roles.terms`.
+    pub dropped_in: Option<usize>,
+    /// The election that began it; position in `elections`.
     pub dropped_by: Option<usize>,
     /// The cuts that destroyed them; positions in `roles.cuts`.
     pub cuts: Vec<usize>,
+    /// The lossy leader to blame; position in its partition's `lossy`.
+    pub lossy: Option<usize>,
+    /// The replica's loss to blame, where nobody had to lead for it; position in `losses`.
+    pub loss: Option<usize>,
+    /// Which evidence would have told the cause.
+    pub needed: Option<&'static str>,
     /// Its records, by offset; positions in [`GoneTopic::records`].
     pub records: Vec<usize>,
     /// The finding that tells it.
@@ -138,7 +149,7 @@ impl GoneTopic {
                 cause.class,
                 cause.standing,
                 record.term,
-                cause.dropped_by,
+                (cause.dropped_in, cause.lossy, cause.loss, cause.needed),
                 cause.cuts.clone(),
                 record.read.is_some(),
             );
@@ -150,8 +161,12 @@ impl GoneTopic {
                     class: cause.class,
                     standing: cause.standing,
                     term: record.term,
+                    dropped_in: cause.dropped_in,
                     dropped_by: cause.dropped_by,
                     cuts: cause.cuts,
+                    lossy: cause.lossy,
+                    loss: cause.loss,
+                    needed: cause.needed,
                     records: Vec::new(),
                     finding: FindingId(0),
                 });
@@ -179,117 +194,16 @@ impl GoneTopic {
     }
 }
 
-/// Something that was seen at an offset where the final log has something else.
-#[derive(Debug, Clone, Copy, Default)]
-struct Candidate {
-    value: Option<ValueId>,
-    offset: Option<Offset>,
-    epoch: Option<Epoch>,
-    send: Option<u32>,
-    acked: bool,
-    elsewhere: bool,
-    read: Option<u32>,
-}
-
-/// Acknowledgements, deliveries and sightings in images that the final log does not bear out.
-fn candidates(
-    facts: &Facts,
-    contract: &Contract,
-    id: PartId,
-    gone: &mut GoneTopic,
-) -> BTreeMap<(Option<Offset>, ValueId), Candidate> {
-    let part = &facts.parts[id];
-    let (Some(log), Ok(fin)) = (part.final_log(), &part.fin) else {
-        return BTreeMap::new();
-    };
-    let excused = |offset: Offset| contract.may_expire && offset < fin.start;
-    let mut found: BTreeMap<(Option<Offset>, ValueId), Candidate> = BTreeMap::new();
-    for (place, &index) in part.sends.iter().enumerate() {
-        let send = facts.ops.send(index);
-        let at = part.final_at.at(place);
-        if !send.acked() || acknowledged_there(&send, at, log) {
-            gone.committed_examined += u64::from(send.acked() && acks_all(facts, send.client));
-            continue;
-        }
-        // A success without an offset may have stood anywhere below.
-        if excused(send.acked_at().unwrap_or(Offset(0))) {
-            // A copy of it may have stayed: it is present.
-            *gone.expired.entry(id).or_default() += u64::from(at.is_none());
-            continue;
-        }
-        let entry = found.entry((send.acked_at(), send.value)).or_default();
-        entry.acked = true;
-        entry.send = Some(index);
-        entry.elsewhere = at.is_some();
-    }
-    for &index in &part.reads {
-        let read = facts.ops.read(index);
-        let Payload::Value(value) = read.payload else {
-            continue;
-        };
-        if log.holds(read.offset, value) || excused(read.offset) {
-            continue;
-        }
-        let entry = found.entry((Some(read.offset), value)).or_default();
-        entry.read = entry.read.or(Some(index));
-        entry.epoch = entry.epoch.or(read.epoch);
-    }
-    sightings(part, log, &excused, &mut found);
-    for ((offset, value), candidate) in &mut found {
-        candidate.value = Some(*value);
-        candidate.offset = *offset;
-        candidate.send = candidate.send.or_else(|| facts.ops.by_value.get(*value));
-    }
-    found
-}
-
-/// Whether an acknowledgement is borne out: the value stands where it was acknowledged, or anywhere
-/// where the answer named no offset.
-fn acknowledged_there(send: &SendFact, at: Option<Offset>, log: &crate::facts::LogView) -> bool {
-    match send.acked_at() {
-        Some(offset) => at == Some(offset) || log.holds(offset, send.value),
-        None => at.is_some(),
-    }
-}
-
-/// CRC-valid batches of any image, smeared ones included, are sightings.
-fn sightings(
-    part: &PartFacts,
-    log: &crate::facts::LogView,
-    excused: &dyn Fn(Offset) -> bool,
-    found: &mut BTreeMap<(Option<Offset>, ValueId), Candidate>,
-) {
-    for image in &part.images {
-        let view = &image.view;
-        for batch in view.log.batches.iter().filter(|batch| !batch.is_control()) {
-            // Equal bytes at an equal place are in the final log.
-            if log
-                .batch_at(batch.base)
-                .is_some_and(|same| same.base == batch.base && same.digest == batch.digest)
-            {
-                continue;
-            }
-            for record in view.log.records_of(batch) {
-                let Payload::Value(value) = record.payload else {
-                    continue;
-                };
-                if log.holds(record.offset, value) || excused(record.offset) {
-                    continue;
-                }
-                let entry = found.entry((Some(record.offset), value)).or_default();
-                entry.epoch = Some(batch.epoch);
-            }
-        }
-    }
-}
-
 /// What a candidate is; nothing, when it was neither acknowledged nor committed nor read.
 fn weigh(facts: &Facts, id: PartId, candidate: Candidate) -> Option<Gone> {
     let part = &facts.parts[id];
     let value = candidate.value?;
     let send = candidate.send.map(|index| facts.ops.send(index));
     let (term, epoch) = match (candidate.epoch, send) {
-        (Some(epoch), _) => (term_of(part, epoch), Some(epoch)),
+        (Some(epoch), send) => (
+            term_of(facts, part, epoch, send.and_then(|send| send.returned)),
+            Some(epoch),
+        ),
         (None, Some(send)) if candidate.acked => {
             let term = accepting_term(facts, part, &send);
             (term, term.map(|term| part.roles.terms[term].epoch))
@@ -297,8 +211,11 @@ fn weigh(facts: &Facts, id: PartId, candidate: Candidate) -> Option<Gone> {
         (None, _) => (None, None),
     };
     let proof = proof(facts, id, &candidate, value, epoch);
+    let moved = part.fin.as_ref().is_ok_and(|fin| fin.start > Offset(0));
     let kind = if candidate.acked && candidate.elsewhere {
         Kind::AckedElsewhere
+    } else if candidate.acked && candidate.offset.is_none() && moved {
+        Kind::AckedUndetermined
     } else if candidate.acked && proof.is_some() {
         Kind::AckedBelow
     } else if candidate.acked {
@@ -327,6 +244,7 @@ fn weigh(facts: &Facts, id: PartId, candidate: Candidate) -> Option<Gone> {
     })
 }
 
+/// The first proof that a candidate was committed at its offset.
 fn proof(
     facts: &Facts,
     id: PartId,
@@ -335,20 +253,50 @@ fn proof(
     epoch: Option<Epoch>,
 ) -> Option<CommitProof> {
     let part = &facts.parts[id];
-    if let (true, Some(index)) = (candidate.acked, candidate.send) {
-        let send = facts.ops.send(index);
-        if acks_all(facts, send.client) {
-            return Some(CommitProof {
-                source: ProofSource::AckAll(index),
-            });
+    if let Some(proof) = by_clients(facts, part, candidate) {
+        return Some(proof);
+    }
+    below_a_leaders_hw(facts, id, candidate.offset?, epoch?, value).next()
+}
+
+/// Kinds (a) and (b): its own acknowledgement under acks=all, its own delivery by a leader.
+fn by_clients(facts: &Facts, part: &PartFacts, candidate: &Candidate) -> Option<CommitProof> {
+    let send = candidate.send.filter(|_| candidate.acked);
+    if let Some(index) = send.filter(|&send| acks_all(facts, facts.ops.send(send).client)) {
+        return Some(CommitProof::of(facts, part, ProofSource::AckAll(index)));
+    }
+    let read = candidate.read?;
+    served_by_leader(facts, part, read)
+        .then(|| CommitProof::of(facts, part, ProofSource::Delivered(read)))
+}
+
+/// Every kind of proof that a record was committed, one of each: what one of them says the others
+/// may confirm.
+pub fn proofs(facts: &Facts, id: PartId, record: &Gone) -> Vec<CommitProof> {
+    let part = &facts.parts[id];
+    let mut all: Vec<CommitProof> = Vec::new();
+    let mut add = |proof: CommitProof| {
+        let kind = std::mem::discriminant(&proof.source);
+        if !all
+            .iter()
+            .any(|known| std::mem::discriminant(&known.source) == kind)
+        {
+            all.push(proof);
+        }
+    };
+    if let Some(proof) = record.proof {
+        add(proof);
+    }
+    if let Some(read) = record
+        .read
+        .filter(|&read| served_by_leader(facts, part, read))
+    {
+        add(CommitProof::of(facts, part, ProofSource::Delivered(read)));
+    }
+    if let (Some(offset), Some(epoch)) = (record.offset, record.epoch) {
+        for proof in below_a_leaders_hw(facts, id, offset, epoch, record.value) {
+            add(proof);
         }
     }
-    if let Some(index) = candidate.read
-        && served_by_leader(facts, part, index)
-    {
-        return Some(CommitProof {
-            source: ProofSource::Delivered(index),
-        });
-    }
-    below_a_leaders_hw(facts, id, candidate.offset?, epoch?, value)
+    all
 }

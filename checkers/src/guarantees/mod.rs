@@ -370,8 +370,23 @@ fn permitted_because(class: Class) -> &'static str {
         }
         Class::AboveHw | Class::Undetermined => "acks=1 does not promise it across a new leader",
         Class::LossyLeader => "a replica that had lost data led",
+        Class::LastStanding => {
+            "the last in-sync replica lost data by a power cut or damage, and led all the same"
+        }
+        Class::AllDown => {
+            "all in-sync replicas were down together, and one that had lost data led"
+        }
+        Class::StaleReadmission => {
+            "a replica that had lost data was taken back into the in-sync set by a stale fetch"
+        }
+        Class::Damage => "the leader's files were damaged",
+        Class::ZookeeperRolledBack => "ZooKeeper forgot what it had confirmed",
         Class::Expired => "it was deleted on request or by retention",
         Class::Resend => "the client sent it again",
-        Class::Unexplained | Class::KnownBadProtocol | Class::Plain => "it is not promised",
+        Class::Unexplained
+        | Class::KnownBadProtocol
+        | Class::Compaction
+        | Class::LoadRecovery
+        | Class::Plain => "it is not promised",
     }
 }

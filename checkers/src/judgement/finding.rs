@@ -93,8 +93,23 @@ pub enum Class {
     Undetermined,
     /// A leader was elected from outside the in-sync set.
     UncleanElection,
-    /// A replica that had lost data led without having copied it again.
+    /// A replica that had lost data led without having copied it again; why it was in sync is not
+    /// known.
     LossyLeader,
+    /// The same: it was the last one standing, which is never taken out of the in-sync set.
+    LastStanding,
+    /// The same: all in-sync members had been down together.
+    AllDown,
+    /// The same: a fetch from before its loss took it back into the in-sync set.
+    StaleReadmission,
+    /// The files that hold it were damaged, and recorded to be.
+    Damage,
+    /// ZooKeeper forgot what it had confirmed, and a leader was chosen by what it knew before.
+    ZookeeperRolledBack,
+    /// The log cleaner took what was committed (KAFKA-13194, before 3.1.0).
+    Compaction,
+    /// A log lost its end while it was loaded, although nobody had taken anything from it.
+    LoadRecovery,
     /// KAFKA-14704: a returning follower took the leader's HW before it cut its log.
     DirtyHw,
     /// Proven above the high watermark.

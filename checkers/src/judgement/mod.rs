@@ -202,6 +202,9 @@ pub struct TopicJudgement {
     pub settings: String,
     /// What those settings, and the faults that happened, promise.
     pub contract: Vec<Clause>,
+    /// What of the contract's conditions came about, in sentences.
+    #[serde(default)]
+    pub happened: Vec<String>,
     /// Guarantees in table order, the same for every topic.
     pub guarantees: Vec<Guarantee>,
     /// Where every record went.
@@ -213,10 +216,17 @@ pub struct TopicJudgement {
 pub struct Clause {
     /// What: "acknowledged records above the high watermark stay".
     pub what: String,
+    /// To which producers; empty where all of the topic's are promised the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<String>,
     /// Whether it is promised.
     pub promised: bool,
     /// Why, or why not.
     pub why: String,
+    /// Under which conditions it is not kept although it is promised: what happened tells whether
+    /// they came about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unless: Option<String>,
     /// What would make it promised.
     pub would_change: Option<String>,
 }

@@ -70,12 +70,19 @@ fn stormy() -> Judgement {
     j
 }
 
-const CLASSES: [Class; 10] = [
+const CLASSES: [Class; 17] = [
     Class::Unexplained,
     Class::KnownBadProtocol,
     Class::Undetermined,
     Class::UncleanElection,
     Class::LossyLeader,
+    Class::LastStanding,
+    Class::AllDown,
+    Class::StaleReadmission,
+    Class::Damage,
+    Class::ZookeeperRolledBack,
+    Class::Compaction,
+    Class::LoadRecovery,
     Class::DirtyHw,
     Class::AboveHw,
     Class::Expired,

@@ -1,0 +1,226 @@
+//! LRS: a replica that lost data led (elected, or resumed in the same epoch) without having copied
+//! the data again; and why it was still in the in-sync set.
+
+use history::{Mark, NodeId, Offset, ProcessChange, Seen, Service};
+
+use super::loss::Loss;
+use crate::facts::{Facts, PartFacts, Term, nodes};
+
+/// A lossy leader.
+#[derive(Debug, Clone)]
+pub struct LossyLead {
+    /// Its loss; position in `losses`.
+    pub loss: usize,
+    /// Its time of leadership; position in `roles.terms`.
+    pub term: usize,
+    /// Everything from here on it had lost and not copied again when it began to lead.
+    pub from: Offset,
+    /// It had led the same epoch before: nobody elected it.
+    pub resumed: bool,
+    /// Why it was in the in-sync set.
+    pub why: WhyInSync,
+    /// How that is known, or what is missing.
+    pub because: String,
+}
+
+/// Why a replica that had lost data was in the in-sync set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhyInSync {
+    /// It was the last one standing when it went down, and the last one is never taken out.
+    LastStanding,
+    /// All in-sync members were down together.
+    AllDown,
+    /// It had been taken out and was taken back by a fetch from before its loss.
+    Readmitted,
+    /// The evidence does not say.
+    Unknown,
+}
+
+impl LossyLead {
+    /// Whether it led without an offset that it had lost.
+    pub fn reaches(&self, offset: Offset) -> bool {
+        offset >= self.from
+    }
+}
+
+/// Every time of leadership of a replica that had lost data and not copied it again.
+pub fn all(facts: &Facts, part: &PartFacts, losses: &[Loss]) -> Vec<LossyLead> {
+    let mut all = Vec::new();
+    for (index, loss) in losses.iter().enumerate() {
+        let terms = part.roles.terms.iter().enumerate();
+        for (place, term) in terms.filter(|(_, term)| term.node == loss.node) {
+            let Some(begins) = facts.line_span(term.line) else {
+                continue;
+            };
+            if begins.to < loss.at || copied_again(facts, part, loss, term) {
+                continue;
+            }
+            let resumed = part.roles.terms.iter().any(|before| {
+                before.node == term.node && before.epoch == term.epoch && before.life < term.life
+            });
+            let (why, because) = why_in_sync(facts, part, loss, term, resumed);
+            all.push(LossyLead {
+                loss: index,
+                term: place,
+                from: term.leo.max(loss.from),
+                resumed,
+                why,
+                because,
+            });
+        }
+    }
+    all
+}
+
+/// Whether a replica had copied what it lost and cut it again before it led: then it is not for its
+/// loss that it lacks it.
+fn copied_again(facts: &Facts, part: &PartFacts, loss: &Loss, term: &Term) -> bool {
+    let Some(begins) = facts.line_span(term.line) else {
+        return false;
+    };
+    part.roles.cuts.iter().any(|cut| {
+        let Some(when) = facts.line_span(cut.line) else {
+            return false;
+        };
+        let between = cut.node == loss.node && when.from >= loss.at && when.to <= begins.from;
+        let had = cut.follow.map(|follow| part.roles.follows[follow].leo);
+        between && cut.to <= term.leo && had.is_some_and(|leo| leo > term.leo)
+    })
+}
+
+/// A version of the partition's state with its in-sync set.
+struct Version<'a> {
+    isr: &'a [NodeId],
+    /// When it was written at the latest, where that is known.
+    at: Option<Mark>,
+}
+
+fn why_in_sync(
+    facts: &Facts,
+    part: &PartFacts,
+    loss: &Loss,
+    term: &Term,
+    resumed: bool,
+) -> (WhyInSync, String) {
+    let versions = versions(facts, part);
+    let first = part.roles.versions.iter().find(|(_, (_, epoch, _))| {
+        // Whoever resumes its epoch is not elected: its set is that of the epoch.
+        *epoch == Some(term.epoch)
+    });
+    let Some((&number, _)) = first else {
+        return unknown("no version of the partition's state names its epoch");
+    };
+    let before = match resumed {
+        true => versions.iter().rev().find(|(_, version)| {
+            let begins = facts.line_span(term.line).map(|span| span.from);
+            version
+                .at
+                .zip(begins)
+                .is_some_and(|(at, begins)| at <= begins)
+        }),
+        false => versions.iter().find(|(known, _)| *known == number - 1),
+    };
+    let Some((number, version)) = before else {
+        return unknown("the partition state before was not recorded without a gap");
+    };
+    let isr = nodes(version.isr);
+    if !version.isr.contains(&loss.node) {
+        let text = format!(
+            "{} is not in the in-sync set {isr} of version {number}",
+            loss.node
+        );
+        return (WhyInSync::Unknown, text);
+    }
+    let out = versions.iter().find(|(known, version)| {
+        known < number
+            && !version.isr.contains(&loss.node)
+            && version.at.is_some_and(|at| at >= loss.at)
+    });
+    if let Some((out, _)) = out {
+        let text = format!(
+            "version {out} had taken it out of the in-sync set after its loss, version {number} \
+             has it back: {isr}"
+        );
+        return (WhyInSync::Readmitted, text);
+    }
+    if version.isr == [loss.node] {
+        let text = format!("version {number} has it as the only one in sync: {isr}");
+        return (WhyInSync::LastStanding, text);
+    }
+    match all_down(facts, version.isr, term) {
+        true => (
+            WhyInSync::AllDown,
+            format!("all members of the in-sync set {isr} of version {number} were down at once"),
+        ),
+        false => unknown(&format!(
+            "the in-sync set {isr} of version {number} has others, which are not known to have \
+             been down"
+        )),
+    }
+}
+
+fn unknown(why: &str) -> (WhyInSync, String) {
+    (WhyInSync::Unknown, why.to_owned())
+}
+
+/// The versions of a partition's state, ascending, each with the latest moment of its writing: the
+/// earliest at which anybody knew it.
+fn versions<'a>(facts: &Facts, part: &'a PartFacts) -> Vec<(i32, Version<'a>)> {
+    let mut all = Vec::new();
+    for (&number, (isr, _, line)) in &part.roles.versions {
+        let said = match *line {
+            usize::MAX => None,
+            line => facts.line_span(line).map(|span| span.to),
+        };
+        let seen = part
+            .seen
+            .iter()
+            .map(|&index| facts.observations[index as usize]);
+        let seen = seen
+            .filter(
+                |seen| matches!(&seen.seen, Seen::ZkState { version, .. } if *version == number),
+            )
+            .map(|seen| seen.answered)
+            .next();
+        let at = said.into_iter().chain(seen).min();
+        all.push((number, Version { isr, at }));
+    }
+    all
+}
+
+/// Whether all members of a set were down at one time before a time of leadership began.
+fn all_down(facts: &Facts, members: &[NodeId], term: &Term) -> bool {
+    let Some(begins) = facts.line_span(term.line) else {
+        return false;
+    };
+    // The last exit of each before then, and its next start.
+    let mut down: Vec<(Mark, Mark)> = Vec::new();
+    for member in members {
+        let of_member = |event: &&&history::ProcessEvent| {
+            event.node == *member && event.service == Service::Broker
+        };
+        let exit = facts
+            .processes
+            .iter()
+            .filter(of_member)
+            .filter(|event| {
+                matches!(event.change, ProcessChange::Exited(_)) && event.at <= begins.to
+            })
+            .map(|event| event.at)
+            .max();
+        let Some(exit) = exit else {
+            return false;
+        };
+        let again = facts
+            .processes
+            .iter()
+            .filter(of_member)
+            .filter(|event| !matches!(event.change, ProcessChange::Exited(_)) && event.at >= exit)
+            .map(|event| event.at)
+            .min();
+        down.push((exit, again.unwrap_or(Mark(u64::MAX))));
+    }
+    let last_exit = down.iter().map(|(exit, _)| *exit).max();
+    let first_start = down.iter().map(|(_, start)| *start).min();
+    last_exit <= first_start
+}

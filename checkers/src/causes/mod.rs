@@ -1,0 +1,129 @@
+//! The contract's conditions, computed from what happened, never from how many faults there were
+//! (docs/guarantees.md, "causes"): X, an unclean election; U and D, a replica that lost data by a
+//! power cut or damage; LRS, such a replica that led without having copied the data again; T,
+//! deletion; R, a producer that was started anew; and a ZooKeeper that went back.
+//!
+//! Nothing is attributed here: which record went by which of them is `gone`'s to say.
+
+mod loss;
+mod lossy;
+mod sessions;
+mod zookeeper;
+
+use history::{Harm, Mark, Offset};
+
+pub use loss::{Loss, LossKind};
+pub use lossy::{LossyLead, WhyInSync};
+pub use sessions::Session;
+pub use zookeeper::RolledBack;
+
+use crate::contract::{Contract, Force};
+use crate::facts::{Facts, PartFacts, PartId};
+use crate::judgement::TimeSpan;
+
+/// What came about for one partition.
+#[derive(Debug, Default)]
+pub struct PartCauses {
+    /// X: elections that were unclean, or of which that cannot be told; positions in `elections`.
+    pub unclean: Vec<Unclean>,
+    /// U and D, in recorded order.
+    pub losses: Vec<Loss>,
+    /// LRS, in order of the losses.
+    pub lossy: Vec<LossyLead>,
+    /// T: everything below this was deleted on request, first at this moment.
+    pub deleted: Option<(Offset, Mark)>,
+    /// R: producers that wrote under several ids.
+    pub sessions: Vec<Session>,
+    /// ZooKeeper forgot versions of the partition's state.
+    pub rolled_back: Option<RolledBack>,
+}
+
+/// X: an election of a leader from outside the in-sync set, or one of which that is not known.
+#[derive(Debug, Clone, Copy)]
+pub struct Unclean {
+    /// Position in `elections`.
+    pub election: usize,
+    /// It was unclean for sure.
+    pub sure: bool,
+    /// Whether the settings in force then allowed it.
+    pub allowed: Force,
+}
+
+impl PartCauses {
+    /// Computes what came about for a partition; `contract` gives the settings over time.
+    pub fn of(facts: &Facts, contract: &Contract, id: PartId) -> Self {
+        let part = &facts.parts[id];
+        let losses = loss::all(facts, contract, part);
+        Self {
+            unclean: unclean(facts, contract, part),
+            lossy: lossy::all(facts, part, &losses),
+            losses,
+            deleted: deleted(facts, part),
+            sessions: sessions::all(facts, contract, part),
+            rolled_back: zookeeper::rolled_back(facts, part),
+        }
+    }
+
+    /// What is known of an election that was not surely clean.
+    pub fn unclean(&self, election: usize) -> Option<&Unclean> {
+        self.unclean.iter().find(|x| x.election == election)
+    }
+
+    /// The lossy lead of a time of leadership that explains the loss of an offset.
+    pub fn lossy_at(&self, term: usize, offset: Offset) -> Option<(usize, &LossyLead)> {
+        let all = self.lossy.iter().enumerate();
+        all.filter(|(_, lead)| lead.term == term && lead.reaches(offset))
+            .min_by_key(|(_, lead)| self.losses[lead.loss].durable > offset)
+    }
+}
+
+/// How long before its line the new leader may have been chosen, where the controller's own line
+/// is missing: its request takes no longer to a broker that lives.
+const CHOSEN_BEFORE: u64 = 1_000_000_000;
+
+fn unclean(facts: &Facts, contract: &Contract, part: &PartFacts) -> Vec<Unclean> {
+    let mut all = Vec::new();
+    for (index, election) in part.elections.iter().enumerate() {
+        if election.clean == Some(true) {
+            continue;
+        }
+        all.push(Unclean {
+            election: index,
+            sure: election.clean == Some(false),
+            allowed: chosen_when(facts, part, index)
+                .map_or(Force::Either, |span| contract.allows_unclean(span)),
+        });
+    }
+    all
+}
+
+/// When the controller chose a leader: by its own line where there is one, else shortly before the
+/// leader's.
+fn chosen_when(facts: &Facts, part: &PartFacts, election: usize) -> Option<TimeSpan> {
+    let term = &part.roles.terms[part.elections[election].term];
+    let leads = facts.line_span(term.line)?;
+    let versions = part.roles.versions.values();
+    let own = versions
+        .filter(|(_, epoch, line)| *epoch == Some(term.epoch) && *line != usize::MAX)
+        .filter_map(|(_, _, line)| facts.line_span(*line))
+        .min_by_key(|span| span.to)
+        .filter(|span| span.from <= leads.to);
+    let early = Mark(leads.from.0.saturating_sub(CHOSEN_BEFORE));
+    Some(TimeSpan {
+        from: own.map_or(early, |span| span.from),
+        to: own.map_or(leads.to, |span| span.to),
+    })
+}
+
+fn deleted(facts: &Facts, part: &PartFacts) -> Option<(Offset, Mark)> {
+    let harms = facts
+        .harms
+        .iter()
+        .filter(|event| event.partition == part.name);
+    harms
+        .filter_map(|event| match event.harm {
+            Harm::Deleted { before } => Some((before, event.at)),
+            Harm::SuffixLost { .. } | Harm::Wiped { .. } | Harm::Damaged { .. } => None,
+        })
+        .max_by_key(|(before, at)| (*before, std::cmp::Reverse(*at)))
+}

@@ -1,0 +1,132 @@
+//! Candidates for being gone: what was acknowledged, given to a consumer or seen in an image, and is
+//! not where it was in the final log. What deletion or retention took is excused here, and counted.
+
+use std::collections::BTreeMap;
+
+use history::{Epoch, Offset, Payload, ValueId};
+
+use super::GoneTopic;
+use crate::contract::Contract;
+use crate::facts::{Facts, LogView, PartFacts, PartId, SendFact, acks_all};
+
+/// Something that was seen at an offset where the final log has something else.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Candidate {
+    /// Which value.
+    pub value: Option<ValueId>,
+    /// Where it was; absent for a success without an offset.
+    pub offset: Option<Offset>,
+    /// The epoch of its batch, where a batch or a delivery shows it.
+    pub epoch: Option<Epoch>,
+    /// Its send; as `ops.send` counts.
+    pub send: Option<u32>,
+    /// It was acknowledged.
+    pub acked: bool,
+    /// It stands elsewhere in the final log.
+    pub elsewhere: bool,
+    /// The first delivery of it; as `ops.read` counts.
+    pub read: Option<u32>,
+}
+
+/// Acknowledgements, deliveries and sightings in images that the final log does not bear out.
+pub fn candidates(
+    facts: &Facts,
+    contract: &Contract,
+    id: PartId,
+    gone: &mut GoneTopic,
+) -> BTreeMap<(Option<Offset>, ValueId), Candidate> {
+    let part = &facts.parts[id];
+    let (Some(log), Ok(fin)) = (part.final_log(), &part.fin) else {
+        return BTreeMap::new();
+    };
+    // How old a value was at the end, for what retention may have taken.
+    let age = |value: ValueId| {
+        let send = facts.ops.send(facts.ops.by_value.get(value)?);
+        Some(facts.length.since(send.invoked).as_millis() as u64)
+    };
+    let excused = |offset: Offset, value: ValueId| {
+        let maybe = offset < fin.start || contract.deleted_below(id, offset);
+        maybe && contract.expired(id, offset, fin.start, age(value))
+    };
+    let mut found: BTreeMap<(Option<Offset>, ValueId), Candidate> = BTreeMap::new();
+    for (place, &index) in part.sends.iter().enumerate() {
+        let send = facts.ops.send(index);
+        let at = part.final_at.at(place);
+        if !send.acked() || acknowledged_there(&send, at, log) {
+            gone.committed_examined += u64::from(send.acked() && acks_all(facts, send.client));
+            continue;
+        }
+        // A success without an offset is judged by its value only.
+        let excused = send
+            .acked_at()
+            .is_some_and(|offset| excused(offset, send.value));
+        if excused {
+            // A copy of it may have stayed: it is present.
+            *gone.expired.entry(id).or_default() += u64::from(at.is_none());
+            continue;
+        }
+        let entry = found.entry((send.acked_at(), send.value)).or_default();
+        entry.acked = true;
+        entry.send = Some(index);
+        entry.elsewhere = at.is_some();
+    }
+    for &index in &part.reads {
+        let read = facts.ops.read(index);
+        let Payload::Value(value) = read.payload else {
+            continue;
+        };
+        if log.holds(read.offset, value) || excused(read.offset, value) {
+            continue;
+        }
+        let entry = found.entry((Some(read.offset), value)).or_default();
+        entry.read = entry.read.or(Some(index));
+        entry.epoch = entry.epoch.or(read.epoch);
+    }
+    sightings(part, log, &excused, &mut found);
+    for ((offset, value), candidate) in &mut found {
+        candidate.value = Some(*value);
+        candidate.offset = *offset;
+        candidate.send = candidate.send.or_else(|| facts.ops.by_value.get(*value));
+    }
+    found
+}
+
+/// Whether an acknowledgement is borne out: the value stands where it was acknowledged, or anywhere
+/// where the answer named no offset.
+fn acknowledged_there(send: &SendFact, at: Option<Offset>, log: &LogView) -> bool {
+    match send.acked_at() {
+        Some(offset) => at == Some(offset) || log.holds(offset, send.value),
+        None => at.is_some(),
+    }
+}
+
+/// CRC-valid batches of any image, smeared ones included, are sightings.
+fn sightings(
+    part: &PartFacts,
+    log: &LogView,
+    excused: &dyn Fn(Offset, ValueId) -> bool,
+    found: &mut BTreeMap<(Option<Offset>, ValueId), Candidate>,
+) {
+    for image in &part.images {
+        let view = &image.view;
+        for batch in view.log.batches.iter().filter(|batch| !batch.is_control()) {
+            // Equal bytes at an equal place are in the final log.
+            if log
+                .batch_at(batch.base)
+                .is_some_and(|same| same.base == batch.base && same.digest == batch.digest)
+            {
+                continue;
+            }
+            for record in view.log.records_of(batch) {
+                let Payload::Value(value) = record.payload else {
+                    continue;
+                };
+                if log.holds(record.offset, value) || excused(record.offset, value) {
+                    continue;
+                }
+                let entry = found.entry((Some(record.offset), value)).or_default();
+                entry.epoch = Some(batch.epoch);
+            }
+        }
+    }
+}
