@@ -51,11 +51,11 @@ fn measure(run: &Path, verdict: bool) {
     let mut operations = Operations::default();
     let mut events = Vec::new();
     let mut torn = None;
-    for frame in frames::Reader::open(&dir.history_file()).expect("a history") {
-        match frame {
-            Ok(frame) => events.extend(frame.into_iter().filter_map(|e| operations.take(e))),
-            Err(tear) => torn = Some(tear.to_string()),
-        }
+    let mut reader = frames::Reader::open(&dir.history_file()).expect("a history");
+    let mut frame = Vec::new();
+    while let Some(read) = reader.next_into(&mut frame) {
+        torn = read.err().map(|tear| tear.to_string());
+        events.extend(frame.drain(..).filter_map(|event| operations.take(event)));
     }
     let read = ran();
     let held = memory("VmRSS").saturating_sub(before);

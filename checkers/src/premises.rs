@@ -1,8 +1,9 @@
 //! What conclusions rest on. A premise that fails voids what is concluded from absence; positive
 //! evidence stands.
 
-use history::{NodeId, Offset, Payload, Phase, ProcessChange, Stage, StepStage};
+use history::{NodeId, Offset, Payload, Phase, ProcessChange, Stage, StepStage, ValueId};
 use plan::{Action, Storm};
+use rustc_hash::FxHashMap;
 
 use crate::accounting::undrained;
 use crate::facts::{Facts, Fate, PartFacts};
@@ -206,14 +207,10 @@ fn lines_read(facts: &Facts) -> Looked {
 
 /// A failed send that stands somewhere, or a record of this run that nobody sent, is our own fault.
 fn fates(facts: &Facts) -> Looked {
-    let refused = |id: usize| facts.ops.counts(id).failed > 0;
-    let any_refused = (0..facts.parts.len()).any(refused);
+    let refused = refused(facts);
     for (id, part) in facts.parts.iter().enumerate() {
-        let sends = if refused(id) {
-            part.sends.as_slice()
-        } else {
-            &[]
-        };
+        let refuses = facts.ops.counts(id).failed > 0;
+        let sends = if refuses { part.sends.as_slice() } else { &[] };
         for (place, &index) in sends.iter().enumerate() {
             let send = facts.ops.send(index);
             if let (Fate::Failed, Some(at)) = (send.fate, part.final_at.at(place)) {
@@ -223,18 +220,15 @@ fn fates(facts: &Facts) -> Looked {
                 ));
             }
         }
-        let reads = if any_refused {
-            part.reads.as_slice()
-        } else {
-            &[]
-        };
+        let given = !refused.is_empty();
+        let reads = if given { part.reads.as_slice() } else { &[] };
         let failed = reads.iter().find_map(|&read| {
             let read = facts.ops.read(read);
             let Payload::Value(value) = read.payload else {
                 return None;
             };
-            let send = facts.ops.send(facts.ops.by_value.get(value)?);
-            (send.fate == Fate::Failed).then_some((send, read))
+            let send = *refused.get(&value)?;
+            Some((facts.ops.send(send), read))
         });
         if let Some((send, read)) = failed {
             return Err(format!(
@@ -250,6 +244,18 @@ fn fates(facts: &Facts) -> Looked {
         }
     }
     Ok((facts.ops.sent(), "sends"))
+}
+
+/// The values that were certainly refused, each with its (first) send.
+fn refused(facts: &Facts) -> FxHashMap<ValueId, u32> {
+    let any = |id: &usize| facts.ops.counts(*id).failed > 0;
+    let parts = (0..facts.parts.len()).filter(any);
+    let sends = parts.flat_map(|id| facts.parts[id].sends.iter().copied());
+    sends
+        .filter(|&send| facts.ops.send(send).fate == Fate::Failed)
+        .map(|send| (facts.ops.send(send).value, send))
+        .filter(|&(value, send)| facts.ops.by_value.get(value) == Some(send))
+        .collect()
 }
 
 /// Whether nobody sent what stands there, or it was certainly refused. What was sent to another

@@ -94,14 +94,11 @@ fn happened(dir: &RunDir) -> anyhow::Result<(Operations, Vec<Event>, Option<Torn
     let mut operations = Operations::default();
     let mut events = Vec::new();
     let mut tear = None;
-    for frame in frames::Reader::open(&dir.history_file())? {
-        match frame {
-            Ok(frame) => {
-                let rest = frame.into_iter().filter_map(|event| operations.take(event));
-                events.extend(rest);
-            }
-            Err(torn) => tear = Some(torn),
-        }
+    let mut reader = frames::Reader::open(&dir.history_file())?;
+    let mut frame = Vec::new();
+    while let Some(read) = reader.next_into(&mut frame) {
+        tear = read.err();
+        events.extend(frame.drain(..).filter_map(|event| operations.take(event)));
     }
     Ok((operations, events, tear))
 }

@@ -1,15 +1,20 @@
 //! Columns back into events. Any bytes may come; they are refused or read, never believed.
 
-use super::{ACK, COLUMNS, Column, Memory, OTHER, POLL, POLLED, SEND};
+use super::{ACK, COLUMNS, Column, Memory, OTHER, POLL, POLLED, SEND, Topics};
 use crate::clock::Mark;
 use crate::event::{Call, Delivery, Event, Payload, Reply, SendAck};
 use crate::ids::{ClientId, Epoch, NodeId, Offset, OpId, Partition, ValueId};
 use crate::outcome::Outcome;
 use crate::varint::Varints;
 
-/// Reads a block of so many events; none when its bytes cannot be one. Memory follows the bytes
-/// there are, never a length that they claim.
-pub(crate) fn read_block(bytes: &[u8], count: usize) -> Option<Vec<Event>> {
+/// Adds the events of a block of so many; none when its bytes cannot be one, and then what was
+/// added means nothing. Memory follows the bytes there are, never a length that they claim.
+pub(crate) fn read_block(
+    bytes: &[u8],
+    count: usize,
+    topics: &mut Topics,
+    into: &mut Vec<Event>,
+) -> Option<()> {
     let mut rest = Varints(bytes);
     let mut columns = [Varints(&[]); COLUMNS];
     for column in &mut columns {
@@ -21,7 +26,10 @@ pub(crate) fn read_block(bytes: &[u8], count: usize) -> Option<Vec<Event>> {
         let column = &mut columns[Column::Partitions as usize];
         let len = column.take()?;
         let topic = std::str::from_utf8(column.bytes(len)?).ok()?;
-        partitions.push(Partition::new(topic, column.take()? as u32 as i32));
+        partitions.push(Partition {
+            topic: topics.named(topic),
+            index: column.take()? as u32 as i32,
+        });
     }
     let kinds = columns[Column::Kinds as usize].0;
     if kinds.len() != count {
@@ -32,13 +40,17 @@ pub(crate) fn read_block(bytes: &[u8], count: usize) -> Option<Vec<Event>> {
         memory: Memory::default(),
         partitions,
     };
-    let mut events = Vec::with_capacity(kinds.len());
+    into.reserve(kinds.len());
     for kind in kinds {
-        events.push(block.event(*kind)?);
+        let mut event = block.event(*kind)?;
+        if *kind == OTHER {
+            topics.share(&mut event);
+        }
+        into.push(event);
     }
     // The kinds were walked; every other column must be used up by them.
     let used_up = block.columns[1..].iter().all(|column| column.0.is_empty());
-    (used_up && rest.0.is_empty()).then_some(events)
+    (used_up && rest.0.is_empty()).then_some(())
 }
 
 struct BlockReader<'a> {

@@ -4,17 +4,13 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use rustc_hash::FxHashSet;
-
 use super::{
     BLOCK_BYTES_MAX, CHECKED, CODEC_ZSTD, EVENTS_MAX, FILE_HEADER, FILE_MAGIC, FORMAT,
     FRAME_HEADER, FRAME_MAGIC, LAYOUT_COLUMNS, file_header,
 };
-use crate::columns::read_block;
+use crate::columns::{Topics, read_block};
 use crate::error::HistoryError;
-use crate::event::{Call, Event, Reply};
-use crate::ids::{Partition, Topic};
-use crate::observation::Seen;
+use crate::event::Event;
 
 /// Where a log stops being readable, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +65,7 @@ pub struct Reader<R> {
     from: R,
     at_byte: u64,
     next_seq: u64,
-    topics: FxHashSet<Topic>,
+    topics: Topics,
     stored: Vec<u8>,
     /// A tear that is known and not yet reported.
     torn: Option<Torn>,
@@ -124,7 +120,7 @@ impl<R: Read> Reader<R> {
             from,
             at_byte: 0,
             next_seq: 0,
-            topics: FxHashSet::default(),
+            topics: Topics::default(),
             stored: Vec::new(),
             torn: None,
             ended: false,
@@ -138,13 +134,31 @@ impl<R: Read> Reader<R> {
         });
     }
 
-    /// The next frame's events; none at the clean end.
-    fn frame(&mut self) -> Result<Option<Vec<Event>>, String> {
+    /// Reads the next frame's events over what stands in `into`; after the last one comes the tear,
+    /// if there is one, then nothing.
+    pub fn next_into(&mut self, into: &mut Vec<Event>) -> Option<Result<(), Torn>> {
+        if self.ended {
+            return None;
+        }
+        if self.torn.is_none() {
+            match self.frame(into) {
+                Ok(true) => return Some(Ok(())),
+                Ok(false) => {}
+                Err(why) => self.tear(why),
+            }
+        }
+        into.clear();
+        self.ended = true;
+        self.torn.take().map(Err)
+    }
+
+    /// The next frame's events; false at the clean end.
+    fn frame(&mut self, into: &mut Vec<Event>) -> Result<bool, String> {
         let unreadable = |err: io::Error| format!("the file cannot be read on: {err}");
         let mut head = Vec::with_capacity(FRAME_HEADER);
         if !take(&mut self.from, FRAME_HEADER, &mut head).map_err(unreadable)? {
             return match head.len() {
-                0 => Ok(None),
+                0 => Ok(false),
                 len => Err(format!("{len} bytes are too few for a frame's header")),
             };
         }
@@ -180,57 +194,13 @@ impl<R: Read> Reader<R> {
         }
         let block = zstd::bulk::decompress(&self.stored, raw)
             .map_err(|err| format!("the frame cannot be decompressed: {err}"))?;
-        let mut read = read_block(&block, events as usize)
-            .filter(|_| block.len() == raw)
+        into.clear();
+        read_block(&block, events as usize, &mut self.topics, into)
+            .filter(|()| block.len() == raw)
             .ok_or("the frame's block cannot be understood")?;
-        for event in &mut read {
-            self.share_topics(event);
-        }
         self.at_byte += (FRAME_HEADER + len) as u64;
         self.next_seq += 1;
-        Ok(Some(read))
-    }
-
-    /// Lets all events name a topic by the same allocation.
-    fn share_topics(&mut self, event: &mut Event) {
-        let mut share = |partition: &mut Partition| match self.topics.get(&partition.topic) {
-            Some(topic) => partition.topic = topic.clone(),
-            None => {
-                self.topics.insert(partition.topic.clone());
-            }
-        };
-        match event {
-            Event::Invoked { call, .. } => match call {
-                Call::Send { partition, .. } => share(partition),
-                Call::Assign { from } => from.iter_mut().for_each(|(p, _)| share(p)),
-                Call::Seek { to: at } | Call::Commit { offsets: at } => {
-                    at.iter_mut().for_each(|(p, _)| share(p));
-                }
-                Call::Subscribe { .. } | Call::Poll | Call::Begin | Call::End { .. } => {}
-            },
-            Event::Returned { reply, .. } => {
-                if let Reply::Polled(crate::Outcome::Ok(deliveries)) = reply {
-                    deliveries.iter_mut().for_each(|d| share(&mut d.partition));
-                }
-            }
-            Event::Observed(observation) => match &mut observation.seen {
-                Seen::LogEnd { partition, .. }
-                | Seen::Watermarks { partition, .. }
-                | Seen::LeaderHw { partition, .. }
-                | Seen::Belief { partition, .. }
-                | Seen::ZkState { partition, .. } => share(partition),
-                Seen::Controller { .. } | Seen::Silent { .. } => {}
-            },
-            Event::Rebalance(event) => event.partitions.iter_mut().for_each(share),
-            Event::Harm(event) => share(&mut event.partition),
-            Event::Altered(_)
-            | Event::Fault(_)
-            | Event::Process(_)
-            | Event::Phase { .. }
-            | Event::Step(_)
-            | Event::Clock(_)
-            | Event::Image(_) => {}
-        }
+        Ok(true)
     }
 }
 
@@ -238,18 +208,9 @@ impl<R: Read> Iterator for Reader<R> {
     type Item = Result<Vec<Event>, Torn>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        if self.torn.is_none() {
-            match self.frame() {
-                Ok(Some(events)) => return Some(Ok(events)),
-                Ok(None) => {}
-                Err(why) => self.tear(why),
-            }
-        }
-        self.ended = true;
-        self.torn.take().map(Err)
+        let mut events = Vec::new();
+        let read = self.next_into(&mut events)?;
+        Some(read.map(|()| events))
     }
 }
 
