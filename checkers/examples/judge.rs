@@ -3,10 +3,11 @@
 //! `cargo run --release -p checkers --example judge RUN...` prints a line for each run;
 //! `--verdict` prints its judgement instead, as `tidemark check` would write it. Nothing is written
 //! into the run. Times are those that this thread was running, so that a busy machine does not count.
-//! Memory is told truly for the first run of a process only. An operation here is a send with its outcome and its delivery; images and log lines
+//! An operation here is a send with its outcome and its delivery; images and log lines
 //! are read apart, and neither their time nor their memory counts as the history's.
 
 use std::path::Path;
+use std::process::Command;
 
 use checkers::{Ended, Operations, Recording};
 use history::frames;
@@ -17,32 +18,39 @@ fn main() {
     let (flags, runs): (Vec<String>, Vec<String>) = std::env::args()
         .skip(1)
         .partition(|arg| arg.starts_with("--"));
-    let verdict = flags.iter().any(|flag| flag == "--verdict");
-    if !verdict {
-        println!(
-            "{:>11}  {:>9}  {:>9}  {:>9}  {:>9}  {:>12}  {:>7}  {:>7}  {:>7}  verdict",
-            "operations",
-            "history",
-            "judging",
-            "op/s",
-            "images",
-            "image bytes",
-            "columns",
-            "held",
-            "peak"
-        );
+    let flag = |name: &str| flags.iter().any(|flag| flag == name);
+    if flag("--verdict") || flag(ALONE) {
+        let mut runs = runs.iter();
+        return runs.for_each(|run| measure(Path::new(run), flag("--verdict")));
     }
+    println!(
+        "{:>11}  {:>9}  {:>9}  {:>9}  {:>9}  {:>12}  {:>7}  {:>7}  {:>7}  verdict",
+        "operations",
+        "history",
+        "judging",
+        "op/s",
+        "images",
+        "image bytes",
+        "columns",
+        "held",
+        "peak"
+    );
+    // A process each: memory that one run gave back would hide what the next one takes.
+    let program = std::env::current_exe().expect("this program");
     for run in &runs {
-        measure(Path::new(run), verdict);
+        let mut one = Command::new(&program);
+        let ended = one.args([ALONE, run]).status().expect("it runs");
+        assert!(ended.success(), "{run} could not be judged");
     }
-    if !verdict {
-        println!(
-            "op/s: sends over the time of history and judging, one thread. Bytes per send: its \
-             columns as counted, what the process held once the history was read, and the most \
-             beyond images while it judged."
-        );
-    }
+    println!(
+        "op/s: sends over the time of history and judging, on one core. Then bytes a send: its \
+         columns as counted, what the process held once the history was read, and the most that \
+         judging added beyond the images."
+    );
 }
+
+/// Prints one line and nothing else.
+const ALONE: &str = "--alone";
 
 fn measure(run: &Path, verdict: bool) {
     let dir = RunDir::open(run).expect("a run directory");

@@ -4,7 +4,7 @@
 //! Only intervals speak: sends that overlap in time are unordered.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 use history::{Mark, Offset};
 
@@ -85,7 +85,7 @@ fn sweep(case: &Case, part: &PartFacts) -> (u64, Option<Found>) {
         return (0, None);
     };
     let order = order(case, part);
-    let mut waiting: BinaryHeap<Reverse<(Mark, Offset, u32)>> = BinaryHeap::new();
+    let mut waiting = Waiting::default();
     let mut furthest: Option<(u32, Offset)> = None;
     let mut found: Option<Found> = None;
     let mut examined = 0;
@@ -100,10 +100,7 @@ fn sweep(case: &Case, part: &PartFacts) -> (u64, Option<Found>) {
             continue;
         }
         examined += 1;
-        while let Some(&Reverse((answered, offset, earlier))) = waiting.peek()
-            && answered < send.invoked
-        {
-            waiting.pop();
+        while let Some((_, offset, earlier)) = waiting.answered_before(send.invoked) {
             if furthest.is_none_or(|(_, far)| far < offset) {
                 furthest = Some((earlier, offset));
             }
@@ -112,9 +109,45 @@ fn sweep(case: &Case, part: &PartFacts) -> (u64, Option<Found>) {
             let after = (index, at);
             note(&mut found, Inversion { before, after });
         }
-        waiting.push(Reverse((returned, at, index)));
+        waiting.push((returned, at, index));
     }
     (examined, found)
+}
+
+/// When a send was answered, where it stands, which it is.
+type Answered = (Mark, Offset, u32);
+
+/// Sends whose answers had not come, taken out by the moment of their answer. Answers come mostly
+/// in the order of their sends, and then nothing is sorted.
+#[derive(Debug, Default)]
+struct Waiting {
+    ascending: VecDeque<Answered>,
+    others: BinaryHeap<Reverse<Answered>>,
+}
+
+impl Waiting {
+    fn push(&mut self, send: Answered) {
+        if self.ascending.back().is_none_or(|last| *last <= send) {
+            self.ascending.push_back(send);
+        } else {
+            self.others.push(Reverse(send));
+        }
+    }
+
+    /// The next of those that were answered before a moment.
+    fn answered_before(&mut self, moment: Mark) -> Option<Answered> {
+        let front = self.ascending.front().copied();
+        let other = self.others.peek().map(|Reverse(other)| *other);
+        let first = front.into_iter().chain(other).min()?;
+        if first.0 >= moment {
+            return None;
+        }
+        if front == Some(first) {
+            self.ascending.pop_front()
+        } else {
+            self.others.pop().map(|Reverse(other)| other)
+        }
+    }
 }
 
 fn note(found: &mut Option<Found>, inversion: Inversion) {
