@@ -351,8 +351,9 @@ impl<'h> Tables<'h> {
     /// first, so that both checkers pick the same.
     fn pick(&mut self, key: Key) {
         let log = part(&self.log, &self.log_ends, key);
-        let mut index = 0;
-        for same in log.chunk_by(|one, other| one.0 == other.0) {
+        let same_offset = |one: &(i64, u32), other: &(i64, u32)| one.0 == other.0;
+        for (index, same) in log.chunk_by(same_offset).enumerate() {
+            let index = index as u32;
             for &(_, id) in same {
                 let message = &mut self.messages[id as usize];
                 if message.first == NONE {
@@ -372,7 +373,6 @@ impl<'h> Tables<'h> {
             };
             self.messages[picked as usize].at = index;
             self.order.push(picked);
-            index += 1;
         }
     }
 }

@@ -31,15 +31,15 @@ const CASES: [(&str, &str); 7] = [
 ];
 
 /// One history and what is said of it.
-pub struct Case {
-    pub name: String,
-    pub text: String,
-    pub asked: Asked,
+struct Case {
+    name: String,
+    text: String,
+    asked: Asked,
     expected: Vec<(String, String)>,
 }
 
 /// All of them.
-pub fn cases() -> Vec<Case> {
+fn cases() -> Vec<Case> {
     let all = CASES.iter().flat_map(|(file, text)| {
         let cases = text.split(";; == ").skip(1);
         cases.map(move |case| Case::parse(file, case))

@@ -13,8 +13,14 @@ use crate::home::say;
 
 /// `tidemark check RUN` and `tidemark check FILE`.
 pub fn check(asked: &CheckArgs) -> Result<Exit, Failure> {
-    if !asked.run.is_file() {
-        if asked.rules.is_some() || asked.ww_deps || asked.subscribed.is_some() {
+    let flagged = asked.rules.is_some() || asked.ww_deps || asked.subscribed.is_some();
+    // Whoever names an empty file meant a run; only flags say otherwise.
+    let is_history = asked
+        .run
+        .metadata()
+        .is_ok_and(|file| file.is_file() && (flagged || file.len() > 0));
+    if !is_history {
+        if flagged {
             let why = "is no file; --rules, --ww-deps and --subscribed are for a history in a file";
             return Err(anyhow!("{} {why}", asked.run.display())).or_usage();
         }
