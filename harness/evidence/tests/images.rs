@@ -260,9 +260,12 @@ fn a_run_directory_is_read_whole() {
     );
 }
 
+/// Names in a partition's directory, and contents.
+type Files = Vec<(String, Vec<u8>)>;
+
 /// A log of two segments whose first is closed, with everything that stands beside it. Damage is
 /// done by `change` before the archive is made.
-fn beside(change: impl FnOnce(&mut Vec<(String, Vec<u8>)>)) -> (Image, Vec<Unreadable>) {
+fn beside(change: impl FnOnce(&mut Files)) -> (Image, Vec<Unreadable>) {
     let transaction = AbortedTxn {
         producer_id: 9,
         first_offset: Offset(2000),
@@ -294,7 +297,7 @@ fn beside(change: impl FnOnce(&mut Vec<(String, Vec<u8>)>)) -> (Image, Vec<Unrea
     files.push((file_name(Offset(2000), "snapshot"), write_snapshot(&[])));
     change(&mut files);
     let dir = tempfile::tempdir().unwrap();
-    let named: Vec<(String, Vec<u8>)> = files
+    let named: Files = files
         .into_iter()
         .map(|(name, bytes)| (format!("ledger-0/{name}"), bytes))
         .collect();
@@ -343,7 +346,7 @@ fn what_stands_beside_a_log_is_read_and_right() {
 
 #[test]
 fn wrong_indexes_are_said_and_weighed() {
-    let said = |change: &dyn Fn(&mut Vec<(String, Vec<u8>)>)| {
+    let said = |change: &dyn Fn(&mut Files)| {
         let (image, unreadable) = beside(change);
         assert_eq!(unreadable, []);
         flaws(&image)
@@ -360,7 +363,7 @@ fn wrong_indexes_are_said_and_weighed() {
         said(&|files| edit(files, 0, "timeindex")[7] += 1),
         one("timeindex", 0, sure, "60 at @54, whose batch has 59")
     );
-    let short = |files: &mut Vec<(String, Vec<u8>)>| {
+    let short = |files: &mut Files| {
         let bytes = edit(files, 0, "timeindex");
         bytes.truncate(bytes.len() - 12);
     };
@@ -407,7 +410,7 @@ fn wrong_indexes_are_said_and_weighed() {
 
 #[test]
 fn damage_is_weighed_against_the_recovery_point() {
-    let durable = |change: &dyn Fn(&mut Vec<(String, Vec<u8>)>)| {
+    let durable = |change: &dyn Fn(&mut Files)| {
         let (image, _) = beside(change);
         let log = &image.logs[&Partition::new("ledger", 0)];
         let said: Vec<_> = log.damage.iter().map(|d| (d.from, d.durable)).collect();
