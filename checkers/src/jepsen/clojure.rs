@@ -91,7 +91,7 @@ fn java_hash(text: &str) -> u32 {
     })
 }
 
-/// A name's letters by Murmur3, and its namespace's hash mixed in.
+/// A name's letters by Murmur3, and its namespace's hash mixed in; Java shifts with the sign.
 fn of_symbol(symbol: &str) -> u32 {
     let (space, name) = match symbol.split_once('/') {
         Some((space, name)) if !space.is_empty() && !name.is_empty() => (Some(space), name),
@@ -110,7 +110,7 @@ fn of_symbol(symbol: &str) -> u32 {
     hash ^ seed
         .wrapping_add(0x9e37_79b9)
         .wrapping_add(hash << 6)
-        .wrapping_add(hash >> 2)
+        .wrapping_add((hash as i32 >> 2) as u32)
 }
 
 fn scramble(word: u32) -> u32 {
