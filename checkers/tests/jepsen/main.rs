@@ -211,7 +211,7 @@ fn every_case_by_our_own_rules() {
     }
 }
 
-/// Every anomaly of anomalies.md B.2 is somebody's, every guarantee of ours is mute once.
+/// Every anomaly of Jepsen is somebody's, every guarantee of ours is mute once.
 #[test]
 fn no_anomaly_is_without_its_cases() {
     let all = cases();
