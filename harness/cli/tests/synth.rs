@@ -206,6 +206,22 @@ fn many_plants_are_found_together() {
     }
 }
 
+#[test]
+fn one_of_everything_is_found_at_once() {
+    let mut args = vec![
+        "--operations",
+        "120000",
+        "--failovers",
+        "4",
+        "--partitions",
+        "3",
+    ];
+    for name in exchange::synth::names() {
+        args.extend(["--plant", name]);
+    }
+    assert_eq!(exactly("everything", &args), 1);
+}
+
 /// Every file's bytes, by its path below `dir`.
 fn bytes(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();

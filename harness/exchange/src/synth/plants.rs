@@ -253,11 +253,12 @@ impl Planter<'_> {
         }
     }
 
-    /// A partition and a change of its leader that this plant has not used yet.
+    /// A partition and a change of its leader, by its fault, of which nothing else is told wrongly.
     fn change(
         &mut self,
         acks_all: Option<bool>,
         kind: Option<FaultKind>,
+        free: impl Fn(&Self, usize, usize) -> bool,
     ) -> Option<(usize, usize)> {
         let shape = self.shape;
         for (part, of) in shape.parts.iter().enumerate() {
@@ -265,7 +266,8 @@ impl Planter<'_> {
                 let fits = change.deposed()
                     && acks_all.is_none_or(|all| of.acks_all == all)
                     && kind.is_none_or(|kind| shape.faults[index].kind == kind)
-                    && !self.edits.words.contains_key(&(part, index));
+                    && !self.edits.words.contains_key(&(part, index))
+                    && free(self, part, index);
                 if fits {
                     self.edits.words.entry((part, index)).or_default();
                     return Some((part, index));
@@ -355,6 +357,11 @@ impl Planter<'_> {
         let base = self.shape.base(part, batch).0;
         Some((base, base + self.shape.len(part, batch) as i64))
     }
+}
+
+/// No partition and no fault is excluded.
+fn anywhere(_: &Planter, _: usize, _: usize) -> bool {
+    true
 }
 
 /// Whether live consumers look at a batch: the newest that is committed when they do.

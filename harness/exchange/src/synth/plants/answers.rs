@@ -2,7 +2,7 @@
 
 use history::{FaultKind, NodeId, Offset, Seen};
 
-use super::Planter;
+use super::{Planter, anywhere};
 use crate::synth::edits::Words;
 
 /// A moment of a partition: the round, who led, where the high watermark stood.
@@ -87,7 +87,11 @@ pub(super) fn watermarks_disordered(planter: &mut Planter) -> Option<()> {
 
 /// After the leader gave its high watermark an in-sync follower's log ends below it.
 pub(super) fn isr_member_lacks_data(planter: &mut Planter) -> Option<()> {
-    let moment = planter.moment(|_, _| true)?;
+    // After the last change of the in-sync set: between two that only ZooKeeper shows, nobody can
+    // say when the set changed.
+    let shape = planter.shape;
+    let last = shape.faults.last().map_or(0, |fault| fault.healed);
+    let moment = planter.moment(|part, round| !shape.parts[part].acks_all && round > last)?;
     let part = &planter.shape.parts[moment.part];
     let seen = planter.leader_hw(&moment, moment.hw);
     let short = Seen::LogEnd {
@@ -122,7 +126,7 @@ pub(super) fn two_leaders_one_epoch(planter: &mut Planter) -> Option<()> {
 
 /// A leader that was cut off says that one record more was committed than its successor has.
 pub(super) fn committed_past_election(planter: &mut Planter) -> Option<()> {
-    let (part, fault) = planter.change(Some(true), Some(FaultKind::Isolate))?;
+    let (part, fault) = planter.change(Some(true), Some(FaultKind::Isolate), anywhere)?;
     let change = &planter.shape.parts[part].changes[fault];
     let cut = planter.shape.base(part, change.tail.start).0;
     let words = Words {

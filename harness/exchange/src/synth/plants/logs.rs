@@ -2,7 +2,7 @@
 
 use history::{FaultKind, Offset};
 
-use super::Planter;
+use super::{Planter, anywhere};
 use crate::synth::edits::{Retouch, Taken, Words};
 use crate::synth::shape::NODES;
 
@@ -28,7 +28,11 @@ impl Planter<'_> {
         for index in 0..shape.faults.len() {
             let odd = Taken::Before(index);
             let used: Vec<bool> = (0..shape.parts.len())
-                .map(|part| self.edits.retouched.contains_key(&(part, odd)))
+                .map(|part| {
+                    // A cut is judged by the image before it: one lie at a time.
+                    self.edits.retouched.contains_key(&(part, odd))
+                        || self.edits.words(part, index).cut_to.is_some()
+                })
                 .collect();
             let until = shape.faults[index].strike - 3;
             let found = self.batch(None, |part, batch| !used[part] && batch < until);
@@ -109,7 +113,11 @@ pub(super) fn log_malformed(planter: &mut Planter) -> Option<()> {
 
 /// A leader that died comes back and cuts a batch more than its successor lacks.
 pub(super) fn truncation_audit(planter: &mut Planter) -> Option<()> {
-    let (part, fault) = planter.change(Some(false), Some(FaultKind::Kill))?;
+    let whole = |planter: &Planter, part, fault| {
+        let image = (part, Taken::Before(fault));
+        !planter.edits.retouched.contains_key(&image)
+    };
+    let (part, fault) = planter.change(Some(false), Some(FaultKind::Kill), whole)?;
     let cut = planter.cut(part, fault).0 - planter.shape.batch as i64;
     let words = Words {
         cut_to: Some(Offset(cut)),
@@ -122,7 +130,7 @@ pub(super) fn truncation_audit(planter: &mut Planter) -> Option<()> {
 
 /// A leader that was cut off cuts one record below its own high watermark.
 pub(super) fn truncated_below_hw(planter: &mut Planter) -> Option<()> {
-    let (part, fault) = planter.change(Some(true), Some(FaultKind::Isolate))?;
+    let (part, fault) = planter.change(Some(true), Some(FaultKind::Isolate), anywhere)?;
     let words = Words {
         following_hw: Some(Offset(planter.cut(part, fault).0 + 1)),
         ..Words::default()
@@ -134,7 +142,7 @@ pub(super) fn truncated_below_hw(planter: &mut Planter) -> Option<()> {
 
 /// A returning leader's high watermark goes back to its cut.
 pub(super) fn dirty_hw(planter: &mut Planter) -> Option<()> {
-    let (part, fault) = planter.change(None, None)?;
+    let (part, fault) = planter.change(None, None, anywhere)?;
     let words = Words {
         hw_back: Some(Offset(planter.cut(part, fault).0 + 1)),
         ..Words::default()
