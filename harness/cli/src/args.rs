@@ -6,7 +6,6 @@ use clap::{Parser, Subcommand};
 use history::NodeId;
 
 use crate::bench::BenchArgs;
-use crate::synthesis::SynthArgs;
 use crate::exporting::ExportArgs;
 use crate::synthesis::SynthArgs;
 
