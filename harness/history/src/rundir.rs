@@ -18,6 +18,10 @@ use crate::setting::Setting;
 
 pub use seal::{Difference, Ended, SEAL_FORMAT, Seal};
 
+/// The newest format of `setting.json` that this program writes and reads. Files of the first one do
+/// not always say so.
+pub const SETTING_FORMAT: u32 = 1;
+
 const RUNS: &str = "runs";
 const HISTORY: &str = "history";
 const EVENTS: &str = "events.tmh";
@@ -151,15 +155,42 @@ impl RunDir {
     /// # Errors
     /// When it cannot be written.
     pub fn write_setting(&self, setting: &Setting) -> Result<(), HistoryError> {
-        write_json(&self.setting_json(), setting)
+        #[derive(serde::Serialize)]
+        struct Written<'a> {
+            format: u32,
+            #[serde(flatten)]
+            setting: &'a Setting,
+        }
+        let written = Written {
+            format: SETTING_FORMAT,
+            setting,
+        };
+        write_json(&self.setting_json(), &written)
     }
 
     /// Reads `setting.json`.
     ///
     /// # Errors
-    /// When it is not there, or not understood.
+    /// When it is not there, not understood, or of a newer format.
     pub fn read_setting(&self) -> Result<Setting, HistoryError> {
-        read_json(&self.setting_json())
+        #[derive(serde::Deserialize)]
+        struct Format {
+            format: Option<u32>,
+        }
+        let path = self.setting_json();
+        let text = fs::read(&path).map_err(|err| cannot_read(&path, err))?;
+        let wrong = |err| malformed(&path, err);
+        // The format first: what else stands in a newer file is not ours to understand.
+        let Format { format } = serde_json::from_slice(&text).map_err(wrong)?;
+        let format = format.unwrap_or(1);
+        if format > SETTING_FORMAT {
+            return Err(HistoryError::Newer {
+                path,
+                format,
+                known: SETTING_FORMAT,
+            });
+        }
+        serde_json::from_slice(&text).map_err(wrong)
     }
 
     /// Reads the history, up to its tear if it has one.
@@ -200,11 +231,6 @@ fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), History
     let mut text = serde_json::to_vec_pretty(value).map_err(|err| malformed(path, err))?;
     text.push(b'\n');
     write_atomically(path, &text)
-}
-
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, HistoryError> {
-    let text = fs::read(path).map_err(|err| cannot_read(path, err))?;
-    serde_json::from_slice(&text).map_err(|err| malformed(path, err))
 }
 
 fn malformed(path: &Path, err: serde_json::Error) -> HistoryError {

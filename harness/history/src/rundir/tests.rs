@@ -54,7 +54,26 @@ fn a_setting_comes_back() {
     };
     assert!(matches!(dir.read_setting(), Err(HistoryError::Read { .. })));
     dir.write_setting(&setting).expect("written");
+    assert_eq!(dir.read_setting(), Ok(setting.clone()));
+    let text = fs::read_to_string(dir.setting_json()).expect("there");
+    let (format, newer) = ("\"format\": 1,", "\"format\": 2, \"unheard\": 0,");
+    assert!(text.contains(format), "{text}");
+    // The first version wrote none.
+    fs::write(dir.setting_json(), text.replace(format, "")).expect("written");
     assert_eq!(dir.read_setting(), Ok(setting));
+    fs::write(dir.setting_json(), text.replace(format, newer)).expect("written");
+    let err = dir.read_setting().expect_err("newer");
+    assert!(
+        matches!(
+            err,
+            HistoryError::Newer {
+                format: 2,
+                known: 1,
+                ..
+            }
+        ),
+        "{err}"
+    );
     fs::write(dir.setting_json(), "{\n  \"run\": 3}").expect("written");
     let err = dir.read_setting().expect_err("malformed").to_string();
     assert!(err.contains("line 2"), "{err}");
