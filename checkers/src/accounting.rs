@@ -27,6 +27,7 @@ pub fn of(facts: &Facts, contract: &Contract, gone: &GoneTopic) -> Accounting {
         accounting.drain.delivered += part.drain.delivered;
         accounting.drain.matching += part.drain.matching;
         accounting.acknowledged.expired += gone.expired.get(&id).copied().unwrap_or(0);
+        accounting.acknowledged.superseded += gone.superseded.get(&id).copied().unwrap_or(0);
     }
     lost(gone, &mut accounting.acknowledged);
     balance(contract, &mut accounting);

@@ -44,7 +44,16 @@ fn topic_sentence(topic: &TopicJudgement) -> Option<String> {
             "What became of the records of {name} cannot be accounted for in full."
         ));
     }
-    if row.lost == 0 && row.present + row.expired == row.sent {
+    let excused = row.expired + row.superseded;
+    if row.lost == 0 && excused > 0 && row.present + excused == row.sent {
+        return Some(format!(
+            "{name} kept {} of {} acknowledged records; {} were deleted or replaced by later ones.",
+            grouped(row.present),
+            grouped(row.sent),
+            grouped(excused)
+        ));
+    }
+    if row.lost == 0 && row.present == row.sent {
         return Some(match row.sent {
             1 => format!("{name} kept its one acknowledged record."),
             sent => format!("{name} kept all {} acknowledged records.", grouped(sent)),

@@ -25,6 +25,7 @@ impl Contract {
     fn elections(&self, facts: &Facts, said: &mut Vec<String>) {
         let mut elections = 0;
         let mut doubtful = 0;
+        let mut untold = 0;
         for (&id, causes) in &self.causes {
             let part = &facts.parts[id];
             elections += part.elections.len().saturating_sub(1) as u64;
@@ -43,7 +44,10 @@ impl Contract {
                         "An unclean election happened",
                         ", while the setting that forbids or allows it was being changed",
                     ),
-                    (false, Force::No) => continue,
+                    (false, Force::No) => {
+                        untold += 1;
+                        continue;
+                    }
                     (false, _) => ("Whether an election was clean cannot be told", ""),
                 };
                 doubtful += 1;
@@ -63,6 +67,11 @@ impl Contract {
         }
         said.push(match elections {
             0 => "No leader changed.".to_owned(),
+            count if untold > 0 => format!(
+                "The leader changed {}; no election is known to have been unclean, which the settings \
+                 forbid (of {untold} the state before was not recorded).",
+                many(count, "time", "times")
+            ),
             count => format!(
                 "The leader changed {}, and no election was unclean.",
                 many(count, "time", "times")

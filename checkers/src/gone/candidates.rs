@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use history::{Epoch, Offset, Payload, ValueId};
+use rustc_hash::FxHashMap;
 
 use super::GoneTopic;
 use crate::contract::Contract;
@@ -88,7 +89,48 @@ pub fn candidates(
         candidate.offset = *offset;
         candidate.send = candidate.send.or_else(|| facts.ops.by_value.get(*value));
     }
+    if contract.compacted {
+        superseded(part, log, id, &mut found, gone);
+    }
     found
+}
+
+/// Excuses what a compacted log replaced: a later record of the same key stands in the same log. The
+/// key is known where an image holds the record.
+fn superseded(
+    part: &PartFacts,
+    log: &LogView,
+    id: PartId,
+    found: &mut BTreeMap<(Option<Offset>, ValueId), Candidate>,
+    gone: &mut GoneTopic,
+) {
+    let mut latest: FxHashMap<u64, Offset> = FxHashMap::default();
+    for record in &log.log.records {
+        if let Some(key) = record.key() {
+            let at = latest.entry(key).or_insert(record.offset);
+            *at = record.offset.max(*at);
+        }
+    }
+    found.retain(|(offset, value), candidate| {
+        let key = offset.and_then(|offset| key_of(part, offset, *value));
+        let later = key.and_then(|key| latest.get(&key));
+        let replaced = later
+            .zip(*offset)
+            .is_some_and(|(later, offset)| *later > offset);
+        if replaced && candidate.acked && !candidate.elsewhere {
+            *gone.superseded.entry(id).or_default() += 1;
+        }
+        !replaced
+    });
+}
+
+/// The key of a record, as any image shows it.
+pub fn key_of(part: &PartFacts, offset: Offset, value: ValueId) -> Option<u64> {
+    let mut holders = part
+        .images
+        .iter()
+        .filter(|image| image.view.holds(offset, value));
+    holders.find_map(|image| image.view.at(offset)?.key())
 }
 
 /// Whether an acknowledgement is borne out: the value stands where it was acknowledged, or anywhere

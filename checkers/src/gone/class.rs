@@ -5,6 +5,7 @@
 
 use history::{Epoch, Offset};
 
+use super::candidates::key_of;
 use super::drop::{destroying_cuts, dropping_term, loading_cut};
 use super::{Gone, Kind};
 use crate::causes::{LossKind, PartCauses, WhyInSync};
@@ -156,8 +157,8 @@ impl Scene<'_> {
         if let Some(told) = self.loading() {
             return told;
         }
-        if self.cleaned() {
-            return (Class::Compaction, Standing::Broken, None);
+        if let Some(told) = self.cleaned() {
+            return told;
         }
         match self.permitted_is_possible() {
             Some(needed) => (Class::Undetermined, Standing::Undetermined, Some(needed)),
@@ -280,16 +281,28 @@ impl Scene<'_> {
         Some((Class::LoadRecovery, Standing::Broken, None))
     }
 
-    /// KAFKA-13194: nobody cut it, no leader began below it, and the log is compacted.
-    fn cleaned(&self) -> bool {
-        let Some(offset) = self.record.offset else {
-            return false;
-        };
-        let log = self.part.final_log();
-        self.contract.compacted
-            && known::cleaner_loses(self.contract.kafka)
+    /// A compacted log that lacks it although nobody cut it and no leader began below it. What a later
+    /// record of its key replaced is excused before; without its key that cannot be known
+    /// (KAFKA-13194 takes it wrongly).
+    fn cleaned(&self) -> Option<Told> {
+        let (offset, log) = (self.record.offset?, self.part.final_log()?);
+        let cleaned = self.contract.compacted
             && self.cause.dropped_in.is_none()
-            && log.is_some_and(|log| log.log.leo() > offset && log.at(offset).is_none())
+            && log.log.leo() > offset
+            && log.at(offset).is_none();
+        if !cleaned {
+            return None;
+        }
+        if key_of(self.part, offset, self.record.value).is_none() {
+            let needed =
+                "an image that holds them: their keys, which later records may have replaced";
+            return Some((Class::Undetermined, Standing::Undetermined, Some(needed)));
+        }
+        known::cleaner_loses(self.contract.kafka).then_some((
+            Class::Compaction,
+            Standing::Broken,
+            None,
+        ))
     }
 
     /// Which evidence would tell, where a cause that is permitted cannot be ruled out.
@@ -306,8 +319,10 @@ impl Scene<'_> {
             );
         }
         let offset = self.record.offset?;
+        // Whoever lost it must have led to drop it: the last leader, if no line tells of another.
+        let last = self.part.fin.as_ref().ok().map(|fin| fin.leader);
         let mut losses = self.causes.losses.iter();
-        (nobody && losses.any(|loss| loss.excuses(offset)))
+        (nobody && losses.any(|loss| last == Some(loss.node) && loss.excuses(offset)))
             .then_some("the line of the leader that lacked them: a replica had lost data")
     }
 }

@@ -7,7 +7,9 @@ mod acceptance;
 mod candidates;
 mod class;
 mod drop;
+mod proofs;
 mod story;
+mod why;
 mod words;
 
 pub use acceptance::leads_until;
@@ -108,6 +110,9 @@ pub struct GoneTopic {
     pub groups: Vec<Group>,
     /// Acknowledged values below the expected log start, by partition: excused.
     pub expired: BTreeMap<PartId, u64>,
+    /// Acknowledged values that the log cleaner replaced by later ones of their keys, by partition:
+    /// excused.
+    pub superseded: BTreeMap<PartId, u64>,
     /// Records with commit evidence that were looked up in the final log.
     pub committed_examined: u64,
 }
@@ -268,35 +273,4 @@ fn by_clients(facts: &Facts, part: &PartFacts, candidate: &Candidate) -> Option<
     let read = candidate.read?;
     served_by_leader(facts, part, read)
         .then(|| CommitProof::of(facts, part, ProofSource::Delivered(read)))
-}
-
-/// Every kind of proof that a record was committed, one of each: what one of them says the others
-/// may confirm.
-pub fn proofs(facts: &Facts, id: PartId, record: &Gone) -> Vec<CommitProof> {
-    let part = &facts.parts[id];
-    let mut all: Vec<CommitProof> = Vec::new();
-    let mut add = |proof: CommitProof| {
-        let kind = std::mem::discriminant(&proof.source);
-        if !all
-            .iter()
-            .any(|known| std::mem::discriminant(&known.source) == kind)
-        {
-            all.push(proof);
-        }
-    };
-    if let Some(proof) = record.proof {
-        add(proof);
-    }
-    if let Some(read) = record
-        .read
-        .filter(|&read| served_by_leader(facts, part, read))
-    {
-        add(CommitProof::of(facts, part, ProofSource::Delivered(read)));
-    }
-    if let (Some(offset), Some(epoch)) = (record.offset, record.epoch) {
-        for proof in below_a_leaders_hw(facts, id, offset, epoch, record.value) {
-            add(proof);
-        }
-    }
-    all
 }

@@ -4,11 +4,16 @@
 use history::{Mark, NodeId, Offset, Seen};
 
 use super::acceptance::{above_proof, held_by_images};
+use super::proofs::{proof_in_words, proofs};
+use super::why::{conclude, resumed};
 use super::words::{Story, at, many, span_of, these};
 use super::{Gone, GoneTopic, Group, Kind};
+use crate::causes::LossKind;
 use crate::contract::Contract;
-use crate::facts::{Cut, Facts, PartFacts, ProofSource, Term, nodes};
-use crate::judgement::{Class, Finding, FindingId, OffsetRange, OpWitness, StillHeld, TimeSpan};
+use crate::facts::{Cut, Facts, PartFacts, PartId, Term, nodes};
+use crate::judgement::{
+    Class, Finding, FindingId, OffsetRange, OpWitness, Standing, StillHeld, TimeSpan,
+};
 
 /// The guarantee that a kind of absence belongs to first of all.
 pub fn guarantee(kind: Kind) -> &'static str {
@@ -30,9 +35,10 @@ pub fn tell(facts: &Facts, contract: &Contract, gone: &GoneTopic, group: &Group)
     let mut story = Story::default();
     if let Some(first) = records.first() {
         accepted(facts, part, group, &records, &mut story);
-        committed(facts, part, first, &mut story);
+        committed(facts, group.part, first, &mut story);
         let faults = faults_then(facts, part, group, first);
         tell_in_order(facts, part, group, faults, &mut story);
+        conclude(facts, contract, group, first, &mut story);
     }
     let (held, nowhere) = held_by_images(part, records.iter().copied());
     let still_held: Vec<StillHeld> = held
@@ -102,6 +108,15 @@ fn would_keep(contract: &Contract, group: &Group) -> Option<String> {
         (Kind::AckedAbove | Kind::AckedUndetermined, _) if !contract.acks_all() => {
             Some("acks=all".to_owned())
         }
+        (_, Class::LastStanding | Class::AllDown | Class::LossyLeader)
+            if group.standing == Standing::NotPromised =>
+        {
+            let causes = &contract.causes[&group.part];
+            let loss = &causes.losses[causes.lossy[group.lossy?].loss];
+            (loss.kind == LossKind::PowerCut).then(|| "flush.messages=1".to_owned())
+        }
+        (_, Class::DirtyHw) => Some("Kafka 3.5 or later".to_owned()),
+        (_, Class::Compaction) => Some("Kafka 3.1 or later".to_owned()),
         (_, Class::UncleanElection) => Some("unclean.leader.election.enable=false".to_owned()),
         (_, Class::KnownBadProtocol) => {
             Some("inter.broker.protocol.version of 2.0 or later".to_owned())
@@ -150,8 +165,8 @@ fn faults_then(facts: &Facts, part: &PartFacts, group: &Group, first: &Gone) -> 
     };
     let acceptor = group.term.map(|term| part.roles.terms[term].node);
     let until = group
-        .dropped_by
-        .and_then(|election| facts.line_span(part.roles.terms[part.elections[election].term].line))
+        .dropped_in
+        .and_then(|term| facts.line_span(part.roles.terms[term].line))
         .map_or(facts.length, |span| span.to);
     let mut steps = Vec::new();
     for fault in &facts.faults {
@@ -195,14 +210,14 @@ fn tell_in_order(
         let epoch = cut.follow.map(|follow| part.roles.follows[follow].epoch);
         steps.push((epoch, true, facts.line_span(cut.line), index));
     }
-    if let Some(index) = group.dropped_by {
-        let term = &part.roles.terms[part.elections[index].term];
+    if let Some(index) = group.dropped_in {
+        let term = &part.roles.terms[index];
         steps.push((Some(term.epoch), false, facts.line_span(term.line), index));
     }
     steps.sort_by_key(|(epoch, cut, at, index)| (*epoch, *cut, at.map(|at| at.from), *index));
     faults.sort();
     let mut faults = faults.into_iter().peekable();
-    if group.dropped_by.is_none() {
+    if group.dropped_in.is_none() {
         let text = "No election is recorded whose leader lacked them.".to_owned();
         let needed = "a `Leader ... starts` line of a later epoch at or below their offsets";
         story.missing(text, needed);
@@ -215,7 +230,10 @@ fn tell_in_order(
             let cut = &part.roles.cuts[index];
             story.say(facts, cut_in_words(facts, part, cut), &cut_lines(part, cut));
         } else {
-            election(facts, part, index, story);
+            match group.dropped_by {
+                Some(index) => election(facts, part, index, story),
+                None => resumed(facts, part, index, story),
+            }
         }
     }
     for (_, text) in faults {
@@ -259,10 +277,13 @@ fn accepted(facts: &Facts, part: &PartFacts, group: &Group, records: &[Gone], st
 }
 
 /// Why the records were safe, or never were.
-fn committed(facts: &Facts, part: &PartFacts, first: &Gone, story: &mut Story) {
-    if let Some(proof) = first.proof {
-        let (text, lines) = proof_in_words(facts, first, proof.source);
-        story.say(facts, text, &lines);
+fn committed(facts: &Facts, id: PartId, first: &Gone, story: &mut Story) {
+    let part = &facts.parts[id];
+    if first.proof.is_some() {
+        for proof in proofs(facts, id, first) {
+            let (text, lines) = proof_in_words(facts, first, &proof);
+            story.say(facts, text, &lines);
+        }
         return;
     }
     let above = first
@@ -285,59 +306,6 @@ fn committed(facts: &Facts, part: &PartFacts, first: &Gone, story: &mut Story) {
              it could write one",
         ),
         (None, _) => {}
-    }
-}
-
-fn proof_in_words(facts: &Facts, first: &Gone, source: ProofSource) -> (String, Vec<usize>) {
-    match source {
-        ProofSource::AckAll(send) => {
-            let send = facts.ops.send(send);
-            let at = send
-                .returned
-                .map_or(String::new(), |at| format!(" at {at}"));
-            let text = format!(
-                "{} was acknowledged to {} under acks=all{at} ({}): it was below the high watermark.",
-                first.value, send.client, send.op
-            );
-            (text, vec![])
-        }
-        ProofSource::Delivered(read) => {
-            let read = facts.ops.read(read);
-            let by = read
-                .broker
-                .map_or(String::new(), |node| format!(" by {node}"));
-            let text = format!(
-                "{} was given to {} at {}{by} ({}): it was below the high watermark.",
-                first.value, read.client, read.returned, read.op
-            );
-            (text, vec![])
-        }
-        ProofSource::LeaderHw(index) => {
-            let seen = facts.observations[index as usize];
-            let text = match &seen.seen {
-                Seen::LeaderHw { epoch, hw, .. } => format!(
-                    "{} led {epoch} and gave its high watermark as {hw} at {}, beyond them.",
-                    seen.node, seen.answered
-                ),
-                _ => format!("{} gave a high watermark beyond them.", seen.node),
-            };
-            (text, vec![])
-        }
-        ProofSource::Line(line) => (
-            format!(
-                "{} wrote down a high watermark beyond them while it led.",
-                facts.line(line).node
-            ),
-            vec![line],
-        ),
-        ProofSource::Checkpoint(image) => (
-            format!(
-                "The high watermark checkpoint of {} in {}, written while it led, lies beyond them.",
-                facts.image(image).node,
-                facts.image(image).file
-            ),
-            vec![],
-        ),
     }
 }
 

@@ -59,7 +59,7 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
         let Some(log) = part.final_log() else {
             continue;
         };
-        let mut by_kind: BTreeMap<(Copied, Option<Forgotten>), Vec<Copy>> = BTreeMap::new();
+        let mut by_kind: BTreeMap<(Copied, Option<Forgotten>, bool), Vec<Copy>> = BTreeMap::new();
         for &(send, copy) in &part.copies {
             let Ok(place) = part.sends.binary_search(&send) else {
                 continue;
@@ -75,11 +75,14 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
                 | Copied::NewSequence
                 | Copied::OtherProducer => dedup_state::forgotten(case, part, first, copy),
             };
-            let copies = by_kind.entry((kind, forgotten)).or_default();
+            // Producers of one topic may have settings of their own.
+            let client = case.facts.ops.send(send).client;
+            let promised = matches!(case.contract.no_duplicates_of(client), Promise::Yes(_));
+            let copies = by_kind.entry((kind, forgotten, promised)).or_default();
             copies.push((send, first, copy));
         }
         for (kind, copies) in by_kind {
-            let finding = tell(case, part, log, kind, &copies, &promise);
+            let finding = tell(case, part, log, kind, &copies);
             tally.found(findings, finding);
         }
     }
@@ -163,11 +166,9 @@ fn tell(
     case: &Case,
     part: &PartFacts,
     log: &LogView,
-    (kind, forgotten): (Copied, Option<Forgotten>),
+    (kind, forgotten, promised): (Copied, Option<Forgotten>, bool),
     copies: &[Copy],
-    promise: &Promise,
 ) -> crate::judgement::Finding {
-    let promised = matches!(promise, Promise::Yes(_));
     let (mut class, mut standing, why) = meaning(kind, promised);
     if let (Some(forgotten), Standing::Broken) = (forgotten, standing) {
         (class, standing) = (forgotten.class, forgotten.standing);

@@ -40,6 +40,8 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
         let (examined, inversions) = inversions(case, part);
         tally.examined += examined;
         for (cause, found) in classed(case, part, inversions) {
+            // Producers of one topic may have settings of their own.
+            let promise = case.contract.order_of(cause.0);
             let finding = tell(case, part, cause, &found, &promise);
             tally.found(findings, finding);
         }

@@ -1,5 +1,7 @@
 //! Each guarantee three times at least: guilty, innocent, mute. Scenes are text (see `scene`).
 
+mod causes;
+mod contract;
 mod clients;
 mod copies;
 mod groups;

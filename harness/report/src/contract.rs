@@ -20,7 +20,7 @@ pub fn section(j: &Judgement) -> Markup {
                 p { "No topic was judged: the evidence names none." }
             } @else {
                 (table(j))
-                @for topic in &j.topics { (clauses(topic)) }
+                @for topic in &j.topics { (happened(topic)) (clauses(topic)) }
             }
         }
     }
@@ -146,6 +146,17 @@ pub fn links(findings: &[FindingId]) -> Markup {
     }
 }
 
+/// Which of the conditions that a contract names came about.
+fn happened(topic: &TopicJudgement) -> Markup {
+    html! {
+        @if !topic.happened.is_empty() {
+            p { b { code { (topic.topic) } } ": "
+                @for sentence in &topic.happened { (text::prose(sentence, &[])) " " }
+            }
+        }
+    }
+}
+
 fn clauses(topic: &TopicJudgement) -> Markup {
     html! {
         @if !topic.contract.is_empty() {
@@ -156,7 +167,11 @@ fn clauses(topic: &TopicJudgement) -> Markup {
                         li {
                             @if clause.promised { span class="pill held" { "promised" } }
                             @else { span class="pill permit" { "not promised" } }
-                            " " (text::prose(&clause.what, &[])) ": " (text::prose(&clause.why, &[])) "."
+                            " " @if !clause.by.is_empty() { "to " (clause.by.join(", ")) ": " }
+                            (text::prose(&clause.what, &[])) ": " (text::prose(&clause.why, &[])) "."
+                            @if let Some(unless) = &clause.unless {
+                                " " span.mute { "Unless " (text::prose(unless, &[])) "." }
+                            }
                             @if let Some(change) = &clause.would_change {
                                 " " span.mute { "What would change that: " (text::prose(change, &[])) "." }
                             }

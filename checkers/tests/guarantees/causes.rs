@@ -1,0 +1,364 @@
+//! Why a record is gone: each class with the evidence that makes it so, and the verdict on it.
+
+use checkers::judge;
+use checkers::judgement::{Class, Finding, Judgement, Standing};
+use evidence::{LogLine, Says};
+use history::{Offset, Partition};
+
+use crate::scene::{judged, recording};
+use crate::{acquits, told};
+
+/// n0 acknowledges v0 and v1 under acks=all, stands alone, loses v1 and leads again.
+const LAST: &str = "
+    topic t on n0,n1 by c1 acks=all
+    c1 send t/0 v0 -> @0 by n0 at 1.0s..1.1s
+    c1 send t/0 v1 -> @1 by n0 at 1.2s..1.3s
+    n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+    n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+    n0 said 0.4s state t/0 e0 isr n0,n1 version 1
+    n0 said 3.0s state t/0 e0 isr n0 version 2
+    harm t/0 n0 lost from @1 at 4.0s
+    n0 said 4.5s loaded t/0 @1
+    n0 said 4.9s state t/0 e1 isr n0 version 3
+    n0 said 5.0s leader t/0 e1 from @1 hw @1 isr n0 was none
+    n1 said 6.0s follower t/0 e1 from @2 hw @2 was e0
+    n1 said 6.1s cut t/0 @1
+    n0 final t/0: e0 @0 v0
+    n1 final t/0: e0 @0 v0";
+
+fn lost(judgement: &Judgement) -> Finding {
+    let mut findings = judgement.findings.iter();
+    let of_loss = |f: &&Finding| f.guarantee.starts_with("acked-lost");
+    findings.find(of_loss).expect("a loss").clone()
+}
+
+fn is(scene: &str, class: Class, standing: Standing) -> Finding {
+    let finding = lost(&judged(scene));
+    assert_eq!(
+        (finding.class, finding.standing),
+        (class, standing),
+        "{}",
+        told(&finding)
+    );
+    finding
+}
+
+#[test]
+fn the_last_one_standing_lost_it_and_led() {
+    let finding = is(LAST, Class::LastStanding, Standing::NotPromised);
+    let story = told(&finding);
+    for part in [
+        "v1 was acknowledged to c1 under acks=all",
+        "n0 lost its log from @1 on, as by a power cut, at 4.000s",
+        "was elected for e1 without having copied it again, as the last one standing",
+        "version 2 has it as the only one in sync",
+        "no recovery point",
+    ] {
+        assert!(story.contains(part), "`{part}` in\n{story}");
+    }
+    assert_eq!(finding.would_keep.as_deref(), Some("flush.messages=1"));
+}
+
+#[test]
+fn what_had_been_flushed_no_power_cut_takes() {
+    let flushed = LAST.replace("acks=all", "acks=all flush.messages=1");
+    is(&flushed, Class::LastStanding, Standing::Broken);
+    // The setting was changed on the way: not all of the log had been flushed.
+    let changed = format!("{flushed}\nset t flush.messages=1000 at 0.2s..0.3s");
+    is(&changed, Class::LastStanding, Standing::NotPromised);
+    // Its recovery point lies behind it.
+    let mut pointed = recording(&format!("{LAST}\nn0 before-f1 3.5s t/0: e0 @0 v0 v1"));
+    let partition: Partition = "t/0".parse().expect("a partition");
+    let points = &mut pointed.evidence.images[0].recovery_point;
+    points.insert(partition.clone(), Offset(2));
+    let finding = lost(&judge(&pointed));
+    assert_eq!(
+        (finding.class, finding.standing),
+        (Class::LastStanding, Standing::Broken)
+    );
+    assert!(told(&finding).contains("its recovery point in images/n0-before-f1"));
+    // A segment rolled behind it long before; and one only just.
+    for (rolled, standing) in [(-20_000, Standing::Broken), (3_000, Standing::NotPromised)] {
+        let mut run = recording(&LAST.replace("    harm", "n0 broker killed at 30.0s\n    harm"));
+        let at = history::Mark::from_millis((23_000 + rolled) as u64);
+        let says = Says::Rolled {
+            partition: partition.clone(),
+            at: Offset(2),
+        };
+        push_line(&mut run, at, says);
+        for event in &mut run.events {
+            if let history::Event::Harm(harm) = event {
+                harm.at = history::Mark::from_millis(31_000);
+            }
+        }
+        // It led after the loss.
+        for line in &mut run.evidence.lines {
+            if line.text.contains("e1") {
+                line.span = Some(history::Span {
+                    from: history::Mark::from_millis(40_000),
+                    to: history::Mark::from_millis(40_000),
+                });
+            }
+        }
+        assert_eq!(lost(&judge(&run)).standing, standing, "{rolled}");
+    }
+}
+
+fn push_line(run: &mut checkers::Recording, at: history::Mark, says: Says) {
+    let line = LogLine {
+        host_unix_millis: (at.0 / 1_000_000) as i64,
+        span: Some(history::Span { from: at, to: at }),
+        text: "made by hand".to_owned(),
+        line: 900,
+        says,
+        ..run.evidence.lines[0].clone()
+    };
+    run.evidence.lines.push(line);
+}
+
+#[test]
+fn all_in_sync_were_down_together() {
+    let down = LAST
+        .replace("n0 said 3.0s state t/0 e0 isr n0 version 2", "")
+        .replace("version 3", "version 2")
+        + "
+        n0 broker killed at 3.5s
+        n1 broker killed at 3.6s
+        n0 broker started 7 at 4.2s
+        n1 broker started 8 at 5.5s";
+    let finding = is(&down, Class::AllDown, Standing::NotPromised);
+    assert!(told(&finding).contains("were down at once"));
+    // One of the others lived: why it was in sync is not known.
+    let lived = down.replace("n1 broker killed at 3.6s", "");
+    is(&lived, Class::LossyLeader, Standing::NotPromised);
+}
+
+#[test]
+fn a_stale_fetch_took_it_back() {
+    let back = LAST
+        .replace("n0 said 3.0s state t/0 e0 isr n0 version 2", "")
+        .replace("isr n0 version 3", "isr n0 version 4")
+        + "
+        n1 said 4.2s state t/0 e0 isr n1 version 2
+        n1 said 4.4s state t/0 e0 isr n0,n1 version 3";
+    let finding = is(&back, Class::StaleReadmission, Standing::NotPromised);
+    assert!(told(&finding).contains("version 2 had taken it out"));
+}
+
+#[test]
+fn a_lossy_leader_may_resume_its_epoch() {
+    let resumed = LAST
+        .replace("n0 said 4.9s state t/0 e1 isr n0 version 3", "")
+        .replace("leader t/0 e1 from @1", "leader t/0 e0 from @1")
+        .replace(
+            "follower t/0 e1 from @2 hw @2 was e0",
+            "follower t/0 e0 from @2 hw @2 was none",
+        );
+    let finding = is(&resumed, Class::LastStanding, Standing::NotPromised);
+    assert!(
+        told(&finding).contains("elected by nobody"),
+        "{}",
+        told(&finding)
+    );
+}
+
+#[test]
+fn a_wiped_replica_that_led_is_excused_and_one_that_copied_again_is_not() {
+    let wiped = LAST
+        .replace("lost from @1", "wiped")
+        .replace("from @1 hw @1", "from @0 hw @0");
+    is(&wiped, Class::LastStanding, Standing::NotPromised);
+    // It followed with all of it again, was cut, and led: the loss is not why.
+    let copied = LAST.replace(
+        "n0 said 4.9s",
+        "n0 said 4.6s follower t/0 e0 from @2 hw @1 was none
+         n0 said 4.7s cut t/0 @1
+         n0 said 4.9s",
+    );
+    is(&copied, Class::Unexplained, Standing::Broken);
+    // An image from before the loss shows that it never had it.
+    let never = format!("{LAST}\nn0 before-f1 3.5s t/0: e0 @0 v0");
+    is(&never, Class::Unexplained, Standing::Broken);
+}
+
+#[test]
+fn damage_that_was_recorded_is_excused_and_other_damage_is_not() {
+    let damaged = "
+        topic t on n0,n1 by c1 acks=all
+        c1 send t/0 v0 -> @0 by n0 at 1.0s..1.1s
+        c1 send t/0 v1 -> @1 by n0 at 1.2s..1.3s
+        n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+        n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+        harm t/0 n0 damaged from @1 at 4.0s
+        n0 final t/0: e0 @0 v0 corrupt
+        n1 final t/0: e0 @0 v0 v1";
+    is(damaged, Class::Damage, Standing::NotPromised);
+    is(
+        &damaged.replace("from @1", "from @2"),
+        Class::Unexplained,
+        Standing::Broken,
+    );
+    is(
+        &damaged.replace("n0 damaged", "n1 damaged"),
+        Class::Unexplained,
+        Standing::Broken,
+    );
+}
+
+#[test]
+fn an_unclean_election_is_judged_by_what_was_in_force() {
+    let scene = "
+        topic t on n0,n1 by c1 acks=all unclean.leader.election.enable=false
+        c1 send t/0 v0 -> @0 by n0 at 1.0s..1.1s
+        n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+        n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+        n1 said 3.0s state t/0 e0 isr n0 version 1
+        n1 said 5.0s state t/0 e1 isr n1 version 2
+        n1 said 5.0s leader t/0 e1 from @0 hw @0 isr n1 was e0
+        n0 final t/0:
+        n1 final t/0:";
+    is(scene, Class::UncleanElection, Standing::Broken);
+    let set = |value: &str, at: &str| {
+        format!("{scene}\nset t unclean.leader.election.enable={value} at {at}")
+    };
+    is(
+        &set("true", "4.0s..4.1s"),
+        Class::UncleanElection,
+        Standing::NotPromised,
+    );
+    is(
+        &set("true", "6.0s..6.1s"),
+        Class::UncleanElection,
+        Standing::Broken,
+    );
+    let during = is(
+        &set("true", "4.9s..5.1s"),
+        Class::UncleanElection,
+        Standing::Undetermined,
+    );
+    assert!(told(&during).contains("before or after the setting was changed"));
+    let on_brokers = set("true", "4.0s..4.1s").replace("set t ", "set brokers ");
+    is(&on_brokers, Class::UncleanElection, Standing::Broken);
+}
+
+#[test]
+fn deletion_excuses_and_an_unexplained_log_start_is_loss() {
+    let scene = |topic: &str, more: &str| {
+        let mut run = recording(&format!(
+            "topic t on n0,n1 by c1 acks=all {topic}
+            c1 send t/0 v0 -> @0 by n0 at 1.0s..1.1s
+            c1 send t/0 v1 -> @1 by n0 at 90.0s..90.1s
+            c1 send t/0 v2 -> @2 by n0 at 91.0s..91.1s
+            n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+            n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+            n0 final t/0: e0 @2 v2
+            n1 final t/0: e0 @2 v2
+            {more}"
+        ));
+        for image in &mut run.evidence.images {
+            let partition = "t/0".parse().expect("a partition");
+            image.log_start.insert(partition, Offset(2));
+        }
+        judge(&run)
+    };
+    let deleted = scene("", "harm t/0 deleted before @2 at 95.0s");
+    assert!(deleted.findings.is_empty(), "{:?}", deleted.findings);
+    let row = &deleted.topics[0].accounting;
+    assert_eq!((row.acknowledged.expired, row.acknowledged.lost), (2, 0));
+    assert!(row.imbalance.is_empty(), "{:?}", row.imbalance);
+    // It was told to delete less than is gone.
+    let less = scene("", "harm t/0 deleted before @1 at 95.0s");
+    assert_eq!(lost(&less).class, Class::Unexplained);
+    assert_eq!(less.topics[0].accounting.acknowledged.expired, 1);
+    assert!(told(&lost(&less)).contains("The log begins at @2"));
+    // Retention takes what is old, not what is young.
+    let aged = scene("retention.ms=50000", "");
+    assert_eq!(aged.topics[0].accounting.acknowledged.expired, 1);
+    assert_eq!(lost(&aged).count, 1);
+    assert_eq!(lost(&scene("", "")).count, 2);
+}
+
+#[test]
+fn a_log_that_is_cut_while_it_is_loaded_is_not_excused_by_a_kill() {
+    let killed = LAST.replace(
+        "    harm t/0 n0 lost from @1 at 4.0s",
+        "    n0 broker killed at 3.5s",
+    );
+    let mut run = recording(&killed);
+    let says = Says::Corruption {
+        partition: "t/0".parse().expect("a partition"),
+        to: Some(Offset(1)),
+    };
+    push_line(&mut run, history::Mark::from_millis(4_400), says);
+    let finding = lost(&judge(&run));
+    assert_eq!(
+        (finding.class, finding.standing),
+        (Class::LoadRecovery, Standing::Broken)
+    );
+    is(&killed, Class::Unexplained, Standing::Broken);
+}
+
+#[test]
+fn a_zookeeper_that_went_back_is_no_doing_of_kafkas() {
+    let back = LAST.replace("    harm t/0 n0 lost from @1 at 4.0s", "")
+        + "
+        n0 zk t/0 leader n0 e0 isr {n0} version 7 at 3.4s..3.5s
+        n0 zk t/0 leader n0 e1 isr {n0} version 3 at 7.0s..7.1s";
+    let finding = is(&back, Class::ZookeeperRolledBack, Standing::NotPromised);
+    assert!(told(&finding).contains("version 7"));
+    // Another server still knows it: one lags.
+    let lags = format!("{back}\nn1 zk t/0 leader n0 e0 isr {{n0}} version 7 at 8.0s..8.1s");
+    assert_ne!(lost(&judged(&lags)).class, Class::ZookeeperRolledBack);
+}
+
+#[test]
+fn with_one_replica_only_its_disk_excuses() {
+    let one = "
+        topic t on n0 by c1 acks=1
+        c1 send t/0 v0 -> @0 by n0 at 1.0s..1.1s
+        n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0 was none
+        n0 said 0.4s state t/0 e0 isr n0 version 1
+        n0 said 4.5s loaded t/0 @0
+        n0 said 4.9s state t/0 e1 isr n0 version 2
+        n0 said 5.0s leader t/0 e1 from @0 hw @0 isr n0 was none
+        n0 final t/0:";
+    is(one, Class::Unexplained, Standing::Broken);
+    let cut = format!("{one}\nharm t/0 n0 lost from @0 at 4.0s");
+    is(&cut, Class::LastStanding, Standing::NotPromised);
+}
+
+#[test]
+fn losses_that_hit_nobody_change_nothing() {
+    // The replica that lost it copied it again before it led.
+    let scene = "
+        topic t on n0,n1 by c1 acks=all
+        c1 send t/0 v0 -> @0 by n0 at 1.0s..1.1s
+        n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+        n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+        harm t/0 n1 wiped at 4.0s
+        n1 said 5.0s follower t/0 e0 from @0 hw @0 was none
+        n0 final t/0: e0 @0 v0
+        n1 final t/0: e0 @0 v0";
+    acquits("acked-lost-below-hw", scene, 1);
+    let said = judged(scene).topics[0].happened.join(" ");
+    assert!(
+        said.contains("it did not lead before it had copied it again"),
+        "{said}"
+    );
+}
+
+#[test]
+fn every_kind_of_commit_evidence_is_told() {
+    let more = "
+        c2 poll -> t/0 @1=v1 by n0 at 2.2s..2.3s
+        n0 leader-hw t/0 e0 @2 at 2.4s..2.5s";
+    let finding = lost(&judged(&format!("{LAST}{more}")));
+    let story = told(&finding);
+    for part in [
+        "v1 was acknowledged to c1 under acks=all at 1.300s",
+        "v1 was given to c2 at 2.300s by n0",
+        "n0 led e0 and gave its high watermark as @2 at 2.500s",
+    ] {
+        assert!(story.contains(part), "`{part}` in\n{story}");
+    }
+}
