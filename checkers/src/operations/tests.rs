@@ -1,3 +1,5 @@
+//! Columns keep what was put in: any operations come back as they went in.
+
 use std::collections::HashMap;
 
 use history::{

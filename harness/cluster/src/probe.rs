@@ -338,6 +338,10 @@ async fn beliefs(
     Ok(())
 }
 
+/// A state that has not changed is told again after this time: what lies between two answers of one
+/// version is then known to have been so.
+const RETOLD: Duration = Duration::from_secs(2);
+
 /// A ZooKeeper that is silent, or has no quorum, is not noted: the broker's silence is.
 async fn watch_zookeeper(
     address: SocketAddr,
@@ -367,7 +371,7 @@ async fn watch_zookeeper(
 async fn states(
     zk: &mut ZooKeeper,
     partitions: &[Partition],
-    told: &mut BTreeMap<Partition, i32>,
+    told: &mut BTreeMap<Partition, (i32, Mark)>,
     pen: &Pen,
 ) -> Result<(), ZkError> {
     for partition in partitions {
@@ -375,7 +379,9 @@ async fn states(
         let Some(node) = zk.get(&state_path(partition)).await? else {
             continue;
         };
-        if told.get(partition) == Some(&node.version) {
+        let fresh =
+            |(version, at): &(i32, Mark)| *version == node.version && asked.since(*at) < RETOLD;
+        if told.get(partition).is_some_and(fresh) {
             continue;
         }
         let Ok(state) = serde_json::from_slice::<PartitionState>(&node.data) else {
@@ -394,7 +400,7 @@ async fn states(
                 version: node.version,
             },
         );
-        told.insert(partition.clone(), node.version);
+        told.insert(partition.clone(), (node.version, asked));
     }
     Ok(())
 }

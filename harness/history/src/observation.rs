@@ -73,7 +73,8 @@ pub enum Seen {
         /// The controller, if any.
         node: Option<NodeId>,
     },
-    /// The partition's state in this node's ZooKeeper. Recorded when it changes.
+    /// The partition's state in this node's ZooKeeper. Recorded when it changes, and every two
+    /// seconds while it does not.
     ZkState {
         /// Of which partition.
         partition: Partition,
