@@ -20,8 +20,8 @@ fn main() {
         .partition(|arg| arg.starts_with("--"));
     let flag = |name: &str| flags.iter().any(|flag| flag == name);
     if flag("--verdict") || flag(ALONE) {
-        let mut runs = runs.iter();
-        return runs.for_each(|run| measure(Path::new(run), flag("--verdict")));
+        let verdict = flag("--verdict");
+        return runs.iter().for_each(|run| measure(Path::new(run), verdict));
     }
     println!(
         "{:>11}  {:>9}  {:>9}  {:>9}  {:>9}  {:>12}  {:>7}  {:>7}  {:>7}  verdict",
@@ -58,13 +58,9 @@ fn measure(run: &Path, verdict: bool) {
     let begun = ran();
     let mut operations = Operations::default();
     let mut events = Vec::new();
-    let mut torn = None;
-    let mut reader = frames::Reader::open(&dir.history_file()).expect("a history");
-    let mut frame = Vec::new();
-    while let Some(read) = reader.next_into(&mut frame) {
-        torn = read.err().map(|tear| tear.to_string());
-        events.extend(frame.drain(..).filter_map(|event| operations.take(event)));
-    }
+    let reader = frames::Reader::open(&dir.history_file()).expect("a history");
+    let torn = reader.each(|line| events.extend(operations.take_line(line)));
+    let torn = torn.map(|tear| tear.to_string());
     let read = ran();
     let held = memory("VmRSS").saturating_sub(before);
     let (sends, columns) = (operations.sends.len() as u64, operations.heap_bytes());

@@ -31,11 +31,6 @@ impl Places {
         self.offsets.len()
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Where the value of the send at this place of the partition's sends stands.
     #[inline]
     pub fn at(&self, place: usize) -> Option<Offset> {

@@ -10,8 +10,9 @@ mod reads;
 mod sends;
 mod values;
 
+use history::frames::{Given, Line};
 use history::{
-    Call, ClientId, Delivery, Event, Mark, OpId, Outcome, Phase, Reply, SendAck, ValueId,
+    Call, ClientId, Event, Mark, OpId, Outcome, Partition, Phase, Reply, SendAck, ValueId,
 };
 use rustc_hash::FxHashMap;
 
@@ -93,21 +94,67 @@ impl Operations {
         let Some(at) = at else {
             return Some(event);
         };
+        self.kept(at);
+        None
+    }
+
+    /// Takes the next line of a frame; an event that belongs to no send and no poll comes back.
+    pub fn take_line(&mut self, line: Line<'_>) -> Option<Event> {
+        let at = match line {
+            Line::Other(event) => return self.take(event),
+            Line::Send {
+                op,
+                client,
+                at,
+                partition,
+                value,
+            } => {
+                self.send(op, client, at, partition, value);
+                at
+            }
+            Line::Poll { op, client, at } => {
+                self.open.insert(op, Open::Poll(client, at));
+                at
+            }
+            Line::Ack { op, at, ack } => {
+                match self.open.remove(&op) {
+                    Some(Open::Send(row)) => self.sent(row, at, &Outcome::Ok(ack)),
+                    _ => self.orphans += 1,
+                }
+                at
+            }
+            Line::Polled { op, at, given } => {
+                match self.open.remove(&op) {
+                    Some(Open::Poll(client, from)) => self.polled(op, client, from, at, given),
+                    _ => self.orphans += 1,
+                }
+                at
+            }
+        };
+        self.kept(at);
+        None
+    }
+
+    fn kept(&mut self, at: Mark) {
         self.events += 1;
         self.last = self.last.max(at);
-        None
+    }
+
+    fn send(&mut self, op: OpId, client: ClientId, at: Mark, to: &Partition, value: ValueId) {
+        let part = self.names.number(to);
+        let row = self.sends.invoked(op, client, part, value, at);
+        if self.by_value.insert(value, row).is_some() {
+            self.twice.push(value);
+        }
+        self.open.insert(op, Open::Send(row));
     }
 
     /// Notes a call; whether it is a send or a poll.
     fn invoked(&mut self, op: OpId, client: ClientId, at: Mark, call: &Call) -> bool {
         let (open, ours) = match call {
             Call::Send { partition, value } => {
-                let part = self.names.number(partition);
-                let row = self.sends.invoked(op, client, part, *value, at);
-                if self.by_value.insert(*value, row).is_some() {
-                    self.twice.push(*value);
-                }
-                (Open::Send(row), true)
+                self.send(op, client, at, partition, *value);
+                return true;
             }
             Call::Poll => (Open::Poll(client, at), true),
             Call::Assign { .. } => (Open::Assign, false),
@@ -127,8 +174,8 @@ impl Operations {
         match (reply, open) {
             (Reply::Sent(outcome), Some(Open::Send(row))) => self.sent(row, at, outcome),
             (Reply::Polled(outcome), Some(Open::Poll(client, invoked))) => {
-                let given = outcome.ok().map_or(&[][..], Vec::as_slice);
-                self.polled(op, client, invoked, at, given);
+                let given = outcome.ok().into_iter().flatten();
+                self.polled(op, client, invoked, at, given.map(Given::from));
             }
             (Reply::Assigned(_), Some(Open::Assign)) | (Reply::Done(_), Some(Open::Request)) => {}
             (Reply::Sent(_) | Reply::Polled(_) | Reply::Assigned(_) | Reply::Done(_), _) => {
@@ -151,15 +198,23 @@ impl Operations {
         self.backwards += u64::from(at < invoked);
     }
 
-    fn polled(&mut self, op: OpId, client: ClientId, from: Mark, to: Mark, given: &[Delivery]) {
+    fn polled<'a>(
+        &mut self,
+        op: OpId,
+        client: ClientId,
+        from: Mark,
+        to: Mark,
+        given: impl Iterator<Item = Given<'a>>,
+    ) {
         self.polls += 1;
         self.backwards += u64::from(to < from);
-        if given.is_empty() {
+        let mut given = given.peekable();
+        if given.peek().is_none() {
             return;
         }
         self.reads.polled(op, client, from, to, self.drain);
         for delivery in given {
-            let part = self.names.number(&delivery.partition);
+            let part = self.names.number(delivery.partition);
             self.reads.given(part, delivery);
         }
     }

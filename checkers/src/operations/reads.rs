@@ -1,6 +1,7 @@
 //! Every delivered record, with the poll that handed it out.
 
-use history::{ClientId, Delivery, Epoch, Mark, NodeId, Offset, OpId, Payload, ValueId};
+use history::frames::Given;
+use history::{ClientId, Epoch, Mark, NodeId, Offset, OpId, Payload, ValueId};
 use rustc_hash::FxHashMap;
 
 use super::Column;
@@ -132,7 +133,7 @@ impl Reads {
     }
 
     /// Adds a delivery of the last poll.
-    pub fn given(&mut self, part: u32, delivery: &Delivery) {
+    pub fn given(&mut self, part: u32, delivery: Given<'_>) {
         let payload = match delivery.payload {
             Payload::Value(value) => {
                 self.last_value = value.0;

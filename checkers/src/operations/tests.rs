@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use history::frames::{FrameWriter, Reader};
 use history::{
     ClientId, Delivery, Epoch, Event, Mark, NodeId, Offset, OpId, Outcome, Partition, Payload,
     Reply, SendAck, ValueId, Why,
@@ -202,38 +203,63 @@ proptest! {
     /// Nanoseconds, 64-bit extremes, completions without invocations: what went in comes out.
     #[test]
     fn operations_come_back_exactly(events in prop::collection::vec(event(), 0..400)) {
-        let told = plain(&events);
-        let (operations, rest) = Operations::of(events.iter().cloned());
-        let names = operations.names.all();
-        prop_assert_eq!(operations.sends.len(), told.sends.len());
-        for (row, (expected, name)) in told.sends.iter().enumerate() {
-            let send = operations.sends.get(row as u32);
-            prop_assert_eq!(&names[send.part], name);
-            prop_assert_eq!(SendFact { part: 0, ..send }, *expected);
-        }
-        prop_assert_eq!(operations.reads.len(), told.reads.len());
-        for (row, (expected, name)) in told.reads.iter().enumerate() {
-            let read = operations.reads.get(row as u32);
-            prop_assert_eq!(&names[read.part], name);
-            prop_assert_eq!(ReadFact { part: 0, ..read }, *expected);
-        }
-        prop_assert_eq!(operations.orphans, told.orphans);
-        prop_assert_eq!(operations.backwards, told.backwards);
-        prop_assert_eq!(operations.last.0, told.last);
-        prop_assert_eq!(operations.events as usize, events.len() - told.rest.len());
-        prop_assert_eq!(rest, told.rest);
-        let mut firsts: HashMap<ValueId, u32> = HashMap::new();
-        let mut twice = Vec::new();
-        for (row, (send, _)) in told.sends.iter().enumerate() {
-            if firsts.contains_key(&send.value) {
-                twice.push(send.value);
-            } else {
-                firsts.insert(send.value, row as u32);
-            }
-        }
-        for (value, row) in firsts {
-            prop_assert_eq!(operations.by_value.get(value), Some(row));
-        }
-        prop_assert_eq!(operations.twice, twice);
+        same(&events, Operations::of(events.iter().cloned()))?;
+        same(&events, through_frames(&events))?;
     }
+}
+
+/// Written as frames, and taken line by line.
+fn through_frames(events: &[Event]) -> (Operations, Vec<Event>) {
+    let mut writer = FrameWriter::begin(Vec::new()).expect("memory takes bytes");
+    let header = writer.get_mut().len();
+    for events in events.chunks(70) {
+        events.iter().for_each(|event| writer.push(event));
+        writer.cut().expect("memory takes bytes");
+    }
+    let (mut operations, mut rest) = (Operations::default(), Vec::new());
+    let bytes = std::mem::take(writer.get_mut());
+    let torn = Reader::behind_header(&bytes[header..])
+        .each(|line| rest.extend(operations.take_line(line)));
+    assert_eq!(torn, None);
+    (operations, rest)
+}
+
+/// Whether a store says what the history says.
+fn same(
+    events: &[Event],
+    (operations, rest): (Operations, Vec<Event>),
+) -> Result<(), TestCaseError> {
+    let told = plain(events);
+    let names = operations.names.all();
+    prop_assert_eq!(operations.sends.len(), told.sends.len());
+    for (row, (expected, name)) in told.sends.iter().enumerate() {
+        let send = operations.sends.get(row as u32);
+        prop_assert_eq!(&names[send.part], name);
+        prop_assert_eq!(SendFact { part: 0, ..send }, *expected);
+    }
+    prop_assert_eq!(operations.reads.len(), told.reads.len());
+    for (row, (expected, name)) in told.reads.iter().enumerate() {
+        let read = operations.reads.get(row as u32);
+        prop_assert_eq!(&names[read.part], name);
+        prop_assert_eq!(ReadFact { part: 0, ..read }, *expected);
+    }
+    prop_assert_eq!(operations.orphans, told.orphans);
+    prop_assert_eq!(operations.backwards, told.backwards);
+    prop_assert_eq!(operations.last.0, told.last);
+    prop_assert_eq!(operations.events as usize, events.len() - told.rest.len());
+    prop_assert_eq!(rest, told.rest);
+    let mut firsts: HashMap<ValueId, u32> = HashMap::new();
+    let mut twice = Vec::new();
+    for (row, (send, _)) in told.sends.iter().enumerate() {
+        if firsts.contains_key(&send.value) {
+            twice.push(send.value);
+        } else {
+            firsts.insert(send.value, row as u32);
+        }
+    }
+    for (value, row) in firsts {
+        prop_assert_eq!(operations.by_value.get(value), Some(row));
+    }
+    prop_assert_eq!(operations.twice, twice);
+    Ok(())
 }

@@ -93,13 +93,8 @@ fn read(dir: &RunDir) -> anyhow::Result<Recording> {
 fn happened(dir: &RunDir) -> anyhow::Result<(Operations, Vec<Event>, Option<Torn>)> {
     let mut operations = Operations::default();
     let mut events = Vec::new();
-    let mut tear = None;
-    let mut reader = frames::Reader::open(&dir.history_file())?;
-    let mut frame = Vec::new();
-    while let Some(read) = reader.next_into(&mut frame) {
-        tear = read.err();
-        events.extend(frame.drain(..).filter_map(|event| operations.take(event)));
-    }
+    let reader = frames::Reader::open(&dir.history_file())?;
+    let tear = reader.each(|line| events.extend(operations.take_line(line)));
     Ok((operations, events, tear))
 }
 

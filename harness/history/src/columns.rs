@@ -4,6 +4,7 @@
 //! A block needs no other block to be read, so a lost one costs only itself. Nothing here
 //! compresses, checks sums or touches a file: that is `frames`.
 
+mod lines;
 mod read;
 mod topics;
 mod write;
@@ -11,6 +12,8 @@ mod write;
 use crate::event::SendAck;
 use crate::ids::NodeId;
 
+pub(crate) use lines::Block;
+pub use lines::{Given, GivenAll, Line};
 pub(crate) use read::read_block;
 pub(crate) use topics::Topics;
 pub(crate) use write::BlockWriter;
@@ -137,8 +140,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn whole(bytes: &[u8], count: usize) -> Option<Vec<crate::Event>> {
-        let mut events = Vec::new();
-        read_block(bytes, count, &mut Topics::default(), &mut events).map(|()| events)
+        let (mut block, mut events) = (Block::default(), Vec::new());
+        read_block(bytes, count, &mut Topics::default(), &mut block)?;
+        block.lines(|line| events.push(line.into()));
+        Some(events)
     }
 
     proptest! {

@@ -16,6 +16,7 @@ use std::io::{self, Write};
 use crate::columns::BlockWriter;
 use crate::event::Event;
 
+pub use crate::columns::{Given, GivenAll, Line};
 pub use read::{Reader, Recording, Torn, read};
 
 /// The newest format that this program writes and reads.

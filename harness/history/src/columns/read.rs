@@ -1,32 +1,33 @@
 //! Columns back into events. Any bytes may come; they are refused or read, never believed.
 
+use super::lines::{Block, Row, Stored};
 use super::{ACK, COLUMNS, Column, Memory, OTHER, POLL, POLLED, SEND, Topics};
 use crate::clock::Mark;
-use crate::event::{Call, Delivery, Event, Payload, Reply, SendAck};
+use crate::event::{Payload, SendAck};
 use crate::ids::{ClientId, Epoch, NodeId, Offset, OpId, Partition, ValueId};
-use crate::outcome::Outcome;
 use crate::varint::Varints;
 
-/// Adds the events of a block of so many; none when its bytes cannot be one, and then what was
-/// added means nothing. Memory follows the bytes there are, never a length that they claim.
+/// Reads a block of so many events over what stands in `into`; none when its bytes cannot be one,
+/// and then what is there means nothing. Memory follows the bytes there are, never a length that
+/// they claim.
 pub(crate) fn read_block(
     bytes: &[u8],
     count: usize,
     topics: &mut Topics,
-    into: &mut Vec<Event>,
+    into: &mut Block,
 ) -> Option<()> {
+    into.clear();
     let mut rest = Varints(bytes);
     let mut columns = [Varints(&[]); COLUMNS];
     for column in &mut columns {
         let len = rest.take()?;
         *column = Varints(rest.bytes(len)?);
     }
-    let mut partitions = Vec::new();
     while !columns[Column::Partitions as usize].0.is_empty() {
         let column = &mut columns[Column::Partitions as usize];
         let len = column.take()?;
         let topic = std::str::from_utf8(column.bytes(len)?).ok()?;
-        partitions.push(Partition {
+        into.partitions.push(Partition {
             topic: topics.named(topic),
             index: column.take()? as u32 as i32,
         });
@@ -38,67 +39,69 @@ pub(crate) fn read_block(
     let mut block = BlockReader {
         columns,
         memory: Memory::default(),
-        partitions,
+        into,
     };
-    into.reserve(kinds.len());
+    block.into.rows.reserve(kinds.len());
     for kind in kinds {
-        let mut event = block.event(*kind)?;
-        if *kind == OTHER {
-            topics.share(&mut event);
-        }
-        into.push(event);
+        let row = block.row(*kind, topics)?;
+        block.into.rows.push(row);
     }
     // The kinds were walked; every other column must be used up by them.
     let used_up = block.columns[1..].iter().all(|column| column.0.is_empty());
     (used_up && rest.0.is_empty()).then_some(())
 }
 
-struct BlockReader<'a> {
+struct BlockReader<'a, 'b> {
     columns: [Varints<'a>; COLUMNS],
     memory: Memory,
-    partitions: Vec<Partition>,
+    into: &'b mut Block,
 }
 
-impl BlockReader<'_> {
-    fn event(&mut self, kind: u8) -> Option<Event> {
+impl BlockReader<'_, '_> {
+    fn row(&mut self, kind: u8, topics: &mut Topics) -> Option<Row> {
         Some(match kind {
             OTHER => {
                 let column = &mut self.columns[Column::Others as usize];
-                let (event, rest) = postcard::take_from_bytes(column.0).ok()?;
+                let (mut event, rest) = postcard::take_from_bytes(column.0).ok()?;
                 column.0 = rest;
-                event
+                topics.share(&mut event);
+                self.into.others.push(event);
+                Row::Other
             }
             SEND => {
                 let (op, client) = self.invoked()?;
                 let at = undelta(&mut self.columns, Column::SendAt, &mut self.memory.send_at)?;
                 let partition = self.take(Column::SendPartition)?;
-                let partition = self.partitions.get(partition as usize)?.clone();
+                let partition = self.partition(partition)?;
                 let less = &mut self.memory.value_less_op;
                 let value = undelta(&mut self.columns, Column::SendValue, less)?;
-                Event::Invoked {
+                Row::Send {
                     op,
                     client,
                     at: Mark(at),
-                    call: Call::Send {
-                        partition,
-                        value: ValueId(value.wrapping_add(op.0)),
-                    },
+                    partition,
+                    value: ValueId(value.wrapping_add(op.0)),
                 }
             }
             POLL => {
                 let (op, client) = self.invoked()?;
                 let at = &mut self.memory.poll_at;
-                Event::Invoked {
+                Row::Poll {
                     op,
                     client,
                     at: Mark(undelta(&mut self.columns, Column::PollAt, at)?),
-                    call: Call::Poll,
                 }
             }
             ACK => self.ack()?,
             POLLED => self.polled()?,
             _ => return None,
         })
+    }
+
+    /// The place of a partition that the block names.
+    fn partition(&self, number: u64) -> Option<u32> {
+        let known = usize::try_from(number).ok()? < self.into.partitions.len();
+        known.then(|| u32::try_from(number).ok()).flatten()
     }
 
     fn take(&mut self, column: Column) -> Option<u64> {
@@ -112,7 +115,7 @@ impl BlockReader<'_> {
         Some((OpId(op), ClientId(client)))
     }
 
-    fn ack(&mut self) -> Option<Event> {
+    fn ack(&mut self) -> Option<Row> {
         let at = &mut self.memory.ack_at;
         let at = undelta(&mut self.columns, Column::AckAt, at)?;
         let tag = self.take(Column::AckRun)?;
@@ -136,37 +139,41 @@ impl BlockReader<'_> {
             offset = Some(Offset(run.offset));
         }
         let broker = run.broker;
-        Some(Event::Returned {
+        Some(Row::Ack {
             op: OpId(op),
             at: Mark(at),
-            reply: Reply::Sent(Outcome::Ok(SendAck { offset, broker })),
+            ack: SendAck { offset, broker },
         })
     }
 
-    fn polled(&mut self) -> Option<Event> {
+    fn polled(&mut self) -> Option<Row> {
         let op = &mut self.memory.polled_op;
         let op = undelta(&mut self.columns, Column::PolledOp, op)?;
         let at = &mut self.memory.polled_at;
         let at = undelta(&mut self.columns, Column::PolledAt, at)?;
         let count = usize::try_from(self.take(Column::PolledCount)?).ok()?;
         // Each delivery has one byte of flags: no more than those are believed.
-        let there = self.columns[Column::ReadFlags as usize].0.len();
-        let mut deliveries = Vec::with_capacity(count.min(there));
-        for _ in 0..count {
-            deliveries.push(self.delivery()?);
+        if count > self.columns[Column::ReadFlags as usize].0.len() {
+            return None;
         }
-        Some(Event::Returned {
+        let from = u32::try_from(self.into.given.len()).ok()?;
+        for _ in 0..count {
+            let delivery = self.delivery()?;
+            self.into.given.push(delivery);
+        }
+        let to = u32::try_from(self.into.given.len()).ok()?;
+        Some(Row::Polled {
             op: OpId(op),
             at: Mark(at),
-            reply: Reply::Polled(Outcome::Ok(deliveries)),
+            given: (from, to),
         })
     }
 
-    fn delivery(&mut self) -> Option<Delivery> {
-        let number = usize::try_from(self.take(Column::ReadPartition)?).ok()?;
-        let partition = self.partitions.get(number)?.clone();
+    fn delivery(&mut self) -> Option<Stored> {
+        let number = self.take(Column::ReadPartition)?;
+        let partition = self.partition(number)?;
         let flags = *self.columns[Column::ReadFlags as usize].bytes(1)?.first()?;
-        let last = self.memory.reading(number);
+        let last = self.memory.reading(partition as usize);
         let expected = last.offset.wrapping_add(1);
         last.offset = self.columns[Column::ReadOffset as usize].take_delta(expected)?;
         let payload = match flags & 3 {
@@ -188,7 +195,7 @@ impl BlockReader<'_> {
         if flags & 8 != 0 {
             broker = Some(NodeId(u8::try_from(extra.take()?).ok()?));
         }
-        Some(Delivery {
+        Some(Stored {
             partition,
             offset: Offset(last.offset as i64),
             payload,

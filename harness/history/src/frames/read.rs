@@ -8,7 +8,7 @@ use super::{
     BLOCK_BYTES_MAX, CHECKED, CODEC_ZSTD, EVENTS_MAX, FILE_HEADER, FILE_MAGIC, FORMAT,
     FRAME_HEADER, FRAME_MAGIC, LAYOUT_COLUMNS, file_header,
 };
-use crate::columns::{Topics, read_block};
+use crate::columns::{Block, Line, Topics, read_block};
 use crate::error::HistoryError;
 use crate::event::Event;
 
@@ -66,6 +66,7 @@ pub struct Reader<R> {
     at_byte: u64,
     next_seq: u64,
     topics: Topics,
+    block: Block,
     stored: Vec<u8>,
     /// A tear that is known and not yet reported.
     torn: Option<Torn>,
@@ -121,6 +122,7 @@ impl<R: Read> Reader<R> {
             at_byte: 0,
             next_seq: 0,
             topics: Topics::default(),
+            block: Block::default(),
             stored: Vec::new(),
             torn: None,
             ended: false,
@@ -134,26 +136,36 @@ impl<R: Read> Reader<R> {
         });
     }
 
-    /// Reads the next frame's events over what stands in `into`; after the last one comes the tear,
-    /// if there is one, then nothing.
-    pub fn next_into(&mut self, into: &mut Vec<Event>) -> Option<Result<(), Torn>> {
+    /// Hands out every line that is left, in order; then the tear, if there is one. A frame is
+    /// handed out whole or not at all.
+    pub fn each(mut self, mut take: impl FnMut(Line<'_>)) -> Option<Torn> {
+        loop {
+            match self.next_block()? {
+                Ok(()) => self.block.lines(&mut take),
+                Err(torn) => return Some(torn),
+            }
+        }
+    }
+
+    /// Reads the next frame's block; after the last one comes the tear, if there is one, then
+    /// nothing.
+    fn next_block(&mut self) -> Option<Result<(), Torn>> {
         if self.ended {
             return None;
         }
         if self.torn.is_none() {
-            match self.frame(into) {
+            match self.frame() {
                 Ok(true) => return Some(Ok(())),
                 Ok(false) => {}
                 Err(why) => self.tear(why),
             }
         }
-        into.clear();
         self.ended = true;
         self.torn.take().map(Err)
     }
 
-    /// The next frame's events; false at the clean end.
-    fn frame(&mut self, into: &mut Vec<Event>) -> Result<bool, String> {
+    /// Reads the next frame into the block; false at the clean end.
+    fn frame(&mut self) -> Result<bool, String> {
         let unreadable = |err: io::Error| format!("the file cannot be read on: {err}");
         let mut head = Vec::with_capacity(FRAME_HEADER);
         if !take(&mut self.from, FRAME_HEADER, &mut head).map_err(unreadable)? {
@@ -194,8 +206,7 @@ impl<R: Read> Reader<R> {
         }
         let block = zstd::bulk::decompress(&self.stored, raw)
             .map_err(|err| format!("the frame cannot be decompressed: {err}"))?;
-        into.clear();
-        read_block(&block, events as usize, &mut self.topics, into)
+        read_block(&block, events as usize, &mut self.topics, &mut self.block)
             .filter(|()| block.len() == raw)
             .ok_or("the frame's block cannot be understood")?;
         self.at_byte += (FRAME_HEADER + len) as u64;
@@ -208,9 +219,11 @@ impl<R: Read> Iterator for Reader<R> {
     type Item = Result<Vec<Event>, Torn>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut events = Vec::new();
-        let read = self.next_into(&mut events)?;
-        Some(read.map(|()| events))
+        Some(self.next_block()?.map(|()| {
+            let mut events = Vec::with_capacity(self.block.len());
+            self.block.lines(|line| events.push(line.into()));
+            events
+        }))
     }
 }
 
