@@ -1,6 +1,7 @@
 //! Columns keep what was put in: any operations come back as they went in.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use history::frames::{FrameWriter, Reader};
 use history::{
@@ -251,10 +252,11 @@ fn same(
     let mut firsts: HashMap<ValueId, u32> = HashMap::new();
     let mut twice = Vec::new();
     for (row, (send, _)) in told.sends.iter().enumerate() {
-        if firsts.contains_key(&send.value) {
-            twice.push(send.value);
-        } else {
-            firsts.insert(send.value, row as u32);
+        match firsts.entry(send.value) {
+            Entry::Occupied(_) => twice.push(send.value),
+            Entry::Vacant(free) => {
+                free.insert(row as u32);
+            }
         }
     }
     for (value, row) in firsts {
