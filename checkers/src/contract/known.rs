@@ -66,7 +66,8 @@ mod tests {
     #[test]
     fn each_defect_has_its_range() {
         let v = Version::of;
-        let rows: [(fn(Option<Version>) -> bool, &[&str], &[&str]); 4] = [
+        type Row<'a> = (fn(Option<Version>) -> bool, &'a [&'a str], &'a [&'a str]);
+        let rows: [Row; 4] = [
             (
                 dirty_hw,
                 &["2.7.0", "3.0.0", "3.4.0"],

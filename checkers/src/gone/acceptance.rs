@@ -32,8 +32,8 @@ pub fn term_of(
             .zip(answered)
             .is_some_and(|(begins, answered)| begins.from <= answered)
     };
-    let resumed = terms.filter(|(_, term)| term.epoch == epoch && term.node == first.1.node);
-    let last = resumed.filter(|(_, term)| begun(term)).last();
+    let mut resumed = terms.filter(|(_, term)| term.epoch == epoch && term.node == first.1.node);
+    let last = resumed.rfind(|(_, term)| begun(term));
     Some(last.map_or(first.0, |(index, _)| index))
 }
 

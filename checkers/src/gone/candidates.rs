@@ -11,14 +11,15 @@ use crate::contract::Contract;
 use crate::facts::{Facts, LogView, PartFacts, PartId, SendFact, acks_all};
 
 /// Something that was seen at an offset where the final log has something else.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Candidate {
     /// Which value.
     pub value: Option<ValueId>,
     /// Where it was; absent for a success without an offset.
     pub offset: Option<Offset>,
-    /// The epoch of its batch, where a batch or a delivery shows it.
-    pub epoch: Option<Epoch>,
+    /// The epochs of batches that held it there, as batches and deliveries show: another epoch is
+    /// another record.
+    pub epochs: Vec<Epoch>,
     /// Its send; as `ops.send` counts.
     pub send: Option<u32>,
     /// It was acknowledged.
@@ -27,6 +28,13 @@ pub struct Candidate {
     pub elsewhere: bool,
     /// The first delivery of it; as `ops.read` counts.
     pub read: Option<u32>,
+}
+
+impl Candidate {
+    fn note(&mut self, epoch: Option<Epoch>) {
+        let new = epoch.filter(|epoch| !self.epochs.contains(epoch));
+        self.epochs.extend(new);
+    }
 }
 
 /// Acknowledgements, deliveries and sightings in images that the final log does not bear out.
@@ -81,7 +89,7 @@ pub fn candidates(
         }
         let entry = found.entry((Some(read.offset), value)).or_default();
         entry.read = entry.read.or(Some(index));
-        entry.epoch = entry.epoch.or(read.epoch);
+        entry.note(read.epoch);
     }
     sightings(part, log, &excused, &mut found);
     for ((offset, value), candidate) in &mut found {
@@ -167,7 +175,7 @@ fn sightings(
                     continue;
                 }
                 let entry = found.entry((Some(record.offset), value)).or_default();
-                entry.epoch = Some(batch.epoch);
+                entry.note(Some(batch.epoch));
             }
         }
     }

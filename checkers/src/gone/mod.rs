@@ -204,16 +204,15 @@ fn weigh(facts: &Facts, id: PartId, candidate: Candidate) -> Option<Gone> {
     let part = &facts.parts[id];
     let value = candidate.value?;
     let send = candidate.send.map(|index| facts.ops.send(index));
-    let (term, epoch) = match (candidate.epoch, send) {
-        (Some(epoch), send) => (
+    let accepted = send
+        .filter(|_| candidate.acked)
+        .and_then(|send| accepting_term(facts, part, &send));
+    let (term, epoch) = match epoch_of(facts, id, &candidate, accepted) {
+        Some(epoch) => (
             term_of(facts, part, epoch, send.and_then(|send| send.returned)),
             Some(epoch),
         ),
-        (None, Some(send)) if candidate.acked => {
-            let term = accepting_term(facts, part, &send);
-            (term, term.map(|term| part.roles.terms[term].epoch))
-        }
-        (None, _) => (None, None),
+        None => (accepted, accepted.map(|term| part.roles.terms[term].epoch)),
     };
     let proof = proof(facts, id, &candidate, value, epoch);
     let moved = part.fin.as_ref().is_ok_and(|fin| fin.start > Offset(0));
@@ -247,6 +246,30 @@ fn weigh(facts: &Facts, id: PartId, candidate: Candidate) -> Option<Gone> {
         kind,
         group: 0,
     })
+}
+
+/// The epoch under which a candidate is told, of those under which it stood: the first in which it
+/// was committed, else that of the leader which accepted it, else the first seen.
+fn epoch_of(
+    facts: &Facts,
+    id: PartId,
+    candidate: &Candidate,
+    accepted: Option<usize>,
+) -> Option<Epoch> {
+    let [first, _, ..] = candidate.epochs.as_slice() else {
+        return candidate.epochs.first().copied();
+    };
+    let committed = |epoch: &&Epoch| {
+        let at = candidate.offset.zip(candidate.value);
+        at.is_some_and(|(offset, value)| {
+            let mut proofs = below_a_leaders_hw(facts, id, offset, **epoch, value);
+            proofs.next().is_some()
+        })
+    };
+    let accepted = accepted.map(|term| facts.parts[id].roles.terms[term].epoch);
+    let accepted = accepted.filter(|epoch| candidate.epochs.contains(epoch));
+    let committed = candidate.epochs.iter().find(committed).copied();
+    committed.or(accepted).or(Some(*first))
 }
 
 /// The first proof that a candidate was committed at its offset.
