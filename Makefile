@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 TIDEMARK := target/release/tidemark
 
-.PHONY: help setup build demo test test-slow bench-workload bench-judge install clean-runs
+.PHONY: help setup build demo test test-slow bench-workload bench-judge bench-evidence bench-jepsen fuzz install
 
 help:
 	@echo "make demo            the main job on a real Kafka 3.0.0, in the local lab"
@@ -11,6 +11,9 @@ help:
 	@echo "make test-slow       the long ones too: both canaries, ten seeds of the demo"
 	@echo "make bench-workload  our recorded producers against Kafka's ProducerPerformance"
 	@echo "make bench-judge     the judge's operations per second and bytes per operation, 10^5 to 10^7"
+	@echo "make bench-evidence  reading segments, against DumpLogSegments on the same files"
+	@echo "make bench-jepsen    Jepsen's rules on a history of a million operations"
+	@echo "make fuzz            ten minutes of any bytes at each reader (nightly Rust, cargo-fuzz)"
 	@echo "make install         the tidemark binary to $(PREFIX)/bin"
 
 setup:
@@ -45,6 +48,19 @@ bench-judge: build
 	@for n in $(SIZES); do $(TIDEMARK) synth --operations $$n $(SYNTH) --to $(BENCH_RUNS)/$$n >/dev/null || exit; done
 	@target/release/examples/judge $(addprefix $(BENCH_RUNS)/,$(SIZES))
 	@rm -rf $(BENCH_RUNS)
+
+bench-evidence: setup
+	cargo run --release --locked -p evidence --example bench
+
+bench-jepsen: setup
+	cargo run --release --locked -p checkers --example jepsen_speed -- 1000000
+
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS := segment side checkpoint frames lines foreign
+
+fuzz:
+	cd harness/fuzz && for target in $(FUZZ_TARGETS); do \
+	  cargo +nightly fuzz run --fuzz-dir . $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit; done
 
 install: build
 	install -D -m 755 $(TIDEMARK) $(DESTDIR)$(PREFIX)/bin/tidemark
