@@ -6,6 +6,7 @@ use history::{Harm, ImageReason, Mark, NodeId, Offset, ProcessChange, Service};
 
 use crate::contract::Contract;
 use crate::facts::{Facts, PartFacts};
+use crate::judgement::Standing;
 
 /// A replica's loss.
 #[derive(Debug, Clone)]
@@ -41,6 +42,14 @@ impl Loss {
     /// Whether it took an offset, and may have: a power cut never what was flushed.
     pub fn excuses(&self, offset: Offset) -> bool {
         offset >= self.from && offset >= self.durable
+    }
+
+    /// What the loss of an offset by it means: what had been flushed no power cut takes.
+    pub fn standing(&self, offset: Offset) -> Standing {
+        match self.excuses(offset) {
+            true => Standing::NotPromised,
+            false => Standing::Broken,
+        }
     }
 
     /// "a power cut took what n1 had not flushed, from @5 on".

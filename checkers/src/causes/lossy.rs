@@ -3,8 +3,9 @@
 
 use history::{Mark, NodeId, Offset, ProcessChange, Seen, Service};
 
-use super::loss::Loss;
+use super::loss::{Loss, LossKind};
 use crate::facts::{Facts, PartFacts, Term, nodes};
+use crate::judgement::Class;
 
 /// A lossy leader.
 #[derive(Debug, Clone)]
@@ -40,6 +41,17 @@ impl LossyLead {
     /// Whether it led without an offset that it had lost.
     pub fn reaches(&self, offset: Offset) -> bool {
         offset >= self.from
+    }
+
+    /// The class of what goes by it.
+    pub fn class(&self, loss: &Loss) -> Class {
+        match (loss.kind, self.why) {
+            (_, WhyInSync::LastStanding) => Class::LastStanding,
+            (_, WhyInSync::AllDown) => Class::AllDown,
+            (_, WhyInSync::Readmitted) => Class::StaleReadmission,
+            (LossKind::PowerCut | LossKind::Wiped, WhyInSync::Unknown) => Class::LossyLeader,
+            (LossKind::Damaged, WhyInSync::Unknown) => Class::Damage,
+        }
     }
 }
 

@@ -18,8 +18,8 @@ pub use sessions::Session;
 pub use zookeeper::RolledBack;
 
 use crate::contract::{Contract, Force};
-use crate::facts::{Facts, PartFacts, PartId};
-use crate::judgement::TimeSpan;
+use crate::facts::{Facts, PartFacts, PartId, Term};
+use crate::judgement::{Class, Standing, TimeSpan};
 
 /// What came about for one partition.
 #[derive(Debug, Default)]
@@ -74,6 +74,41 @@ impl PartCauses {
         let all = self.lossy.iter().enumerate();
         all.filter(|(_, lead)| lead.term == term && lead.reaches(offset))
             .min_by_key(|(_, lead)| self.losses[lead.loss].durable > offset)
+    }
+}
+
+impl PartCauses {
+    /// X or LRS by which what stood from an offset on may be gone, and what that means, of times of
+    /// leadership that satisfy a condition; the permitted ones first.
+    pub fn excuse(
+        &self,
+        part: &PartFacts,
+        offset: Offset,
+        wanted: impl Fn(&Term) -> bool,
+    ) -> Option<(Class, Standing)> {
+        let terms = &part.roles.terms;
+        let unclean = self.unclean.iter().filter(|x| x.sure).filter_map(|x| {
+            let term = &terms[part.elections[x.election].term];
+            let hit = wanted(term) && term.leo <= offset;
+            hit.then_some((Class::UncleanElection, x.standing()))
+        });
+        let lossy = self.lossy.iter().filter_map(|lead| {
+            let hit = wanted(&terms[lead.term]) && lead.reaches(offset);
+            let loss = &self.losses[lead.loss];
+            hit.then_some((lead.class(loss), loss.standing(offset)))
+        });
+        unclean.chain(lossy).max_by_key(|(_, standing)| *standing)
+    }
+}
+
+impl Unclean {
+    /// What an unclean election means by what was in force.
+    pub fn standing(&self) -> Standing {
+        match self.allowed {
+            Force::Yes => Standing::NotPromised,
+            Force::No => Standing::Broken,
+            Force::Either => Standing::Undetermined,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use history::{Epoch, Offset};
 use super::candidates::key_of;
 use super::drop::{destroying_cuts, dropping_term, loading_cut};
 use super::{Gone, Kind};
-use crate::causes::{LossKind, PartCauses, WhyInSync};
+use crate::causes::{LossKind, PartCauses};
 use crate::contract::{Contract, Force, known};
 use crate::facts::{Facts, PartFacts, PartId, Term, Until};
 use crate::judgement::{Class, Standing};
@@ -172,15 +172,9 @@ impl Scene<'_> {
         if !unclean.sure {
             return None;
         }
-        Some(match unclean.allowed {
-            Force::Yes => (Class::UncleanElection, Standing::NotPromised, None),
-            Force::No => (Class::UncleanElection, Standing::Broken, None),
-            Force::Either => (
-                Class::UncleanElection,
-                Standing::Undetermined,
-                Some("whether the election came before or after the setting was changed"),
-            ),
-        })
+        let needed = (unclean.standing() == Standing::Undetermined)
+            .then_some("whether the election came before or after the setting was changed");
+        Some((Class::UncleanElection, unclean.standing(), needed))
     }
 
     /// LRS.
@@ -192,19 +186,7 @@ impl Scene<'_> {
             return None;
         }
         self.cause.lossy = Some(place);
-        let class = match (loss.kind, lead.why) {
-            (_, WhyInSync::LastStanding) => Class::LastStanding,
-            (_, WhyInSync::AllDown) => Class::AllDown,
-            (_, WhyInSync::Readmitted) => Class::StaleReadmission,
-            (LossKind::PowerCut | LossKind::Wiped, WhyInSync::Unknown) => Class::LossyLeader,
-            (LossKind::Damaged, WhyInSync::Unknown) => Class::Damage,
-        };
-        // What had been flushed no power cut takes.
-        let standing = match loss.excuses(offset) {
-            true => Standing::NotPromised,
-            false => Standing::Broken,
-        };
-        Some((class, standing, None))
+        Some((lead.class(loss), loss.standing(offset), None))
     }
 
     /// Whether a replica can have held the record when it lost data: no sound image from before

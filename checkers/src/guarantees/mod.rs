@@ -44,7 +44,7 @@ use history::{Offset, Payload};
 
 use crate::audit::CutAudit;
 use crate::contract::{Contract, Promise};
-use crate::facts::{Facts, FaultStory, PartFacts};
+use crate::facts::{Facts, FaultStory, PartFacts, Term};
 use crate::findings::Findings;
 use crate::gone::{GoneTopic, unit_of};
 use crate::judgement::{
@@ -163,14 +163,26 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// The unclean election or the lossy leader, of those wanted, by which what stood from an offset
+    /// on may be gone.
+    pub fn excuse(
+        &self,
+        part: &PartFacts,
+        from: Offset,
+        wanted: impl Fn(&Term) -> bool,
+    ) -> Option<(Class, Standing)> {
+        let mut causes = self.contract.causes.iter();
+        let ours = causes.find(|(id, _)| self.facts.parts[**id].name == part.name);
+        ours.and_then(|(_, causes)| causes.excuse(part, from, wanted))
+    }
+
     /// The class and standing of a disagreement at or below the high watermark: excused by an
-    /// unclean election at or below it, known with an old protocol, else unexplained.
+    /// unclean election or a lossy leader at or below it, known with an old protocol, else
+    /// unexplained.
     pub fn disagreement(&self, part: &PartFacts, offsets: OffsetRange) -> (Class, Standing) {
-        let unclean = part.elections.iter().any(|election| {
-            election.clean == Some(false) && part.roles.terms[election.term].leo.0 <= offsets.from
-        });
-        if unclean && self.contract.unclean_enabled {
-            (Class::UncleanElection, Standing::NotPromised)
+        let from = Offset(offsets.from);
+        if let Some(excuse) = self.excuse(part, from, |_| true) {
+            excuse
         } else if self.contract.known_bad_protocol.is_some() {
             (Class::KnownBadProtocol, Standing::Broken)
         } else {

@@ -75,14 +75,10 @@ fn tell(case: &Case, audit: &CutAudit, check: &Check, what: &str, text: String) 
     finding.story = story.sentences;
     finding.evidence = story.evidence;
     finding.still_held = audit.fact.still_held.clone();
-    let unclean = cut.follow.is_some_and(|follow| {
-        let epoch = part.roles.follows[follow].epoch;
-        part.elections.iter().any(|election| {
-            election.clean == Some(false) && part.roles.terms[election.term].epoch == epoch
-        })
-    });
-    (finding.class, finding.standing) = if unclean && case.contract.unclean_enabled {
-        (Class::UncleanElection, Standing::NotPromised)
+    let epoch = cut.follow.map(|follow| part.roles.follows[follow].epoch);
+    let excuse = case.excuse(part, cut.to, |term| Some(term.epoch) == epoch);
+    (finding.class, finding.standing) = if let Some(excuse) = excuse {
+        excuse
     } else if cut.to_own_hw.is_some() || case.contract.known_bad_protocol.is_some() {
         (Class::KnownBadProtocol, Standing::Broken)
     } else {

@@ -57,6 +57,18 @@ fn the_last_one_standing_lost_it_and_led() {
         assert!(story.contains(part), "`{part}` in\n{story}");
     }
     assert_eq!(finding.would_keep.as_deref(), Some("flush.messages=1"));
+    // One cause: nothing else that it did is a breach either.
+    let broken = |scene: &str| {
+        let rows = judged(scene).topics[0].guarantees.clone();
+        let mut broken = rows
+            .into_iter()
+            .filter(|row| matches!(row.verdict, checkers::judgement::Verdict::Broken { .. }));
+        broken.next().map(|row| row.name)
+    };
+    let image = "n1 before-f1 5.5s t/0: e0 @0 v0 | e0 @1 v1";
+    assert_eq!(broken(&format!("{LAST}\n{image}")), None);
+    let flushed = LAST.replace("acks=all", "acks=all flush.messages=1");
+    assert!(broken(&flushed).is_some());
 }
 
 #[test]
