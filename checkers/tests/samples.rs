@@ -1,6 +1,6 @@
 //! A judgement written by hand, kept as JSON for whoever renders one, and its schema.
 //!
-//! `BLESS=1 cargo test -p checkers --test samples` writes the file again from the values.
+//! `UPDATE=1 cargo test -p checkers --test samples` writes the file again from the values.
 
 use std::collections::BTreeMap;
 
@@ -613,13 +613,13 @@ fn demo() -> Judgement {
 fn the_sample_file_is_what_the_values_say() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/samples/demo.json");
     let text = serde_json::to_string_pretty(&demo()).expect("a judgement is JSON") + "\n";
-    if std::env::var_os("BLESS").is_some() {
+    if std::env::var_os("UPDATE").is_some() {
         std::fs::write(path, &text).expect("the sample can be written");
     }
     let file = std::fs::read_to_string(path).expect("the sample is there");
     assert!(
         file == text,
-        "run `BLESS=1 cargo test -p checkers --test samples`"
+        "run `UPDATE=1 cargo test -p checkers --test samples`"
     );
     let back: Judgement = serde_json::from_str(&file).expect("the sample reads back");
     assert_eq!(back, demo());

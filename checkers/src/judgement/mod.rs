@@ -25,7 +25,7 @@ pub use happened::{AvailabilityFact, FaultFact, Justified, PhaseFact, StageFact,
 pub use text::grouped;
 
 /// The version of the rules that gave this judgement; raised when a rule changes a verdict.
-pub const RULES_VERSION: u32 = 1;
+pub const RULES_VERSION: u32 = 2;
 
 /// A judged run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
