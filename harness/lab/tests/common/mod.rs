@@ -193,6 +193,11 @@ pub fn in_ctl(lab: &LabFile, argv: &[&str]) -> Child {
     {
         std::thread::yield_now();
     }
+    // `ip` enters the namespace first and becomes the program then.
+    let comm = format!("/proc/{pid}/comm");
+    while std::fs::read_to_string(&comm).is_ok_and(|name| name == "ip\n") {
+        std::thread::yield_now();
+    }
     child
 }
 
