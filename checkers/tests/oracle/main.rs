@@ -12,7 +12,7 @@ mod world;
 use checkers::Judgement;
 use checkers::judgement::{TopicJudgement, Verdict};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
+use proptest::test_runner::{Config, TestCaseError, TestError, TestRng, TestRunner};
 use world::{Topic, any_world, print};
 
 /// How often a guarantee was seen violated, whatever that means for its verdict.
@@ -107,14 +107,21 @@ fn agrees(topics: &[Topic]) -> Result<(), TestCaseError> {
 /// So many random recordings in `make test`.
 const CASES: u32 = 5_000;
 
-/// Holds a property against so many random worlds; a failing one is printed as a scene.
+/// Holds a property against so many random worlds; a failing one is printed as a scene. Up to
+/// [`CASES`] they are always the same ones, so that a failing build fails again; more are drawn anew.
 fn check(cases: u32, property: impl Fn(&[Topic]) -> Result<(), TestCaseError>) {
     let config = Config {
         cases,
         failure_persistence: None,
         ..Config::default()
     };
-    let mut runner = TestRunner::new(config);
+    let mut runner = match cases > CASES {
+        true => TestRunner::new(config),
+        false => {
+            let rng = TestRng::deterministic_rng(config.rng_algorithm);
+            TestRunner::new_with_rng(config, rng)
+        }
+    };
     if let Err(failure) = runner.run(&any_world(), |topics| property(&topics)) {
         match failure {
             TestError::Fail(why, topics) => panic!("{why}\n{}", print(&topics)),

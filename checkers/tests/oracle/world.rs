@@ -144,7 +144,7 @@ impl Batch {
 
 /// Operations in order of time, as the notation has them: one line an event.
 fn operations(topics: &[Topic], scene: &mut String) {
-    let mut events: Vec<(u64, u8, String)> = Vec::new();
+    let mut events: Vec<(u64, u8, u32, String)> = Vec::new();
     let mut op = 0;
     let mut sends: Vec<(&Topic, &Send)> = topics
         .iter()
@@ -165,6 +165,7 @@ fn operations(topics: &[Topic], scene: &mut String) {
         events.push((
             *invoked,
             0,
+            op,
             format!(
                 "o{op} c{client} send {name}/0 v{value} ... at {}",
                 at(*invoked)
@@ -179,11 +180,12 @@ fn operations(topics: &[Topic], scene: &mut String) {
         events.push((
             *returned,
             1,
+            op,
             format!("o{op} sent -> {answer} at {}", at(*returned)),
         ));
     }
     events.sort();
-    for (_, _, line) in events {
+    for (_, _, _, line) in events {
         writeln!(scene, "{line}").unwrap();
     }
     for topic in topics {
