@@ -6,8 +6,8 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let base = Offset(5);
-    assert!(evidence::offset_entries(base, bytes).count() <= bytes.len() / 8);
-    assert!(evidence::time_entries(base, bytes).count() <= bytes.len() / 12);
+    assert!(evidence::offset_entries(base, bytes).count() <= bytes.len().div_ceil(8));
+    assert!(evidence::time_entries(base, bytes).count() <= bytes.len().div_ceil(12));
     let (aborted, _) = evidence::read_txn_index(base, bytes);
     assert!(aborted.len() <= bytes.len() / 34 + 1);
     let _ = evidence::read_snapshot(bytes);
