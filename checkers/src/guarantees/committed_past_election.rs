@@ -6,7 +6,7 @@
 //! counts from when they were told, and only high watermarks count by epoch. An unclean election, or
 //! a leader that had lost part of its log by our doing, is what permits it.
 
-use history::{Epoch, Harm, Mark, Offset};
+use history::{Epoch, Mark, Offset};
 
 use super::probes::say;
 use super::{Case, Check, Tally};
@@ -227,13 +227,8 @@ fn lossy(case: &Case, id: PartId, term: &Term, point: &Point) -> bool {
     let began = case.facts.line_span(term.line);
     case.facts.harms.iter().any(|harm| {
         let earlier = began.is_none_or(|began| harm.at <= began.to);
-        let hit = match harm.harm {
-            Harm::SuffixLost { node, from } | Harm::Damaged { node, from } => {
-                node == term.node && from < point.hw
-            }
-            Harm::Wiped { node } => node == term.node,
-            Harm::Deleted { .. } => false,
-        };
+        let lost = harm.harm.replica();
+        let hit = lost.is_some_and(|(node, from)| node == term.node && from < point.hw);
         harm.partition == part.name && earlier && hit
     })
 }

@@ -4,7 +4,7 @@
 //! The memory goes with a leader that was elected uncleanly, with data that a leader had lost, with
 //! the head of a log, or when a producer id expires. What is not shown stays undetermined.
 
-use history::{Harm, Offset};
+use history::Offset;
 
 use super::Case;
 use crate::facts::PartFacts;
@@ -67,16 +67,15 @@ pub fn forgotten(
         terms.any(|term| term.node == node && epochs.contains(&term.epoch))
     };
     for event in case.facts.harms.iter().filter(|e| e.partition == part.name) {
-        match event.harm {
-            Harm::SuffixLost { node, .. } | Harm::Wiped { node } | Harm::Damaged { node, .. } => {
-                if led(node) {
-                    doubt = Some(undetermined(
-                        "A leader of these epochs had lost data, and perhaps its memory of the \
-                         producer.",
-                    ));
-                }
+        match event.harm.replica() {
+            Some((node, _)) if led(node) => {
+                doubt = Some(undetermined(
+                    "A leader of these epochs had lost data, and perhaps its memory of the \
+                     producer.",
+                ));
             }
-            Harm::Deleted { .. } => {
+            Some(_) => {}
+            None => {
                 doubt = Some(undetermined(
                     "The head of the log was deleted, and perhaps the memory of the producer.",
                 ));

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use history::{Call, ClientId, CommitMode, Harm, Mark, Offset, Partition};
+use history::{Call, ClientId, CommitMode, Mark, Offset, Partition};
 
 use super::Case;
 use super::txns::{Fate, Txns};
@@ -225,13 +225,10 @@ impl Story<'_> {
 pub fn offsets_may_be_lost(case: &Case) -> Option<&'static str> {
     const OFFSETS: &str = "__consumer_offsets";
     let facts = case.facts;
-    let harmed = facts.harms.iter().any(|event| {
-        let kind = match event.harm {
-            Harm::SuffixLost { .. } | Harm::Wiped { .. } | Harm::Damaged { .. } => true,
-            Harm::Deleted { .. } => false,
-        };
-        kind && &*event.partition.topic == OFFSETS
-    });
+    let harmed = facts
+        .harms
+        .iter()
+        .any(|event| event.harm.replica().is_some() && &*event.partition.topic == OFFSETS);
     if harmed {
         return Some("a replica of the offsets topic lost data by our doing");
     }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use history::{Harm, Mark, NodeId, Seen};
+use history::{Mark, NodeId, Seen};
 
 use super::probes::{Answer, Breaks, changes_of, in_order, say};
 use super::{Case, Check, Tally};
@@ -251,12 +251,7 @@ fn tell(
 /// Whether a power cut or damage of ours had taken something from a replica.
 fn harmed(case: &Case, part: &PartFacts, of: NodeId, before: Mark) -> bool {
     case.facts.harms.iter().any(|harm| {
-        let hit = match harm.harm {
-            Harm::SuffixLost { node, .. } | Harm::Wiped { node } | Harm::Damaged { node, .. } => {
-                node == of
-            }
-            Harm::Deleted { .. } => false,
-        };
+        let hit = harm.harm.replica().is_some_and(|(node, _)| node == of);
         hit && harm.partition == part.name && harm.at <= before
     })
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use history::{Epoch, Harm, Mark, Offset};
+use history::{Epoch, Mark, Offset};
 use rustc_hash::FxHashMap;
 
 use super::{Case, Check, Tally};
@@ -87,13 +87,7 @@ fn resumed<'a>(
 ) -> Option<(&'a Term, Mark)> {
     let terms = || part.roles.terms.iter().filter(|term| term.epoch == epoch);
     case.facts.harms.iter().find_map(|harm| {
-        let node = match harm.harm {
-            Harm::SuffixLost { node, from } | Harm::Damaged { node, from } => {
-                (from.0 < range.to).then_some(node)?
-            }
-            Harm::Wiped { node } => node,
-            Harm::Deleted { .. } => return None,
-        };
+        let (node, _) = harm.harm.replica().filter(|(_, from)| from.0 < range.to)?;
         let of_this = harm.partition == part.name;
         let before = terms().find(|term| term.node == node)?;
         let again = terms().find(|term| {

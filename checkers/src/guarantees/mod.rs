@@ -385,9 +385,7 @@ fn permitted_because(class: Class) -> &'static str {
         Class::LastStanding => {
             "the last in-sync replica lost data by a power cut or damage, and led all the same"
         }
-        Class::AllDown => {
-            "all in-sync replicas were down together, and one that had lost data led"
-        }
+        Class::AllDown => "all in-sync replicas were down together, and one that had lost data led",
         Class::StaleReadmission => {
             "a replica that had lost data was taken back into the in-sync set by a stale fetch"
         }

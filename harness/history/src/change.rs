@@ -85,6 +85,18 @@ pub enum Harm {
     },
 }
 
+impl Harm {
+    /// Whose replica lost something, and from which offset on (a wiped one: from 0); none for a
+    /// deletion, which all replicas follow.
+    pub fn replica(self) -> Option<(NodeId, Offset)> {
+        match self {
+            Harm::SuffixLost { node, from } | Harm::Damaged { node, from } => Some((node, from)),
+            Harm::Wiped { node } => Some((node, Offset(0))),
+            Harm::Deleted { .. } => None,
+        }
+    }
+}
+
 /// A setting was changed while the cluster ran, and read back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alteration {
