@@ -42,7 +42,7 @@ impl Contract {
                     ),
                     (true, Force::Either) => (
                         "An unclean election happened",
-                        ", while the setting that forbids or allows it was being changed",
+                        ", and whether the settings allowed it then is not known",
                     ),
                     (false, Force::No) => {
                         untold += 1;

@@ -114,6 +114,7 @@ impl Contract {
         let kafka = Version::of(&recorded.kafka);
         let setting = recorded.topics.get(topic);
         let over_time = |key| Timeline::of(facts, topic, key);
+        let min_isr = over_time("min.insync.replicas");
         let writers = Writers::of(facts, topic);
         let (retention, bytes) = (over_time("retention.ms"), over_time("retention.bytes"));
         let (unclean, flush) = (
@@ -129,8 +130,8 @@ impl Contract {
             idempotent: !writers.is_empty() && writers.iter().all(|writers| writers.idempotent),
             writers,
             kafka,
-            min_isr: setting.map_or(1, |setting| setting.min_insync_replicas()),
-            min_isr_over_time: over_time("min.insync.replicas"),
+            min_isr: members(min_isr.first()),
+            min_isr_over_time: min_isr,
             replicas: setting
                 .and_then(|setting| setting.assignment.values().map(Vec::len).max())
                 .unwrap_or(0),
@@ -201,6 +202,12 @@ impl Contract {
         self.unclean.was(span, is_true)
     }
 
+    /// The smallest `min.insync.replicas` that may have been in force in this span.
+    pub fn min_isr_within(&self, span: TimeSpan) -> u32 {
+        let values = self.min_isr_over_time.within(span);
+        values.map(members).min().unwrap_or(1)
+    }
+
     /// Whether every record was flushed before it was acknowledged, from the start until then.
     pub fn flushed_until(&self, until: Mark) -> bool {
         let span = TimeSpan {
@@ -241,6 +248,11 @@ impl Contract {
         by_size.filter_map(number).any(|bytes| bytes >= 0)
             || by_age.any(|ms| u64::try_from(ms).is_ok_and(|ms| age_ms.is_none_or(|age| age >= ms)))
     }
+}
+
+/// `min.insync.replicas`; Kafka's own default is 1.
+fn members(value: Option<&str>) -> u32 {
+    value.and_then(|value| value.parse().ok()).unwrap_or(1)
 }
 
 fn is_true(value: Option<&str>) -> bool {

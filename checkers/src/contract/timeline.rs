@@ -1,9 +1,10 @@
 //! A setting on a timeline: what it was at first, and what it was changed to under load.
 //!
 //! A change is in force from some moment between its request and its reading back; what lies in
-//! between may have met either value, and is said to.
+//! between may have met either value, and is said to. Where it is not known whether a topic follows
+//! its brokers, a change of theirs may have reached it or not, and both courses count.
 
-use history::{Mark, Topic};
+use history::{Alteration, Mark, Topic};
 
 use crate::facts::Facts;
 use crate::judgement::TimeSpan;
@@ -11,9 +12,14 @@ use crate::judgement::TimeSpan;
 /// A setting of one topic, over the run.
 #[derive(Debug, Clone, Default)]
 pub struct Timeline {
-    /// Values in order, each with the widest span in which it may have been in force.
-    values: Vec<(TimeSpan, Option<String>)>,
+    /// Values in order; of a topic that may follow its brokers, what they were if it does not.
+    values: Vec<Held>,
+    /// What they were if it does, where that is another course.
+    following: Option<Vec<Held>>,
 }
+
+/// A value with the widest span in which it may have been in force.
+type Held = (TimeSpan, Option<String>);
 
 /// Whether something was in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +35,9 @@ pub enum Force {
 impl Timeline {
     /// A setting that nothing changes.
     pub fn fixed(value: Option<&str>) -> Self {
-        let always = TimeSpan {
-            from: Mark(0),
-            to: Mark(u64::MAX),
-        };
         Self {
-            values: vec![(always, value.map(str::to_owned))],
+            values: vec![always(value.map(str::to_owned))],
+            following: None,
         }
     }
 
@@ -44,60 +47,61 @@ impl Timeline {
         let recording = facts.recording;
         let on_brokers = broker_key(key);
         let found = recording.setting.topics.get(topic);
-        let found = found.and_then(|setting| setting.config.get(key));
-        let asked = recording.plan.topics.get(topic);
-        let asked = asked.is_some_and(|spec| spec.properties.contains_key(key));
-        let mut brokers = facts.broker_setting(on_brokers).map(str::to_owned);
-        // A topic that reports what the brokers say, and was asked nothing else, follows them.
-        let own = found.filter(|found| asked || brokers.as_ref() != Some(found));
-        let mut own = own.cloned();
-        let value = |own: &Option<String>, brokers: &Option<String>| {
-            own.as_ref().or(brokers.as_ref()).cloned()
-        };
-        let mut line = Self::fixed(value(&own, &brokers).as_deref());
-        let mut changes: Vec<_> = facts
+        let found = found.and_then(|setting| setting.config.get(key)).cloned();
+        let brokers = facts.broker_setting(on_brokers).map(str::to_owned);
+        let mut changes: Vec<&Alteration> = facts
             .alterations
             .iter()
             .filter(|change| match &change.topic {
                 Some(of) => of == topic && change.key == key,
                 None => change.key == on_brokers,
             })
+            .copied()
             .collect();
         changes.sort_by_key(|change| (change.asked, change.answered));
-        for change in changes {
-            match change.topic {
-                Some(_) => own.clone_from(&change.value),
-                None => brokers.clone_from(&change.value),
+        let course = |own: Option<String>| course(own, brokers.clone(), &changes);
+        match overrides(facts, topic, key, found.as_ref(), brokers.as_ref()) {
+            Some(true) => Self::sure(course(found)),
+            Some(false) => Self::sure(course(None)),
+            None => {
+                let (own, mut following) = (course(found.clone()), course(None));
+                // What the topic was found to have it had, by whichever way.
+                following[0].1 = found;
+                Self {
+                    following: Some(following).filter(|following| *following != own),
+                    values: own,
+                }
             }
-            line.change(change.asked, change.answered, value(&own, &brokers));
         }
-        line
     }
 
-    fn change(&mut self, asked: Mark, answered: Mark, value: Option<String>) {
-        if let Some((span, last)) = self.values.last_mut() {
-            if *last == value {
-                return;
-            }
-            span.to = answered;
+    fn sure(values: Vec<Held>) -> Self {
+        Self {
+            values,
+            following: None,
         }
-        let span = TimeSpan {
-            from: asked,
-            to: Mark(u64::MAX),
-        };
-        self.values.push((span, value));
+    }
+
+    /// The values with their spans, by either course.
+    fn all(&self) -> impl Iterator<Item = &Held> {
+        self.values.iter().chain(self.following.iter().flatten())
     }
 
     /// The values that may have been in force at some moment of a span.
     pub fn within(&self, span: TimeSpan) -> impl Iterator<Item = Option<&str>> {
         let meets = move |of: &TimeSpan| of.from <= span.to && span.from <= of.to;
-        let values = self.values.iter().filter(move |(of, _)| meets(of));
+        let values = self.all().filter(move |(of, _)| meets(of));
         values.map(|(_, value)| value.as_deref())
     }
 
-    /// Every value that was ever in force.
+    /// What it was at first.
+    pub fn first(&self) -> Option<&str> {
+        self.values.first().and_then(|(_, value)| value.as_deref())
+    }
+
+    /// Every value that was ever in force, or may have been.
     pub fn ever(&self) -> impl Iterator<Item = Option<&str>> {
-        self.values.iter().map(|(_, value)| value.as_deref())
+        self.all().map(|(_, value)| value.as_deref())
     }
 
     /// Whether a value like this was in force in a span.
@@ -113,23 +117,90 @@ impl Timeline {
         }
     }
 
-    /// "2, and 1 from 4.000s on", in the order of the changes.
+    /// "2, then 1 from 4.000s on", in the order of the changes.
     pub fn words(&self) -> String {
-        let name = |value: &Option<String>| value.clone().unwrap_or_else(|| "unset".to_owned());
-        let mut words: Vec<String> = Vec::new();
-        for (index, (span, value)) in self.values.iter().enumerate() {
-            words.push(match index {
-                0 => name(value),
-                _ => format!("{} from {} on", name(value), span.from),
-            });
+        let own = course_words(&self.values);
+        match &self.following {
+            None => own,
+            Some(following) => format!(
+                "{own}, or, if the topic follows its brokers, which was not recorded, {}",
+                course_words(following)
+            ),
         }
-        words.join(", then ")
     }
 
-    /// Whether it was changed.
+    /// Whether it was changed, or may have been.
     pub fn changed(&self) -> bool {
-        self.values.len() > 1
+        self.values.len() > 1 || self.following.is_some()
     }
+}
+
+fn always(value: Option<String>) -> Held {
+    let span = TimeSpan {
+        from: Mark(0),
+        to: Mark(u64::MAX),
+    };
+    (span, value)
+}
+
+/// Whether a topic has a value of its own; nothing where that is not known. One that reports what the
+/// brokers say, and was asked nothing else, follows them.
+fn overrides(
+    facts: &Facts,
+    topic: &Topic,
+    key: &str,
+    found: Option<&String>,
+    brokers: Option<&String>,
+) -> Option<bool> {
+    let Some(found) = found else {
+        return Some(false);
+    };
+    // Topics are created with this one always.
+    let always = key == "min.insync.replicas";
+    let asked = facts.recording.plan.topics.get(topic);
+    match asked.map(|spec| always || spec.properties.contains_key(key)) {
+        Some(asked) => Some(asked || brokers.is_some_and(|brokers| brokers != found)),
+        None if brokers.is_some_and(|brokers| brokers != found) => Some(true),
+        None => None,
+    }
+}
+
+/// The values of a topic with this one of its own, or none, under these changes.
+fn course(
+    mut own: Option<String>,
+    mut brokers: Option<String>,
+    changes: &[&Alteration],
+) -> Vec<Held> {
+    let mut values = vec![always(own.as_ref().or(brokers.as_ref()).cloned())];
+    for change in changes {
+        match change.topic {
+            Some(_) => own.clone_from(&change.value),
+            None => brokers.clone_from(&change.value),
+        }
+        let value = own.as_ref().or(brokers.as_ref()).cloned();
+        if let Some((span, last)) = values.last_mut() {
+            if *last == value {
+                continue;
+            }
+            span.to = change.answered;
+        }
+        let (always, value) = always(value);
+        let from = change.asked;
+        values.push((TimeSpan { from, ..always }, value));
+    }
+    values
+}
+
+fn course_words(values: &[Held]) -> String {
+    let name = |value: &Option<String>| value.clone().unwrap_or_else(|| "unset".to_owned());
+    let mut words: Vec<String> = Vec::new();
+    for (index, (span, value)) in values.iter().enumerate() {
+        words.push(match index {
+            0 => name(value),
+            _ => format!("{} from {} on", name(value), span.from),
+        });
+    }
+    words.join(", then ")
 }
 
 /// What brokers call a topic's setting.

@@ -173,7 +173,7 @@ impl Scene<'_> {
             return None;
         }
         let needed = (unclean.standing() == Standing::Undetermined)
-            .then_some("whether the election came before or after the setting was changed");
+            .then_some("whether the change of the setting was in force when the leader was chosen");
         Some((Class::UncleanElection, unclean.standing(), needed))
     }
 

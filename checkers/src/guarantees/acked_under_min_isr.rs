@@ -6,13 +6,12 @@
 
 use history::{Mark, Seen};
 
-use super::in_force;
 use super::{Case, Check, Tally};
 use crate::contract::Promise;
 use crate::facts::{PartFacts, acks_all, nodes};
 use crate::findings::Findings;
 use crate::gone::{Story, many};
-use crate::judgement::{Finding, Group, OffsetRange};
+use crate::judgement::{Finding, Group, OffsetRange, TimeSpan};
 
 /// The guarantee.
 pub const CHECK: Check = Check {
@@ -99,7 +98,10 @@ fn examine(case: &Case, part: &PartFacts) -> (u64, Vec<Guilty>) {
         if !acks_all(case.facts, send.client) {
             continue;
         }
-        let wanted = wanted(case, (send.invoked, returned));
+        let wanted = case.contract.min_isr_within(TimeSpan {
+            from: send.invoked,
+            to: returned,
+        });
         if wanted <= 1 {
             // A leader is in sync with itself.
             examined += 1;
@@ -129,17 +131,6 @@ fn examine(case: &Case, part: &PartFacts) -> (u64, Vec<Guilty>) {
         }
     }
     (examined, guilty)
-}
-
-/// The smallest `min.insync.replicas` that may have been in force.
-fn wanted(case: &Case, during: (Mark, Mark)) -> u32 {
-    const KEY: &str = "min.insync.replicas";
-    if case.facts.alterations.is_empty() {
-        return case.contract.min_isr;
-    }
-    let values = in_force::values(case, KEY, KEY, during);
-    let number = |value: Option<&str>| value.and_then(|value| value.parse().ok()).unwrap_or(1);
-    values.into_iter().map(number).min().unwrap_or(1)
 }
 
 /// Whether the in-sync sets of all these versions are known, and whether all are too small.

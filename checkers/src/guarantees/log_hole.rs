@@ -4,9 +4,7 @@
 //! Only images that kept still prove it. Bytes that damage took are `log_malformed`'s business.
 
 use evidence::{Batch, Damage, DamageKind};
-use history::Mark;
 
-use super::in_force::{self, Values};
 use super::{Case, Check, Tally};
 use crate::contract::Promise;
 use crate::facts::{PartFacts, PartImage};
@@ -30,9 +28,12 @@ struct Hole {
 }
 
 fn look(case: &Case, findings: &mut Findings) -> Tally {
-    if let Some(promise) = compacted(case) {
+    if case.contract.compacted {
         return Tally {
-            promise,
+            promise: Promise::No {
+                why: "compaction takes records out of the middle of a log".to_owned(),
+                change: Some("cleanup.policy=delete throughout".to_owned()),
+            },
             ..Tally::of("batches in unchanging copies")
         };
     }
@@ -53,21 +54,6 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
         }
     }
     tally
-}
-
-/// Not promised, if the log was not under `cleanup.policy=delete` throughout.
-fn compacted(case: &Case) -> Option<Promise> {
-    let whole = (Mark(0), case.facts.length);
-    let values: Values = in_force::values(case, "cleanup.policy", "log.cleanup.policy", whole);
-    let compacts = |value: &str| value.contains("compact");
-    values
-        .into_iter()
-        .flatten()
-        .any(compacts)
-        .then(|| Promise::No {
-            why: "compaction takes records out of the middle of a log".to_owned(),
-            change: Some("cleanup.policy=delete throughout".to_owned()),
-        })
 }
 
 fn holes(image: &PartImage) -> Vec<Hole> {

@@ -17,7 +17,6 @@ mod group_skipped;
 mod groups;
 mod hw_regressed;
 mod hw_stalled;
-mod in_force;
 mod isr_member_lacks_data;
 mod log_hole;
 mod log_malformed;

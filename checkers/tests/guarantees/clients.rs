@@ -415,10 +415,16 @@ fn what_was_wanted_is_what_was_in_force() {
         "set t min.insync.replicas=2 at 2.0s..2.1s",
     );
     convicts(UNDER, &raised, "1 record");
-    // The topic may have a value of its own; it is believed only where the brokers' is no smaller.
+    // Whether the topic follows its brokers was not recorded: either may have been in force.
     acquits(
         UNDER,
         &small("set brokers min.insync.replicas=1 at 2.0s..2.1s"),
         1,
+    );
+    // It does not: what it had was not what they had.
+    convicts(
+        UNDER,
+        &small("broker min.insync.replicas=3\nset brokers min.insync.replicas=1 at 2.0s..2.1s"),
+        "1 record",
     );
 }

@@ -284,6 +284,24 @@ fn what_happened_is_said_and_what_did_not() {
 }
 
 #[test]
+fn a_setting_of_the_brokers_reaches_the_topics_that_follow_them() {
+    let said = |topic: &str, brokers: &str| {
+        let scene = format!(
+            "topic t on n0,n1 by c1 acks=all {topic}\n{brokers}\n{QUIET}
+            set brokers min.insync.replicas=1 at 6.0s..6.1s"
+        );
+        judged(&scene).topics[0].happened.join(" ")
+    };
+    let broker = "broker min.insync.replicas=2";
+    assert!(said("", broker).contains("was 2, then 1 from 6.000s on."));
+    assert!(!said("min.insync.replicas=3", broker).contains("min.insync.replicas was"));
+    let either = "was 2, or, if the topic follows its brokers, which was not recorded, 2, then 1";
+    for unknown in [broker, ""] {
+        assert!(said("min.insync.replicas=2", unknown).contains(either));
+    }
+}
+
+#[test]
 fn each_producer_is_judged_by_its_own_settings() {
     let scene = "
         topic t on n0,n1 by c1 acks=all
