@@ -5,6 +5,7 @@
 #[path = "../guarantees/scene.rs"]
 mod scene;
 
+mod foreign;
 mod metamorphic;
 mod obvious;
 mod world;
@@ -107,9 +108,14 @@ fn agrees(topics: &[Topic]) -> Result<(), TestCaseError> {
 /// So many random recordings in `make test`.
 const CASES: u32 = 5_000;
 
-/// Holds a property against so many random worlds; a failing one is printed as a scene. Up to
-/// [`CASES`] they are always the same ones, so that a failing build fails again; more are drawn anew.
-fn check(cases: u32, property: impl Fn(&[Topic]) -> Result<(), TestCaseError>) {
+/// Holds a property against so many things drawn; a failing one is printed. Up to [`CASES`] they are
+/// always the same ones, so that a failing build fails again; more are drawn anew.
+fn check_any<S: Strategy>(
+    cases: u32,
+    strategy: S,
+    print: impl Fn(&S::Value) -> String,
+    property: impl Fn(&S::Value) -> Result<(), TestCaseError>,
+) {
     let config = Config {
         cases,
         failure_persistence: None,
@@ -122,12 +128,22 @@ fn check(cases: u32, property: impl Fn(&[Topic]) -> Result<(), TestCaseError>) {
             TestRunner::new_with_rng(config, rng)
         }
     };
-    if let Err(failure) = runner.run(&any_world(), |topics| property(&topics)) {
+    if let Err(failure) = runner.run(&strategy, |drawn| property(&drawn)) {
         match failure {
-            TestError::Fail(why, topics) => panic!("{why}\n{}", print(&topics)),
+            TestError::Fail(why, drawn) => panic!("{why}\n{}", print(&drawn)),
             TestError::Abort(why) => panic!("{why}"),
         }
     }
+}
+
+/// Holds a property against so many random worlds; a failing one is printed as a scene.
+fn check(cases: u32, property: impl Fn(&[Topic]) -> Result<(), TestCaseError>) {
+    check_any(
+        cases,
+        any_world(),
+        |topics| print(topics),
+        |topics| property(topics),
+    );
 }
 
 #[test]
