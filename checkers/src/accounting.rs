@@ -8,11 +8,12 @@ use rustc_hash::FxHashSet;
 use crate::contract::Contract;
 use crate::facts::{Facts, Fate, PartFacts, PartId};
 use crate::gone::{GoneTopic, Kind};
-use crate::judgement::{Accounting, Class, OutcomeRow, RecordRow};
+use crate::judgement::{Accounting, Class, DrainRow, OutcomeRow, RecordRow};
 
 /// Accounts for one topic.
 pub fn of(facts: &Facts, contract: &Contract, gone: &GoneTopic) -> Accounting {
     let mut accounting = Accounting::default();
+    let none = FxHashSet::default();
     for &id in &contract.parts {
         let part = &facts.parts[id];
         if let Err(why) = &part.fin {
@@ -21,20 +22,23 @@ pub fn of(facts: &Facts, contract: &Contract, gone: &GoneTopic) -> Accounting {
                 .push(format!("{} cannot be accounted for: {why}.", part.name));
             continue;
         }
-        values(facts, part, &mut accounting);
-        records(part, &mut accounting);
-        accounting.drain.expected += part.drain.expected;
-        accounting.drain.delivered += part.drain.delivered;
-        accounting.drain.matching += part.drain.matching;
+        let superseded = gone.superseded.get(&id).unwrap_or(&none);
+        values(facts, part, superseded, &mut accounting);
+        records(contract, part, &mut accounting);
+        drains(facts, part, superseded, &mut accounting);
         accounting.acknowledged.expired += gone.expired.get(&id).copied().unwrap_or(0);
-        accounting.acknowledged.superseded += gone.superseded.get(&id).copied().unwrap_or(0);
     }
     lost(gone, &mut accounting.acknowledged);
     balance(contract, &mut accounting);
     accounting
 }
 
-fn values(facts: &Facts, part: &PartFacts, accounting: &mut Accounting) {
+fn values(
+    facts: &Facts,
+    part: &PartFacts,
+    superseded: &FxHashSet<ValueId>,
+    accounting: &mut Accounting,
+) {
     let seen = seen_but_not_final(facts, part);
     for (place, &index) in part.sends.iter().enumerate() {
         let send = facts.ops.send(index);
@@ -46,6 +50,8 @@ fn values(facts: &Facts, part: &PartFacts, accounting: &mut Accounting) {
         row.sent += 1;
         if part.final_at.is_there(place) {
             row.present += 1;
+        } else if superseded.contains(&send.value) {
+            row.superseded += 1;
         } else if !send.acked() {
             // Unknown sends are settled from logs and deliveries: applied then lost, or never seen.
             if seen.contains(&send.value) {
@@ -95,13 +101,51 @@ fn final_too(part: &PartFacts, batch: &Batch) -> bool {
         && same.is_some_and(|same| same.base == batch.base && same.digest == batch.digest)
 }
 
-fn records(part: &PartFacts, accounting: &mut Accounting) {
+/// Adds what the drain gave of a partition. What compaction took before the capture was read all the
+/// same.
+fn drains(
+    facts: &Facts,
+    part: &PartFacts,
+    superseded: &FxHashSet<ValueId>,
+    accounting: &mut Accounting,
+) {
+    let consumers = &facts.recording.setting.consumers;
+    let mut taken = [0, 0];
+    if !superseded.is_empty() {
+        let log = part.final_log();
+        let reads = part.reads.iter().map(|&read| facts.ops.read(read));
+        for read in reads.filter(|read| read.drain) {
+            let gone = log.is_none_or(|log| log.at(read.offset).is_none());
+            let ours = matches!(read.payload, Payload::Value(v) if superseded.contains(&v));
+            let committed = consumers
+                .get(&read.client)
+                .is_some_and(|consumer| consumer.read_committed);
+            taken[usize::from(committed)] += u64::from(gone && ours);
+        }
+    }
+    let add = |to: &mut DrainRow, row: &DrainRow, taken: u64| {
+        to.expected += row.expected;
+        to.delivered += row.delivered;
+        to.matching += row.matching;
+        to.superseded += taken;
+        to.aborted += row.aborted;
+        to.unstable += row.unstable;
+    };
+    add(&mut accounting.drain, &part.drain, taken[0]);
+    if let Some(row) = &part.committed_drain {
+        let committed = accounting.committed_drain.get_or_insert_default();
+        add(committed, row, taken[1]);
+    }
+}
+
+fn records(contract: &Contract, part: &PartFacts, accounting: &mut Accounting) {
     let present = part.final_at.present();
     let row: &mut RecordRow = &mut accounting.records;
     row.data += part.data_records;
     row.present += present;
     row.extra_copies += part.copies.len() as u64;
     row.phantoms += part.phantoms.len() as u64;
+    row.control += part.control_records;
     let counted = present
         + part.copies.len() as u64
         + part.phantoms.len() as u64
@@ -118,6 +162,21 @@ fn records(part: &PartFacts, accounting: &mut Accounting) {
             "{} holds {} data records, of which {counted} are accounted for.",
             part.name, part.data_records
         ));
+    }
+    // Damage and compaction leave offsets without records.
+    if let (false, Some(log), Ok(fin)) = (contract.compacted, part.final_log(), &part.fin)
+        && let Some(last) = log.log.batches.last()
+        && log.log.damage.is_empty()
+    {
+        let offsets = u64::try_from(last.last.0 + 1 - fin.start.0).unwrap_or(0);
+        let filled = part.data_records + part.control_records;
+        if offsets != filled {
+            accounting.imbalance.push(format!(
+                "{} has {offsets} offsets from {} on, of which {filled} hold data or end \
+                 transactions.",
+                part.name, fin.start
+            ));
+        }
     }
 }
 
@@ -155,23 +214,23 @@ fn balance(contract: &Contract, accounting: &mut Accounting) {
             ));
         }
     }
-    let drain = &accounting.drain;
-    if drain.delivered > 0 && (drain.matching, drain.delivered) != (drain.expected, drain.expected)
-    {
-        imbalance.push(format!(
-            "{}: the drain gave {} records, of which {} match the {} of the final logs.",
-            contract.topic, drain.delivered, drain.matching, drain.expected
-        ));
+    let committed = accounting.committed_drain.iter();
+    let rows = [(&accounting.drain, "the drain")].into_iter();
+    for (row, name) in rows.chain(committed.map(|row| (row, "the drain of committed data"))) {
+        let balanced = row.delivered == row.matching + row.superseded;
+        if row.delivered > 0 && !(balanced && row.matching == row.expected) {
+            imbalance.push(format!(
+                "{}: {name} gave {} records, of which {} match the {} of the final logs.",
+                contract.topic, row.delivered, row.matching, row.expected
+            ));
+        }
     }
     accounting.imbalance.extend(imbalance);
 }
 
-/// Partitions whose drain gave nothing although their logs hold records.
+/// Partitions that the drain did not read to their ends.
 pub fn undrained(facts: &Facts) -> Vec<PartId> {
     (0..facts.parts.len())
-        .filter(|&id| {
-            let row = &facts.parts[id].drain;
-            row.delivered < row.expected
-        })
+        .filter(|&id| facts.parts[id].undrained().is_some())
         .collect()
 }

@@ -125,6 +125,7 @@ fn ledger() -> TopicJudgement {
                 expected: 26_707,
                 delivered: 26_707,
                 matching: 26_707,
+                ..DrainRow::default()
             },
             ..Accounting::default()
         },
@@ -181,6 +182,7 @@ fn metrics() -> TopicJudgement {
                 expected: 12_028,
                 delivered: 12_028,
                 matching: 12_028,
+                ..DrainRow::default()
             },
             ..Accounting::default()
         },

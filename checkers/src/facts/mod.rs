@@ -4,12 +4,14 @@
 
 mod calls;
 mod commit;
+mod drain;
 mod elections;
 mod logview;
 mod ops;
 mod partition;
 mod places;
 mod roles;
+pub mod txns;
 
 use std::collections::BTreeMap;
 

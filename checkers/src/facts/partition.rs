@@ -4,6 +4,7 @@ use history::{Epoch, ImageReason, NodeId, Offset, Partition, Payload, Seen};
 use rustc_hash::FxHashMap;
 
 use super::commit::{self, HwPoint};
+use super::drain;
 use super::elections::{self, Election};
 use super::logview::{LogView, near};
 use super::places::Places;
@@ -44,8 +45,12 @@ pub struct PartFacts<'a> {
     pub strangers: Vec<Offset>,
     /// Data records in F.
     pub data_records: u64,
+    /// Control records in F: the ends of transactions.
+    pub control_records: u64,
     /// What the drain gave of F.
     pub drain: DrainRow,
+    /// What consumers of committed data were given of it in the drain, where there were any.
+    pub committed_drain: Option<DrainRow>,
 }
 
 /// A log of a partition within an image.
@@ -87,6 +92,15 @@ impl<'a> PartFacts<'a> {
         self.elections.len() > 1 || self.roles.terms.iter().any(deposed)
     }
 
+    /// The drain that ended before it had given all: by everything that is stored, or by everything
+    /// that is committed where nobody asked for more.
+    pub fn undrained(&self) -> Option<&DrainRow> {
+        let nobody = self.committed_drain.is_some() && self.drain.delivered == 0;
+        let all = (!nobody).then_some(&self.drain);
+        let mut rows = all.into_iter().chain(&self.committed_drain);
+        rows.find(|row| row.delivered < row.expected)
+    }
+
     /// The images of the final capture, by node.
     pub fn finals(&self) -> impl Iterator<Item = &PartImage<'a>> {
         self.images.iter().filter(|image| image.last)
@@ -115,12 +129,13 @@ pub fn all<'a>(
         .map(|((name, _), roles)| bare(facts, name, roles))
         .collect();
     distribute(facts, ids, &mut parts);
+    let committed = drain::of_committed(facts);
     for (id, part) in parts.iter_mut().enumerate() {
         zk_versions(facts, part);
         part.elections = elections::of(&part.roles);
         part.fin = choose_final(facts, part);
         place_values(facts, id, part);
-        part.drain = drained(facts, part);
+        (part.drain, part.committed_drain) = drain::of(facts, part, &committed);
         part.hw_points = commit::hw_points(facts, part);
     }
     parts
@@ -168,7 +183,9 @@ fn bare<'a>(facts: &Facts<'a>, name: &Partition, roles: Roles) -> PartFacts<'a> 
         phantoms: Vec::new(),
         strangers: Vec::new(),
         data_records: 0,
+        control_records: 0,
         drain: DrainRow::default(),
+        committed_drain: None,
     }
 }
 
@@ -274,6 +291,11 @@ fn place_values(facts: &Facts, id: PartId, part: &mut PartFacts) {
     let Ok(fin) = part.fin else { return };
     let log = part.images[fin.image].view.log;
     let mut last = 0;
+    let control = log.batches.iter().filter(|batch| batch.is_control());
+    let control = control.filter(|batch| batch.base >= fin.start);
+    part.control_records = control
+        .map(|batch| u64::try_from(batch.count).unwrap_or(0))
+        .sum();
     for batch in log.batches.iter().filter(|batch| !batch.is_control()) {
         for record in log.records_of(batch) {
             if record.offset < fin.start {
@@ -307,32 +329,4 @@ fn place_values(facts: &Facts, id: PartId, part: &mut PartFacts) {
             }
         }
     }
-}
-
-/// What the drain gave, beside what it should have given.
-fn drained(facts: &Facts, part: &PartFacts) -> DrainRow {
-    let mut row = DrainRow::default();
-    let (Some(log), Ok(_)) = (part.final_log(), &part.fin) else {
-        return row;
-    };
-    // At rest the high watermark is the log end; `stuck` says so if it is not.
-    row.expected = part.data_records;
-    // One bit for each record of F that was given.
-    let mut given = vec![0u64; log.log.records.len().div_ceil(64)];
-    for &read in &part.reads {
-        let read = facts.ops.read(read);
-        if !read.drain {
-            continue;
-        }
-        row.delivered += 1;
-        let Some(at) = log.position(read.offset) else {
-            continue;
-        };
-        if log.log.records[at].payload == read.payload {
-            let (word, bit) = (&mut given[at / 64], 1 << (at % 64));
-            row.matching += u64::from(*word & bit == 0);
-            *word |= bit;
-        }
-    }
-    row
 }

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use history::{Epoch, Offset, Payload, ValueId};
-use rustc_hash::FxHashMap;
 
 use super::GoneTopic;
 use crate::contract::Contract;
+use crate::facts::txns::{Fate, Txns};
 use crate::facts::{Facts, LogView, PartFacts, PartId, SendFact, acks_all};
+use crate::guarantees::compaction::latest;
 
 /// Something that was seen at an offset where the final log has something else.
 #[derive(Debug, Clone, Default)]
@@ -98,37 +99,41 @@ pub fn candidates(
         candidate.send = candidate.send.or_else(|| facts.ops.by_value.get(*value));
     }
     if contract.compacted {
-        superseded(part, log, id, &mut found, gone);
+        superseded(facts, log, id, &mut found, gone);
     }
     found
 }
 
 /// Excuses what a compacted log replaced: a later record of the same key stands in the same log. The
-/// key is known where an image holds the record.
+/// key is known where an image holds the record. What belongs to an aborted transaction the log
+/// cleaner may take as well.
 fn superseded(
-    part: &PartFacts,
+    facts: &Facts,
     log: &LogView,
     id: PartId,
     found: &mut BTreeMap<(Option<Offset>, ValueId), Candidate>,
     gone: &mut GoneTopic,
 ) {
-    let mut latest: FxHashMap<u64, Offset> = FxHashMap::default();
-    for record in &log.log.records {
-        if let Some(key) = record.key() {
-            let at = latest.entry(key).or_insert(record.offset);
-            *at = record.offset.max(*at);
-        }
-    }
+    let part = &facts.parts[id];
+    let latest = latest(log);
+    let txns = Txns::of(facts);
+    let aborted = |candidate: &Candidate| {
+        let send = candidate.send.map(|send| facts.ops.send(send));
+        let txn = send.and_then(|send| txns.containing(send.client, send.op));
+        txn.is_some_and(|txn| txns.get(txn).fate == Fate::Aborted)
+    };
+    let superseded = gone.superseded.entry(id).or_default();
     found.retain(|(offset, value), candidate| {
         let key = offset.and_then(|offset| key_of(part, offset, *value));
         let later = key.and_then(|key| latest.get(&key));
         let replaced = later
             .zip(*offset)
             .is_some_and(|(later, offset)| *later > offset);
-        if replaced && candidate.acked && !candidate.elsewhere {
-            *gone.superseded.entry(id).or_default() += 1;
+        let excused = replaced || aborted(candidate);
+        if excused {
+            superseded.insert(*value);
         }
-        !replaced
+        !excused
     });
 }
 

@@ -19,6 +19,7 @@ pub use words::{Story, at, many, middle, span_of, unit_of};
 use std::collections::BTreeMap;
 
 use history::{Epoch, Offset, ValueId};
+use rustc_hash::FxHashSet;
 
 use crate::contract::Contract;
 use crate::facts::{CommitProof, Facts, PartFacts, PartId, ProofSource};
@@ -110,9 +111,9 @@ pub struct GoneTopic {
     pub groups: Vec<Group>,
     /// Acknowledged values below the expected log start, by partition: excused.
     pub expired: BTreeMap<PartId, u64>,
-    /// Acknowledged values that the log cleaner replaced by later ones of their keys, by partition:
-    /// excused.
-    pub superseded: BTreeMap<PartId, u64>,
+    /// Values that the log cleaner replaced by later ones of their keys, or took as aborted, by
+    /// partition: excused. A copy of one may have stayed.
+    pub superseded: BTreeMap<PartId, FxHashSet<ValueId>>,
     /// Records with commit evidence that were looked up in the final log.
     pub committed_examined: u64,
 }

@@ -4,7 +4,7 @@
 use evidence::Batch;
 use history::{Epoch, Offset};
 
-use super::{Case, Check, Tally};
+use super::{Case, Check, Tally, compaction};
 use crate::facts::{LogView, PartFacts, PartId};
 use crate::findings::Findings;
 use crate::gone::{Story, span_of};
@@ -22,7 +22,10 @@ pub const CHECK: Check = Check {
 fn look(case: &Case, findings: &mut Findings) -> Tally {
     let mut tally = Tally {
         blocked: case.no_final_log(),
-        ..Tally::of("batches of replica images below a leader's high watermark")
+        ..Tally::of(match case.contract.compacted {
+            true => "records of replica images below a leader's high watermark",
+            false => "batches of replica images below a leader's high watermark",
+        })
     };
     if tally.blocked.is_some() {
         return tally;
@@ -40,7 +43,7 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
                 continue;
             };
             let from = place.start.max(image.view.start());
-            let (examined, differs) = compare(&image.view, fin, from, hw);
+            let (examined, differs) = compare(case, &image.view, fin, from, hw);
             tally.examined += examined;
             if let Some(range) = differs {
                 let archive = case.facts.image(image.image);
@@ -77,13 +80,19 @@ fn gone_hw(case: &Case, id: PartId, epoch: Epoch) -> Option<Offset> {
 }
 
 /// How many batches of `view` in [from, to) were compared, and the range in which the other log has
-/// something else.
+/// something else. Of a compacted topic, records.
 pub fn compare(
+    case: &Case,
     view: &LogView,
     other: &LogView,
     from: Offset,
     to: Offset,
 ) -> (u64, Option<OffsetRange>) {
+    if case.contract.compacted {
+        let (examined, there) = compaction::compare(view, other, from, to);
+        let (_, here) = compaction::compare(other, view, from, to);
+        return (examined, OffsetRange::around(there, here));
+    }
     let mut differs: Option<OffsetRange> = None;
     let mut note = |batch: &Batch| {
         let range = differs.get_or_insert(OffsetRange {

@@ -29,8 +29,11 @@ pub const LASTING: Check = Check {
     look: lasting,
 };
 
-fn unit(bytes: u64) -> String {
-    format!("replica logs, {} bytes, byte for byte", grouped(bytes))
+fn unit(case: &Case, bytes: u64) -> String {
+    match case.contract.compacted {
+        true => "replica logs, record by record".to_owned(),
+        false => format!("replica logs, {} bytes, byte for byte", grouped(bytes)),
+    }
 }
 
 fn blocked(case: &Case) -> Option<String> {
@@ -66,7 +69,7 @@ fn below(case: &Case, findings: &mut Findings) -> Tally {
         tally.examined += logs_compared(part);
         for (node, view) in others(part) {
             bytes += bytes_in(view, from, to);
-            if let Some(range) = differ(part, view, from, to) {
+            if let Some(range) = differ(case, part, view, from, to) {
                 let title = format!(
                     "{} {}: {node} and the leader differ below the high watermark",
                     part.name,
@@ -81,7 +84,7 @@ fn below(case: &Case, findings: &mut Findings) -> Tally {
             }
         }
     }
-    tally.unit = unit(bytes);
+    tally.unit = unit(case, bytes);
     tally
 }
 
@@ -104,7 +107,7 @@ fn lasting(case: &Case, findings: &mut Findings) -> Tally {
             bytes += view.log.bytes;
             let from = view.start().max(fin.start());
             let (ours, theirs) = (view.log.leo(), fin.log.leo());
-            let range = differ(part, view, from, ours.max(theirs)).or_else(|| {
+            let range = differ(case, part, view, from, ours.max(theirs)).or_else(|| {
                 (ours != theirs).then(|| OffsetRange {
                     from: ours.min(theirs).0,
                     to: ours.max(theirs).0,
@@ -127,7 +130,7 @@ fn lasting(case: &Case, findings: &mut Findings) -> Tally {
             }
         }
     }
-    tally.unit = unit(bytes);
+    tally.unit = unit(case, bytes);
     tally
 }
 
@@ -191,17 +194,17 @@ fn committed_range(case: &Case, id: PartId) -> Option<(Offset, Offset)> {
 }
 
 /// Where a log and the leader's differ within a range, looked at from both sides.
-fn differ(part: &PartFacts, view: &LogView, from: Offset, to: Offset) -> Option<OffsetRange> {
+fn differ(
+    case: &Case,
+    part: &PartFacts,
+    view: &LogView,
+    from: Offset,
+    to: Offset,
+) -> Option<OffsetRange> {
     let fin = part.final_log()?;
-    let (_, there) = compare(view, fin, from, to);
-    let (_, here) = compare(fin, view, from, to);
-    match (there, here) {
-        (Some(a), Some(b)) => Some(OffsetRange {
-            from: a.from.min(b.from),
-            to: a.to.max(b.to),
-        }),
-        (a, b) => a.or(b),
-    }
+    let (_, there) = compare(case, view, fin, from, to);
+    let (_, here) = compare(case, fin, view, from, to);
+    OffsetRange::around(there, here)
 }
 
 fn bytes_in(view: &LogView, from: Offset, to: Offset) -> u64 {

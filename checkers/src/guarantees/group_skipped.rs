@@ -7,10 +7,10 @@
 use history::{CommitMode, Mark, Offset};
 
 use super::groups::{self, Group, Story};
-use super::txns::{Marked, Stretches, Txns};
 use super::{Case, Check, Tally};
 use crate::contract::Promise;
 use crate::facts::PartFacts;
+use crate::facts::txns::{Marked, Stretches, Txns};
 use crate::findings::Findings;
 use crate::gone::{Story as Told, many};
 use crate::judgement::{self, Class, Ended, Finding, OffsetRange, Standing};

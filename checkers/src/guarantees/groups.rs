@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use history::{Call, ClientId, CommitMode, Mark, Offset, Partition};
 
 use super::Case;
-use super::txns::{Fate, Txns};
+use crate::facts::txns::{Fate, Txns};
 use crate::facts::{CallFact, PartFacts};
 
 /// A group, or a consumer that reads by itself.

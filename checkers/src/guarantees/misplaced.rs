@@ -94,7 +94,7 @@ fn stored(case: &Case, id: usize, all: &mut Vec<Misplaced>) -> u64 {
                 };
                 let wrong = if case.facts.ops.send(send).part != id {
                     Wrong::Partition
-                } else if record.key().is_some() {
+                } else if record.key().is_some() && !case.contract.compacted {
                     Wrong::Key
                 } else if record.headers() {
                     Wrong::Headers

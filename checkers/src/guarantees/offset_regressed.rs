@@ -7,10 +7,10 @@
 use history::{Call, ClientId, Mark, Offset, Rebalance};
 
 use super::groups::{self, Commit, Group, Story};
-use super::txns::Txns;
 use super::{Case, Check, Tally};
 use crate::contract::Promise;
 use crate::facts::PartFacts;
+use crate::facts::txns::Txns;
 use crate::findings::Findings;
 use crate::gone::{Story as Told, many};
 use crate::judgement::{self, Class, Finding, OffsetRange, OpWitness, Standing};

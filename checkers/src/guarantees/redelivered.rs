@@ -6,9 +6,9 @@
 use history::{CommitMode, Mark, Offset};
 
 use super::groups::{self, Group, Story};
-use super::txns::{Fate, Txns};
 use super::{Case, Check, Tally};
 use crate::contract::Promise;
+use crate::facts::txns::{Fate, Txns};
 use crate::facts::{PartFacts, ReadFact};
 use crate::findings::Findings;
 use crate::gone::{Story as Told, many};

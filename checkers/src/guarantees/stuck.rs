@@ -201,8 +201,7 @@ fn hw_since(case: &Case, part: &PartFacts, phase: Phase) -> Option<(Offset, Node
 
 /// A drain that gave less than the log holds.
 fn consumer_behind(part: &PartFacts) -> Option<String> {
-    let row = &part.drain;
-    (row.delivered < row.expected).then(|| {
+    part.undrained().map(|row| {
         format!(
             "Consumers that read from the start were given {} of {} records.",
             row.delivered, row.expected

@@ -9,9 +9,9 @@ use history::{Offset, Payload};
 use rustc_hash::FxHashMap;
 
 use super::txn_index;
-use super::txns::{Fate, Marked, Stretches, Txn, Txns};
 use super::{Case, Check, Tally};
 use crate::contract::Promise;
+use crate::facts::txns::{Fate, Marked, Stretches, Txn, Txns};
 use crate::facts::{LogView, PartFacts, PartId};
 use crate::findings::Findings;
 use crate::gone::{Kind, Story, many};
@@ -71,7 +71,11 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
     let mut tally = Tally {
         promise: Promise::Yes("read_committed shows what markers end as committed".to_owned()),
         examined: ours.len() as u64,
-        blocked: case.no_final_log(),
+        blocked: case.no_final_log().or_else(|| {
+            // It takes markers away, and records of aborted transactions before them.
+            let compacted = case.contract.compacted;
+            compacted.then(|| "compaction takes the ends of transactions away".to_owned())
+        }),
         ..Tally::of("transactions")
     };
     // A transaction may span topics: all partitions say whether it was torn.

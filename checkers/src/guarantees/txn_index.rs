@@ -7,8 +7,8 @@
 use history::Offset;
 
 use super::Case;
-use super::txns::{Marked, Stretch, Stretches};
 use crate::facts::PartFacts;
+use crate::facts::txns::{Marked, Stretch, Stretches};
 use crate::gone::{Story, many};
 use crate::judgement::{Finding, OffsetRange};
 

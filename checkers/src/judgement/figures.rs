@@ -18,6 +18,19 @@ pub struct OffsetRange {
 }
 
 impl OffsetRange {
+    /// The range around two others, either of which may be empty.
+    pub fn around(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(a), Some(b)) => Some(Self {
+                from: a.from.min(b.from),
+                to: a.to.max(b.to),
+            }),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+impl OffsetRange {
     /// How many offsets.
     pub fn len(&self) -> u64 {
         (self.to - self.from).max(0) as u64

@@ -323,6 +323,10 @@ pub struct Accounting {
     pub records: RecordRow,
     /// What the drain read, against the final logs.
     pub drain: DrainRow,
+    /// What consumers of committed data read in it (`isolation.level=read_committed`), where there
+    /// were any: expected + aborted + unstable = data records of the final logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed_drain: Option<DrainRow>,
     /// What does not add up, in sentences; empty when all does.
     pub imbalance: Vec<String>,
 }
@@ -351,7 +355,8 @@ pub struct OutcomeRow {
     pub never_seen: u64,
 }
 
-/// Records of the final logs: data records = present + extra copies + phantoms + unaccounted.
+/// Records of the final logs: data records = present + extra copies + phantoms + unaccounted; data
+/// and control records together fill every offset of a log that nothing compacts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RecordRow {
     /// Data records at or above the log start.
@@ -362,6 +367,9 @@ pub struct RecordRow {
     pub extra_copies: u64,
     /// Records that are not ours or are damaged.
     pub phantoms: u64,
+    /// Control records, which end transactions; no data, and given to nobody.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub control: u64,
 }
 
 /// The drain: what fresh consumers read from start to end.
@@ -373,4 +381,18 @@ pub struct DrainRow {
     pub delivered: u64,
     /// Of those delivered, equal in offset and value to the final log.
     pub matching: u64,
+    /// Of those delivered, taken from the log by compaction before it was captured.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub superseded: u64,
+    /// Data records of aborted transactions, which consumers of committed data are not shown.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub aborted: u64,
+    /// Data records from the first open transaction on, which they are not shown yet.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unstable: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde wants it.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

@@ -1,6 +1,7 @@
 //! Each guarantee three times at least: guilty, innocent, mute. Scenes are text (see `scene`).
 
 mod causes;
+mod compaction;
 mod contract;
 mod clients;
 mod copies;

@@ -351,3 +351,55 @@ fn a_topic_without_transactions_has_no_row() {
         "no log of t/0",
     );
 }
+
+#[test]
+fn what_consumers_of_committed_data_are_not_shown_is_counted() {
+    let drained = |log: &str, polls: &str| {
+        let text = drained("abort", log, "")
+            .replace("c8 poll -> t/0 @0=v0 @1=v1 by n0 at 99.6s..99.7s", polls);
+        judged(&text).topics[0].accounting.clone()
+    };
+    // o0 ends with an abort; what follows is no transaction's.
+    let aborted = format!("{ABORTED} | e0 @3 v9");
+    let one = drained(&aborted, "c7 poll -> t/0 @3=v9 by n0 at 99.6s..99.7s");
+    let row = one.committed_drain.as_ref().expect("a row of its own");
+    assert_eq!((row.expected, row.aborted, row.unstable), (1, 2, 0));
+    assert_eq!((row.delivered, row.matching), (1, 1));
+    assert_eq!((one.records.data, one.records.control), (3, 1));
+    assert_eq!(one.drain.delivered, 0);
+    // Nothing behind an open transaction is shown.
+    let open = "e0 @0 txn pid=7.0+0 v0 v1 | e0 @2 v9";
+    let two = drained(
+        open,
+        "c8 poll -> t/0 @0=v0 @1=v1 @2=v9 by n0 at 99.6s..99.7s",
+    );
+    assert!(two.committed_drain.is_none());
+    let both = "c8 poll -> t/0 @0=v0 @1=v1 @2=v9 by n0 at 99.6s..99.7s
+        c7 poll -> t/0 @2=v9 by n0 at 99.7s..99.8s";
+    let three = drained(open, both);
+    let row = three.committed_drain.as_ref().expect("a row of its own");
+    assert_eq!((row.expected, row.aborted, row.unstable), (0, 0, 3));
+    assert_eq!((three.drain.delivered, three.drain.matching), (3, 3));
+    assert!(
+        three
+            .imbalance
+            .iter()
+            .any(|text| text.contains("the drain of committed data gave 1")),
+        "{:?}",
+        three.imbalance
+    );
+}
+
+#[test]
+fn offsets_that_hold_neither_data_nor_an_end_do_not_balance() {
+    let judgement = judged(&scene(
+        &txn("commit"),
+        "e0 @0 txn pid=7.0+0 v0 v1 | e0 @3 commit pid=7.0",
+        "",
+    ));
+    let imbalance = judgement.topics[0].accounting.imbalance.join(" ");
+    assert!(
+        imbalance.contains("4 offsets from @0 on, of which 3"),
+        "{imbalance}"
+    );
+}

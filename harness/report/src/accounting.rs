@@ -118,9 +118,17 @@ fn logs_and_drain(a: &Accounting) -> Markup {
     html! {
         p.mute.sum {
             "Final logs: " (text::n(r.data)) " data records = " (text::n(r.present)) " sent by us + "
-            (text::n(r.extra_copies)) " further copies + " (text::n(r.phantoms)) " phantoms. Drain: read "
-            (text::n(d.delivered)) " of " (text::n(d.expected)) " below the HW, " (text::n(d.matching))
-            " of them equal in offset and value."
+            (text::n(r.extra_copies)) " further copies + " (text::n(r.phantoms)) " phantoms"
+            @if r.control > 0 { ", and " (text::n(r.control)) " control records" }
+            ". Drain: read " (text::n(d.delivered)) " of " (text::n(d.expected)) " below the HW, "
+            (text::n(d.matching)) " of them equal in offset and value"
+            @if d.superseded > 0 { ", " (text::n(d.superseded)) " replaced by compaction since" }
+            "."
+            @if let Some(c) = &a.committed_drain {
+                " Consumers of committed data read " (text::n(c.delivered)) " of " (text::n(c.expected)) ", "
+                (text::n(c.matching)) " of them equal; they are not shown " (text::n(c.aborted))
+                " of aborted transactions and " (text::n(c.unstable)) " from the first open one on."
+            }
         }
     }
 }

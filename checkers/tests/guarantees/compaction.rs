@@ -1,0 +1,158 @@
+//! Compacted topics: what a later record of a key replaced is no loss, and all else is judged.
+
+use checkers::judgement::{Class, Fold, Verdict};
+
+use crate::scene::judged;
+use crate::{abstains, acquits, convicts, told, verdict};
+
+/// Three records, of which the first was replaced by the third; an image of before shows its key.
+fn scene(earlier: &str, n0: &str, n1: &str) -> String {
+    format!(
+        "topic t on n0,n1 by c1 acks=all idempotent cleanup.policy=compact
+        c1 send t/0 v0 -> @0 by n0 at 1.0s..1.1s
+        c1 send t/0 v1 -> @1 by n0 at 1.2s..1.3s
+        c1 send t/0 v2 -> @2 by n0 at 1.4s..1.5s
+        n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+        n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+        {earlier}
+        n0 final t/0: {n0}
+        n1 final t/0: {n1}"
+    )
+}
+
+const EARLIER: &str = "n0 before-f1 3.0s t/0: e0 @0 v0 key=a | e0 @1 v1 key=b";
+const CLEANED: &str = "e0 @1 v1 key=b | e0 @2 v2 key=a";
+const WHOLE: &str = "e0 @0 v0 key=a | e0 @1 v1 key=b | e0 @2 v2 key=a";
+
+/// What is left open for want of probes, compacted or not, and nothing else.
+fn holds(text: &str) -> bool {
+    let open = |text: &str| -> Vec<String> {
+        let mut all = judged(text).topics.remove(0).guarantees;
+        all.retain(|one| matches!(one.verdict, Verdict::Unproven { .. }));
+        all.into_iter().map(|one| one.name).collect()
+    };
+    let plain = scene("", WHOLE, WHOLE).replace(" cleanup.policy=compact", "");
+    let plain = plain.replace(" key=a", "").replace(" key=b", "");
+    judged(text).fold != Fold::Broken && open(text) == open(&plain)
+}
+
+#[test]
+fn a_run_of_which_all_is_accounted_for_holds() {
+    for (n0, n1) in [(CLEANED, CLEANED), (CLEANED, WHOLE)] {
+        let text = scene(EARLIER, n0, n1);
+        acquits("acked-lost-below-hw", &text, 3);
+        acquits("committed-prefix", &text, if n1 == WHOLE { 5 } else { 4 });
+        acquits("divergence-below-hw", &text, 2);
+        acquits("duplicate-in-log", &text, 2);
+        let judgement = judged(&text);
+        assert!(holds(&text), "{:?}", judgement.sentence);
+        let accounting = &judgement.topics[0].accounting;
+        let row = &accounting.acknowledged;
+        assert_eq!((row.sent, row.present, row.superseded), (3, 2, 1));
+        assert!(accounting.imbalance.is_empty());
+    }
+    // Nothing was replaced yet.
+    assert!(holds(&scene(EARLIER, WHOLE, WHOLE)));
+}
+
+#[test]
+fn what_nothing_replaced_is_lost() {
+    let other = CLEANED.replace("key=a", "key=c");
+    let finding = convicts(
+        "acked-lost-below-hw",
+        &scene(EARLIER, &other, &other),
+        "1 acknowledged record",
+    );
+    assert_eq!(finding.class, Class::Compaction);
+    assert!(told(&finding).contains("KAFKA-13194"), "{}", told(&finding));
+    // A record of its key before it replaces nothing.
+    let earlier = EARLIER.replace("v1 key=b", "v1 key=a");
+    let log = "e0 @0 v0 key=a | e0 @2 v2 key=b";
+    convicts(
+        "acked-lost-below-hw",
+        &scene(&earlier, log, log),
+        "1 acknowledged record",
+    );
+}
+
+#[test]
+fn a_key_that_nobody_saw_leaves_it_open() {
+    assert!(!holds(&scene("", CLEANED, CLEANED)));
+    abstains(
+        "acked-lost-below-hw",
+        &scene("", CLEANED, CLEANED),
+        "the evidence that would tell is missing",
+    );
+}
+
+#[test]
+fn replicas_may_differ_by_what_they_replaced_and_by_nothing_else() {
+    // n1 lacks what it did not replace.
+    convicts(
+        "divergence-below-hw",
+        &scene(EARLIER, CLEANED, "e0 @2 v2 key=a"),
+        "n1 and the leader differ",
+    );
+    // And it holds another record there.
+    let changed = "e0 @1 v0 key=b | e0 @2 v2 key=a";
+    convicts(
+        "divergence-below-hw",
+        &scene(EARLIER, CLEANED, changed),
+        "t/0 @1: n1 and the leader differ",
+    );
+    convicts(
+        "committed-prefix",
+        &scene(EARLIER, CLEANED, changed),
+        "the committed part of n1",
+    );
+    let judgement = judged(&scene(EARLIER, CLEANED, WHOLE));
+    let Verdict::NotPromised { why, .. } = verdict(&judgement, "log-matching-broken") else {
+        panic!("batches are written anew");
+    };
+    assert!(why.contains("compaction"), "{why}");
+}
+
+#[test]
+fn what_the_drain_read_before_it_was_replaced_is_accounted_for() {
+    let drained = "no drain
+        phase settle at 99.0s
+        phase drain at 99.5s
+        c8 poll -> t/0 @0=v0 @1=v1 @2=v2 by n0 at 99.6s..99.7s
+        phase capture at 100.0s";
+    let judgement = judged(&scene(&format!("{EARLIER}\n{drained}"), CLEANED, CLEANED));
+    let accounting = &judgement.topics[0].accounting;
+    let drain = &accounting.drain;
+    assert_eq!(
+        (
+            drain.expected,
+            drain.delivered,
+            drain.matching,
+            drain.superseded
+        ),
+        (2, 3, 2, 1)
+    );
+    assert!(accounting.imbalance.is_empty(), "{accounting:?}");
+    // Of what nobody replaced it is said.
+    let judgement = judged(&scene(drained, CLEANED, CLEANED));
+    assert!(!judgement.topics[0].accounting.imbalance.is_empty());
+}
+
+#[test]
+fn an_aborted_record_may_be_taken_without_a_successor() {
+    let text = |end: &str| {
+        format!(
+            "topic t on n0,n1 by c1 acks=all transactional cleanup.policy=compact
+            c1 begin at 1.0s..1.1s
+            c1 send t/0 v0 -> @0 by n0 at 1.2s..1.3s
+            c1 end {end} at 1.4s..1.5s
+            c2 send t/0 v1 -> @2 by n0 at 1.6s..1.7s
+            n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+            n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+            n0 final t/0: e0 @2 v1 key=b
+            n1 final t/0: e0 @2 v1 key=b"
+        )
+    };
+    acquits("acked-lost-below-hw", &text("abort"), 2);
+    abstains("acked-lost-below-hw", &text("commit"), "missing");
+    abstains("txn-atomicity", &text("abort"), "compaction");
+}
