@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use evidence::{LogLine, Says};
-use history::{Epoch, NodeId, Offset, Partition};
+use history::{Epoch, Mark, NodeId, Offset, Partition};
 use rustc_hash::FxHashMap;
 
 use super::PartId;
@@ -171,8 +171,14 @@ pub fn all(recording: &Recording, ids: &FxHashMap<Partition, PartId>) -> Vec<Rol
         roles[part].read(index, line, cursor);
     }
     for role in &mut roles {
+        // Two brokers that led one epoch stand in the order in which they began.
+        let mut begun: FxHashMap<(Epoch, NodeId), Option<Mark>> = FxHashMap::default();
+        for term in &role.terms {
+            let at = lines[term.line].span.map(|span| span.from);
+            begun.entry((term.epoch, term.node)).or_insert(at);
+        }
         role.terms
-            .sort_by_key(|term| (term.epoch, term.life, term.node));
+            .sort_by_key(|term| (term.epoch, begun[&(term.epoch, term.node)], term.node));
     }
     roles
 }

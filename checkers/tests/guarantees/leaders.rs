@@ -76,6 +76,24 @@ fn a_second_leader_is_not_dropped() {
     assert_eq!(finding.class, Class::Unexplained);
 }
 
+/// Of two leaders of an epoch the later is the one that began later, whatever its name.
+#[test]
+fn two_leaders_of_an_epoch_are_ordered_by_time() {
+    for (first, second) in [("n0", "n1"), ("n1", "n0")] {
+        let scene = format!(
+            "topic t on n0,n1 by c1 acks=all
+            c1 send t/0 v0 -> @0 at 3.0s..3.1s
+            {first} said 1.0s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+            {second} said 1.0s follower t/0 e0 from @0 hw @0 was none
+            {second} said 6.0s leader t/0 e0 from @0 hw @0 isr n0,n1 was e0
+            n0 final t/0: e0 @0 v0
+            n1 final t/0: e0 @0 v0"
+        );
+        let title = format!("{second} began e0 at @0");
+        convicts("committed-past-election", &scene, &title);
+    }
+}
+
 #[test]
 fn a_later_leader_lacks_what_was_committed() {
     for (proof, says) in [

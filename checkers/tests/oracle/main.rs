@@ -6,9 +6,13 @@
 mod scene;
 
 mod foreign;
+mod leaders;
 mod metamorphic;
 mod obvious;
 mod world;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use checkers::Judgement;
 use checkers::judgement::{TopicJudgement, Verdict};
@@ -103,6 +107,34 @@ fn agrees(topics: &[Topic]) -> Result<(), TestCaseError> {
         );
     }
     Ok(())
+}
+
+/// How many cases show each finding; a test in which nobody is guilty proves nothing.
+type Seen = RefCell<BTreeMap<String, u32>>;
+
+/// Whether a rule of the judge finds in the (only) topic what it should.
+fn compare(
+    judgement: &Judgement,
+    name: &str,
+    wanted: bool,
+    seen: &Seen,
+) -> Result<(), TestCaseError> {
+    let topic = &judgement.topics[0].topic;
+    let found = self::seen(judgement, topic, name) > 0;
+    if found {
+        *seen.borrow_mut().entry(name.to_owned()).or_default() += 1;
+    }
+    prop_assert_eq!(found, wanted, "{}", name);
+    Ok(())
+}
+
+/// In at least so many cases of a thousand somebody was guilty of it.
+fn guilty(seen: &Seen, name: &str, share: u32, cases: u32) {
+    let times = seen.borrow().get(name).copied().unwrap_or_default();
+    assert!(
+        times * 1_000 >= share * cases,
+        "{name} was seen {times} times in {cases} cases: {seen:?}"
+    );
 }
 
 /// So many random recordings in `make test`.

@@ -400,7 +400,7 @@ fn build(drawn: Vec<Drawn>) -> History {
         let mut polls = op
             .polls
             .iter()
-            .map(|poll| slice(poll, &logs, &mut positions[process]));
+            .map(|poll| slice(poll, &logs, fresh, &mut positions[process]));
         let steps = match op.function {
             Function::Send => sends.collect(),
             Function::Poll => polls.collect(),
@@ -449,8 +449,8 @@ fn build(drawn: Vec<Drawn>) -> History {
     History { ops, shift: 0 }
 }
 
-/// What a poll returns.
-fn slice(poll: &Polled, logs: &[Vec<u64>; 2], positions: &mut [usize; 2]) -> Step {
+/// What a poll returns; values below `sent` were drawn, that one never was.
+fn slice(poll: &Polled, logs: &[Vec<u64>; 2], sent: u64, positions: &mut [usize; 2]) -> Step {
     let log = &logs[poll.key];
     let from = poll.from.unwrap_or(positions[poll.key]).min(log.len());
     let to = (from + poll.count).min(log.len());
@@ -464,10 +464,10 @@ fn slice(poll: &Polled, logs: &[Vec<u64>; 2], positions: &mut [usize; 2]) -> Ste
         Twist::Skips(_) => {}
         Twist::Backwards => pairs.reverse(),
         Twist::Again => pairs.extend(pairs.first().copied()),
-        Twist::Foreign(value) => pairs.push((Some(offset(poll.key, to)), value)),
+        Twist::Foreign(value) => pairs.push((Some(offset(poll.key, to)), value % (sent + 1))),
         Twist::Changed(value) => {
             if let Some(pair) = pairs.first_mut() {
-                pair.1 = value;
+                pair.1 = value % (sent + 1);
             }
         }
         Twist::NoOffset => {

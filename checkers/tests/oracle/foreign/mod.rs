@@ -4,7 +4,6 @@ mod cycles;
 mod history;
 mod rules;
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use checkers::jepsen::{Asked, judge_as_jepsen};
@@ -14,10 +13,7 @@ use serde_json::Value;
 
 use self::history::{History, any_history};
 use self::rules::Orders;
-use crate::{CASES, check_any};
-
-/// How often each type was found; a test in which nobody is guilty proves nothing.
-type Seen = RefCell<BTreeMap<String, u32>>;
+use crate::{CASES, Seen, check_any, guilty};
 
 /// Everything but the cycles, as entries; types without any are left out.
 fn entries(history: &History, orders: &Orders) -> Option<BTreeMap<&'static str, Vec<Value>>> {
@@ -253,13 +249,8 @@ const SHARES: &[(&str, u32)] = &[
 fn judge_and_agree(cases: u32) {
     let seen = Seen::default();
     check(cases, |history, asked| agrees(history, asked, &seen));
-    let seen = seen.into_inner();
     for (name, share) in SHARES {
-        let times = seen.get(*name).copied().unwrap_or_default();
-        assert!(
-            times * 1_000 >= share * cases,
-            "{name}: {times} times of {cases}: {seen:#?}"
-        );
+        guilty(&seen, name, *share, cases);
     }
 }
 
