@@ -89,6 +89,7 @@ fn stage(stage: &Stage) -> (&'static str, Option<&str>) {
         Stage::Healing => ("healing", None),
         Stage::Healed { evidence } => ("healed", Some(evidence)),
         Stage::Stuck { why } => ("stuck", Some(why)),
+        Stage::TookEffect { .. } => ("took effect", None),
     }
 }
 
@@ -119,9 +120,7 @@ fn label(deed: &Deed) -> String {
             .links
             .first()
             .map_or_else(|| "cut".to_owned(), |link| format!("cut {link}")),
-        FaultKind::Kill | FaultKind::Pause | FaultKind::Restart | FaultKind::Isolate => {
-            format!("{} {}", deed.kind, names.join(" "))
-        }
+        kind => format!("{kind} {}", names.join(" ")).trim_end().to_owned(),
     }
 }
 
@@ -135,6 +134,7 @@ pub fn deed_in_words(deed: &Deed) -> String {
     let processes = processes.join(" and ");
     match deed.kind {
         FaultKind::Kill => format!("{processes} was killed"),
+        FaultKind::Stop => format!("{processes} was stopped"),
         FaultKind::Pause => format!("{processes} was paused"),
         FaultKind::Restart => format!("{processes} was restarted"),
         FaultKind::Isolate => match isolated(deed) {
@@ -153,10 +153,20 @@ pub fn deed_in_words(deed: &Deed) -> String {
             None => links(deed),
         },
         FaultKind::Cut => links(deed),
+        // What exactly was asked says the plan's own words; where, the deed.
+        kind => match (processes.is_empty(), deed.links.is_empty()) {
+            (false, _) => format!("{kind}: {processes}"),
+            (true, false) => format!("{kind}: {}", arrows(deed)),
+            (true, true) => format!("{kind}: {}", deed.because),
+        },
     }
 }
 
 fn links(deed: &Deed) -> String {
+    format!("cut {}", arrows(deed))
+}
+
+fn arrows(deed: &Deed) -> String {
     let links: Vec<String> = deed.links.iter().map(ToString::to_string).collect();
-    format!("cut {}", links.join(", "))
+    links.join(", ")
 }

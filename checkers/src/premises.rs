@@ -279,12 +279,17 @@ fn drain(facts: &Facts) -> Looked {
 /// Steps that must not be missed, faults that must be proved.
 /// Whether a run in which this was missed shows nothing. A fault that the plan does not require may
 /// prove ineffective: it is told, and what it would have shown is not examined.
-fn must_be_met(action: &Action) -> bool {
-    match action {
+fn must_be_met(step: &plan::Step) -> bool {
+    if let plan::When::Once { missed, .. } = &step.when
+        && *missed != plan::Missed::Stop
+    {
+        return false;
+    }
+    match &step.action {
         Action::Fault { required, .. } => *required,
         Action::Await { missed, .. } => *missed == plan::Missed::Stop,
         Action::Send { .. } => false,
-        Action::Heal | Action::Wait(_) => true,
+        Action::Heal(_) | Action::Wait(_) => true,
     }
 }
 
@@ -295,7 +300,7 @@ fn schedule(facts: &Facts) -> Looked {
             continue;
         };
         if let StepStage::Missed(why) = &event.stage
-            && must_be_met(&step.action)
+            && must_be_met(&step)
         {
             return Err(format!(
                 "step {} (`{}`) was missed: {why}",

@@ -111,7 +111,7 @@ impl<'a, S: System> Ledger<'a, S> {
         );
         self.act(fault, &deed, &before).await?;
         let proof = match deed.kind {
-            FaultKind::Kill | FaultKind::Restart | FaultKind::Pause => {
+            FaultKind::Kill | FaultKind::Restart | FaultKind::Pause | FaultKind::Stop => {
                 let after = proof::processes(self.system, &deed).await?;
                 self.note(&deed, &after);
                 proof::of_processes(&deed, &before, &after)
@@ -119,6 +119,7 @@ impl<'a, S: System> Ledger<'a, S> {
             FaultKind::Isolate | FaultKind::Cut => {
                 proof::of_cuts(self.system, self.roll.clock(), fault, &deed.links).await?
             }
+            kind => Proof::Nothing(format!("{kind} is not injected yet")),
         };
         Ok(match proof {
             Proof::InForce(evidence) => {
@@ -145,9 +146,9 @@ impl<'a, S: System> Ledger<'a, S> {
             }
             match deed.kind {
                 FaultKind::Kill => self.system.kill(*node, *service).await?,
-                FaultKind::Restart => self.system.stop(*node, *service).await?,
+                FaultKind::Restart | FaultKind::Stop => self.system.stop(*node, *service).await?,
                 FaultKind::Pause => self.system.pause(*node, *service).await?,
-                FaultKind::Isolate | FaultKind::Cut => {}
+                _ => {}
             }
         }
         if !deed.links.is_empty() {
@@ -241,7 +242,7 @@ impl<'a, S: System> Ledger<'a, S> {
         self.write(fault, Stage::Healing);
         let within = match deed.kind {
             FaultKind::Isolate | FaultKind::Cut => MEND_WITHIN,
-            FaultKind::Kill | FaultKind::Restart | FaultKind::Pause => START_WITHIN,
+            _ => START_WITHIN,
         };
         let work = async {
             self.undo_deed(fault, deed).await?;

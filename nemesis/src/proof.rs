@@ -155,7 +155,7 @@ pub async fn of_healing<S: System>(
     deed: &Deed,
 ) -> Result<Result<String, String>, ClusterError> {
     match deed.kind {
-        FaultKind::Kill | FaultKind::Restart | FaultKind::Pause => {
+        FaultKind::Kill | FaultKind::Restart | FaultKind::Pause | FaultKind::Stop => {
             let mut words = Vec::new();
             for (node, service) in &deed.processes {
                 match system.process(*node, *service).await? {
@@ -174,7 +174,7 @@ pub async fn of_healing<S: System>(
             }
             Ok(Ok(words.join("; ")))
         }
-        FaultKind::Isolate | FaultKind::Cut => {
+        _ => {
             let left = of_fault(system, fault).await?.len();
             Ok(if left == 0 {
                 Ok(format!("no rule of {fault} is left on any host"))

@@ -90,9 +90,9 @@ impl Roll {
             }
             (life.up, life.paused) = (false, false);
             let ended = life.held.iter().rev().find_map(|kind| match kind {
-                FaultKind::Kill => Some(Exit::Killed),
-                FaultKind::Restart => Some(Exit::Stopped),
-                FaultKind::Pause | FaultKind::Isolate | FaultKind::Cut => None,
+                FaultKind::Kill | FaultKind::PowerCut => Some(Exit::Killed),
+                FaultKind::Restart | FaultKind::Stop => Some(Exit::Stopped),
+                _ => None,
             });
             Some(ProcessChange::Exited(ended.unwrap_or(Exit::Died)))
         });

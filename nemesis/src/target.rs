@@ -48,6 +48,7 @@ pub fn resolve(
             links: links.clone(),
             because: "named by the plan".to_owned(),
         }),
+        other => Err(Unresolved(format!("{other:?} cannot be resolved yet"))),
     }
 }
 
@@ -132,6 +133,7 @@ fn choose(
                 .ok_or_else(|| Unresolved("no node knows a controller".to_owned()))?;
             one(node, format!("{node} is the controller, say most nodes"))
         }
+        other => Err(Unresolved(format!("{other:?} cannot be resolved yet"))),
     }
 }
 

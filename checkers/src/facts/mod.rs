@@ -87,7 +87,8 @@ impl<'a> FaultStory<'a> {
             | Stage::Ineffective { .. }
             | Stage::Healing
             | Stage::Healed { .. }
-            | Stage::Stuck { .. } => None,
+            | Stage::Stuck { .. }
+            | Stage::TookEffect { .. } => None,
         })
     }
 
@@ -99,7 +100,8 @@ impl<'a> FaultStory<'a> {
             | Stage::Ineffective { .. }
             | Stage::Healing
             | Stage::Healed { .. }
-            | Stage::Stuck { .. } => None,
+            | Stage::Stuck { .. }
+            | Stage::TookEffect { .. } => None,
         })
     }
 
@@ -108,7 +110,7 @@ impl<'a> FaultStory<'a> {
         let over = self.stages.iter().rev().any(|event| match event.stage {
             Stage::Healed { .. } | Stage::Ineffective { .. } => true,
             Stage::Injecting { .. } | Stage::Injected { .. } => false,
-            Stage::Healing | Stage::Stuck { .. } => false,
+            Stage::Healing | Stage::Stuck { .. } | Stage::TookEffect { .. } => false,
         });
         let first = self.stages.first()?;
         (self.deed().is_some() && !over).then_some(first.fault)

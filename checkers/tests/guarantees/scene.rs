@@ -452,6 +452,7 @@ fn plan() -> Plan {
             profile: Profile::Fast,
             properties: BTreeMap::new(),
             start_order: vec![],
+            disk_bytes: None,
         },
         topics: BTreeMap::new(),
         phases: Phases {
@@ -465,6 +466,7 @@ fn plan() -> Plan {
             acked_per_second: 0,
         },
         storm: Storm::Steps(vec![]),
+        budget: plan::Budget::default(),
     }
 }
 

@@ -239,7 +239,9 @@ fn planned(change: impl FnOnce(&mut checkers::Recording), premise: &str) -> (Fol
 fn required_faults(recording: &mut checkers::Recording, count: usize) {
     let step = plan::Step {
         when: plan::When::Next,
+        name: None,
         action: plan::Action::Fault {
+            meanwhile: false,
             ask: plan::Ask::Isolate(plan::Target::Any),
             hold: None,
             required: true,

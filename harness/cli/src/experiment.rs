@@ -192,7 +192,7 @@ fn schedule(args: &RunArgs, plan: &Plan, seed: u64) -> anyhow::Result<Schedule> 
 fn cuts_links(step: &Step) -> bool {
     match &step.action {
         Action::Fault { ask, .. } => matches!(ask, Ask::Isolate(_) | Ask::Cut(_)),
-        Action::Send { .. } | Action::Heal | Action::Await { .. } | Action::Wait(_) => false,
+        Action::Send { .. } | Action::Heal(_) | Action::Await { .. } | Action::Wait(_) => false,
     }
 }
 

@@ -176,6 +176,7 @@ mod tests {
             profile: Profile::Fast,
             properties: map(properties),
             start_order: Vec::new(),
+            disk_bytes: None,
         }
     }
 

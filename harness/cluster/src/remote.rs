@@ -24,13 +24,15 @@ use crate::config::Layout;
 use crate::error::ClusterError;
 use crate::fabric;
 use crate::host::{Host, Lane};
+use crate::injection::{Effect, Injection, Powers};
+use crate::injections;
 use crate::install;
 use crate::labfile::LabFile;
 use crate::probe::{self, Watched};
 use crate::properties::{self, ZkTimes};
 use crate::remote_all::{all, all_ok, some_ok};
 use crate::remote_lock::Locks;
-use crate::system::{Copied, CutReading, Described, Probes, Started, System};
+use crate::system::{Copied, CutReading, Described, Probes, Recovered, Started, System};
 
 /// A command that only looks.
 const SHORT: Duration = Duration::from_secs(10);
@@ -262,6 +264,29 @@ impl System for RemoteCluster {
     async fn start(&self, node: NodeId, service: Service) -> Result<Started, ClusterError> {
         self.still_ours()?;
         self.start_service(node, service).await
+    }
+
+    async fn powers(&self) -> Result<Vec<Powers>, ClusterError> {
+        all_ok(self.nodes.iter().map(|node| self.powers_of(node))).await
+    }
+
+    async fn inject(
+        &self,
+        fault: FaultId,
+        what: &Injection,
+        clock: &Clock,
+    ) -> Result<Effect, ClusterError> {
+        self.still_ours()?;
+        injections::inject(self, fault, what, clock).await
+    }
+
+    async fn recover(
+        &self,
+        fault: FaultId,
+        what: &Injection,
+        clock: &Clock,
+    ) -> Result<Recovered, ClusterError> {
+        injections::recover(self, fault, what, clock).await
     }
 
     async fn cut(&self, fault: FaultId, links: &[Link]) -> Result<(), ClusterError> {

@@ -13,6 +13,7 @@ use history::{
 };
 
 use crate::error::ClusterError;
+use crate::injection::{Altered, Effect, Injection, Powers};
 
 /// Three hosts with Kafka and ZooKeeper on them. Futures are not `Send`: everything that uses this
 /// runs on one thread.
@@ -64,6 +65,28 @@ pub trait System {
     /// broker is registered again. Starting a service that runs is no error and starts nothing.
     async fn start(&self, node: NodeId, service: Service) -> Result<Started, ClusterError>;
 
+    /// What every host can suffer. Looks, and leaves nothing behind.
+    async fn powers(&self) -> Result<Vec<Powers>, ClusterError>;
+
+    /// Does what is asked in the name of a fault, and reads it back. On a host whose undo is not
+    /// armed nothing is done.
+    async fn inject(
+        &self,
+        fault: FaultId,
+        what: &Injection,
+        clock: &Clock,
+    ) -> Result<Effect, ClusterError>;
+
+    /// Undoes an injection from what *is*: what is not there any more is no error, and what cannot
+    /// be undone (a lost suffix, a flipped bit) is left as it is. Returns what was read back, in
+    /// words, and the settings that are others now.
+    async fn recover(
+        &self,
+        fault: FaultId,
+        what: &Injection,
+        clock: &Clock,
+    ) -> Result<Recovered, ClusterError>;
+
     /// Cuts links in the name of a fault. Cutting twice is cutting once.
     async fn cut(&self, fault: FaultId, links: &[Link]) -> Result<(), ClusterError>;
 
@@ -98,6 +121,15 @@ pub trait System {
 
     /// Stops what still runs, removes what the run left on the hosts, gives the locks back.
     async fn tear_down(&self) -> Result<(), ClusterError>;
+}
+
+/// An injection that was undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// What was read back.
+    pub evidence: String,
+    /// Settings that were put back.
+    pub altered: Vec<Altered>,
 }
 
 /// A process that was started.

@@ -70,7 +70,8 @@ impl fmt::Display for Link {
     }
 }
 
-/// What kind of harm. The plan's vocabulary and the nemesis' catalogue share it.
+/// What kind of harm. The plan's vocabulary and the nemesis' catalogue share it. Variants are only
+/// ever added at the end: their numbers stand in recordings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
@@ -78,33 +79,92 @@ pub enum FaultKind {
     Kill,
     /// SIGSTOP; healed by SIGCONT.
     Pause,
-    /// SIGTERM and a wait for the clean end; healed by starting the process again.
+    /// SIGTERM and a wait for the clean end; healed by starting the process again at once.
     Restart,
     /// A host loses its peers and their ZooKeepers, both ways; clients still reach it.
     Isolate,
     /// Single directed links, or single ports of them.
     Cut,
+    /// SIGTERM and a wait for the clean end; down until it is healed.
+    Stop,
+    /// Links that are cut and let go, again and again.
+    Flap,
+    /// Clients lose a broker's listener; its peers still reach it.
+    Clients,
+    /// Links that are slow, lossy, narrow, or deliver twice, wrongly or out of order.
+    Shape,
+    /// A leader election asked for: preferred or unclean.
+    Elect,
+    /// A partition's replicas moved; healed by moving them back.
+    Reassign,
+    /// A topic's setting changed under load; healed by what it was.
+    Configure,
+    /// No room left on the file system of a broker's log directory.
+    FillDisk,
+    /// A log directory on a device that answers late.
+    SlowDisk,
+    /// A log directory on a device that answers with errors.
+    FailDisk,
+    /// SIGKILL and the loss of what was not flushed, as a power cut may do; healed by a start.
+    PowerCut,
+    /// One bit of one segment of a replica changed.
+    FlipBit,
+    /// A stopped broker's checkpoint files removed, or put back to what they were before.
+    Checkpoints,
+    /// A stopped broker's log directory emptied.
+    Wipe,
+    /// DeleteRecords.
+    DeleteRecords,
+    /// A host's clock set off; healed by setting it right.
+    Clock,
+    /// A client of ours ended without goodbye; healed by a fresh one.
+    CrashClient,
 }
 
+/// Every kind with its word, in the order of its number.
+const KINDS: [(FaultKind, &str); 22] = [
+    (FaultKind::Kill, "kill"),
+    (FaultKind::Pause, "pause"),
+    (FaultKind::Restart, "restart"),
+    (FaultKind::Isolate, "isolate"),
+    (FaultKind::Cut, "cut"),
+    (FaultKind::Stop, "stop"),
+    (FaultKind::Flap, "flap"),
+    (FaultKind::Clients, "clients"),
+    (FaultKind::Shape, "shape"),
+    (FaultKind::Elect, "elect"),
+    (FaultKind::Reassign, "reassign"),
+    (FaultKind::Configure, "configure"),
+    (FaultKind::FillDisk, "fill-disk"),
+    (FaultKind::SlowDisk, "slow-disk"),
+    (FaultKind::FailDisk, "fail-disk"),
+    (FaultKind::PowerCut, "power-cut"),
+    (FaultKind::FlipBit, "flip-bit"),
+    (FaultKind::Checkpoints, "checkpoints"),
+    (FaultKind::Wipe, "wipe"),
+    (FaultKind::DeleteRecords, "delete-records"),
+    (FaultKind::Clock, "clock"),
+    (FaultKind::CrashClient, "crash-client"),
+];
+
 impl FaultKind {
+    /// Every kind, in the order of its number.
+    pub fn all() -> impl Iterator<Item = FaultKind> {
+        KINDS.into_iter().map(|(kind, _)| kind)
+    }
+
     /// Whether a process is gone while the fault lasts.
     pub fn takes_down(self) -> bool {
-        match self {
-            FaultKind::Kill | FaultKind::Restart => true,
-            FaultKind::Pause | FaultKind::Isolate | FaultKind::Cut => false,
-        }
+        matches!(
+            self,
+            FaultKind::Kill | FaultKind::Restart | FaultKind::Stop | FaultKind::PowerCut
+        )
     }
 }
 
 impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            FaultKind::Kill => "kill",
-            FaultKind::Pause => "pause",
-            FaultKind::Restart => "restart",
-            FaultKind::Isolate => "isolate",
-            FaultKind::Cut => "cut",
-        })
+        f.write_str(KINDS[*self as usize].1)
     }
 }
 
@@ -179,5 +239,13 @@ pub enum Stage {
     Stuck {
         /// What stands in the way.
         why: String,
+    },
+    /// It took effect between these two moments. Written before its proof; the decision is at
+    /// `Injecting`.
+    TookEffect {
+        /// Just before the command that brought it about was sent.
+        after: Mark,
+        /// When that command had answered.
+        before: Mark,
     },
 }

@@ -225,13 +225,7 @@ fn seen() -> impl Strategy<Value = Seen> {
 }
 
 fn stage() -> impl Strategy<Value = Stage> {
-    let kind = prop_oneof![
-        Just(FaultKind::Kill),
-        Just(FaultKind::Pause),
-        Just(FaultKind::Restart),
-        Just(FaultKind::Isolate),
-        Just(FaultKind::Cut),
-    ];
+    let kind = prop::sample::select(FaultKind::all().collect::<Vec<_>>());
     let port = prop_oneof![
         Just(PortName::Broker),
         Just(PortName::Probe),
@@ -260,6 +254,7 @@ fn stage() -> impl Strategy<Value = Stage> {
         1 => Just(Stage::Healing),
         1 => text().prop_map(|evidence| Stage::Healed { evidence }),
         1 => text().prop_map(|why| Stage::Stuck { why }),
+        1 => (mark(), mark()).prop_map(|(after, before)| Stage::TookEffect { after, before }),
     ]
 }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use history::{NodeId, Partition, Topic};
 
+use crate::ask::{Ask, Target};
 use crate::duration::Seconds;
 use crate::model::{
-    Action, Ask, Condition, Minimum, Profile, Rate, Step, Storm, Target, TopicSpec, When,
+    Action, Condition, Minimum, Profile, Quantity, Rate, Step, Storm, TopicSpec, When,
 };
 use crate::nearest::{hint, nearest};
 use crate::parse::NODES;
@@ -53,7 +54,7 @@ pub(crate) fn step(step: &Step, topics: &Topics) -> Result<(), String> {
     match &step.action {
         Action::Send { partition, .. } => replicas(partition, topics).map(|_| ()),
         Action::Fault { ask, .. } => self::ask(ask, topics),
-        Action::Heal | Action::Wait(_) => Ok(()),
+        Action::Heal(_) | Action::Wait(_) => Ok(()),
         Action::Await { condition, .. } => self::condition(condition, topics),
     }
 }
@@ -66,6 +67,7 @@ pub(crate) fn ask(ask: &Ask, topics: &Topics) -> Result<(), String> {
             .iter()
             .flat_map(|link| [link.from, link.to])
             .try_for_each(node),
+        other => Err(format!("{other:?} has no grammar yet")),
     }
 }
 
@@ -80,6 +82,7 @@ fn target(target: &Target, topics: &Topics) -> Result<(), String> {
             }
             Ok(())
         }
+        other => Err(format!("{other:?} has no grammar yet")),
     }
 }
 
@@ -90,8 +93,12 @@ fn condition(condition: &Condition, topics: &Topics) -> Result<(), String> {
             .iter()
             .try_for_each(|member| replica(partition, *member, topics)),
         Condition::Controller(known) => node(*known),
-        Condition::Acked { topic, .. } => known_topic(topic, topics).map(|_| ()),
+        Condition::Compare {
+            quantity: Quantity::Acked(Some(topic)),
+            ..
+        } => known_topic(topic, topics).map(|_| ()),
         Condition::LogLine { node: known, .. } => node(*known),
+        other => Err(format!("{other:?} has no grammar yet")),
     }
 }
 

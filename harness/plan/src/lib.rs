@@ -2,6 +2,7 @@
 //!
 //! A plan never acts. What it asks for is printed, saved and replayed as data.
 
+pub mod ask;
 mod check;
 mod duration;
 pub mod error;
@@ -16,10 +17,11 @@ pub mod step;
 mod table;
 mod write;
 
+pub use ask::{Ask, Counterpart, SegmentChoice, Shape, Tail, Target};
 pub use error::{Flaw, PlanError};
 pub use model::{
-    Acks, Action, Ask, ClusterSpec, Compression, Condition, Expected, Load, Minimum, Missed,
-    Palette, Phases, Plan, Profile, Rate, Step, Storm, Target, TopicSpec, When,
+    Acks, Action, Budget, ClusterSpec, Comparison, Compression, Condition, Expected, Load, Minimum,
+    Missed, Palette, Phases, Plan, Profile, Quantity, Rate, Shift, Step, Storm, TopicSpec, When,
 };
 pub use schedule::Schedule;
 pub use seed::{Seed, Stream};

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use history::{FaultKind, Link, NodeId, Partition, Service, Topic};
+use crate::ask::Ask;
+use history::{NodeId, Partition, Topic};
 use serde::{Deserialize, Serialize};
 
 /// One run, as asked for.
@@ -29,6 +30,8 @@ pub struct Plan {
     pub minimum: Minimum,
     /// What happens in the storm.
     pub storm: Storm,
+    /// What the storm may never do at once.
+    pub budget: Budget,
 }
 
 /// The verdict that a control must end with.
@@ -54,6 +57,9 @@ pub struct ClusterSpec {
     pub properties: BTreeMap<String, String>,
     /// Brokers in the order in which they are started, each ready before the next; in parallel when empty.
     pub start_order: Vec<NodeId>,
+    /// A file system of its own for each broker's log directory, of so many bytes (`disk = "512MiB"`);
+    /// the host's own when absent. What fills disks needs it.
+    pub disk_bytes: Option<u64>,
 }
 
 /// A named set of broker time-outs.
@@ -189,7 +195,7 @@ pub struct Minimum {
 /// What happens in the storm.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Storm {
-    /// These steps, one after the other.
+    /// These steps, in their order.
     Steps(Vec<Step>),
     /// Faults drawn from a seed.
     Drawn(Palette),
@@ -204,8 +210,36 @@ pub struct Palette {
     pub faults: Vec<(Ask, u32)>,
     /// Bounds of how long a fault is held.
     pub hold: (Duration, Duration),
-    /// Bounds of the quiet time between two faults.
+    /// Bounds of the quiet time between two faults of one mix.
     pub quiet: (Duration, Duration),
+    /// How many faults may be open at once; 1 when the plan says nothing.
+    pub at_once: u32,
+    /// A mix is a few kinds of the palette that are drawn from for so long, then others; the whole
+    /// palette all the time when absent.
+    pub shift: Option<Shift>,
+    /// Exactly so many faults, spread over the length; as many as fit when absent.
+    pub count: Option<u32>,
+}
+
+/// How a storm changes its mix of faults.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Shift {
+    /// For how long a mix is drawn from.
+    pub every: (Duration, Duration),
+    /// How many kinds of fault a mix has, at most.
+    pub kinds: u32,
+    /// The quiet phase between two mixes, in which everything is healed.
+    pub rest: (Duration, Duration),
+}
+
+/// What a storm may never do at once, whatever is drawn or found at injection. By default anything
+/// may be done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Budget {
+    /// Brokers that are down, paused, cut off or without disk at one moment.
+    pub brokers: Option<u32>,
+    /// A majority of ZooKeeper servers always lives and is connected.
+    pub zookeeper_majority: bool,
 }
 
 /// One step of a schedule. `Display` writes it as a plan does.
@@ -215,15 +249,34 @@ pub struct Step {
     pub when: When,
     /// What it does.
     pub action: Action,
+    /// What later steps call it: `... as cutoff`.
+    pub name: Option<String>,
 }
 
-/// When a step fires.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// When a step fires; never before the step before it is done (of a fault that is held
+/// `meanwhile`: before it is in force).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum When {
     /// As soon as the step before it is done.
     Next,
-    /// So long after the storm began, and not before the step before it is done.
+    /// So long after the storm began.
     At(Duration),
+    /// So long after the step of this name was done; its hold and its heal included.
+    After {
+        /// Which.
+        step: String,
+        /// How long.
+        wait: Duration,
+    },
+    /// In the moment when a condition holds: `when hw lag of ledger/0 on n2 >= 100 within 20s`.
+    Once {
+        /// Which.
+        condition: Condition,
+        /// How long it is waited for at most.
+        within: Duration,
+        /// What happens when the deadline passes.
+        missed: Missed,
+    },
 }
 
 /// What a step does.
@@ -243,11 +296,13 @@ pub enum Action {
         ask: Ask,
         /// How long it is held.
         hold: Option<Duration>,
+        /// The step is done once the fault is in force; its hold goes on beside the next steps.
+        meanwhile: bool,
         /// Whether the run is unproven when the fault proves ineffective.
         required: bool,
     },
-    /// Undo every open fault: `heal`.
-    Heal,
+    /// Undo an open fault by its step's name, or every one: `heal cutoff`, `heal`.
+    Heal(Option<String>),
     /// Wait for a condition: `await isr of ledger/0 == {n1, n2} within 20s`.
     Await {
         /// For what.
@@ -261,48 +316,15 @@ pub enum Action {
     Wait(Duration),
 }
 
-/// What happens when an `await` misses its deadline.
+/// What happens when a deadline is missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Missed {
     /// The storm ends, the run heals and is unproven (the default).
     Stop,
-    /// The schedule goes on: `or go on`.
+    /// The step is left out and the schedule goes on: `or go on`.
     GoOn,
-}
-
-/// A fault as asked for: its kind and its target, not yet resolved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub enum Ask {
-    /// Kill, pause or restart one service of each node of the target.
-    Process {
-        /// [`FaultKind::Kill`], [`FaultKind::Pause`] or [`FaultKind::Restart`].
-        kind: FaultKind,
-        /// Broker unless the plan says `zookeeper of`.
-        service: Service,
-        /// Whose.
-        target: Target,
-    },
-    /// Cut a node off from all other nodes, both ways; clients still reach it.
-    Isolate(Target),
-    /// Cut single links.
-    Cut(Vec<Link>),
-}
-
-/// Whom a fault befalls; resolved at the moment of injection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub enum Target {
-    /// This one.
-    Node(NodeId),
-    /// Any one, drawn from the seed.
-    Any,
-    /// Every one.
-    All,
-    /// The leader of a partition.
-    LeaderOf(Partition),
-    /// One follower of a partition, drawn from the seed.
-    FollowerOf(Partition),
-    /// The controller.
-    Controller,
+    /// The step fires all the same: `or fire`. Only of [`When::Once`].
+    Fire,
 }
 
 /// A condition on live observations.
@@ -312,7 +334,7 @@ pub enum Condition {
     Leader {
         /// Of which partition.
         partition: Partition,
-        /// Which node; any node other than `not` when absent.
+        /// Which node.
         is: NodeId,
     },
     /// `isr of P == {n1, n2}`, as the leader sees it.
@@ -322,15 +344,10 @@ pub enum Condition {
         /// Exactly these.
         members: BTreeSet<NodeId>,
     },
+    /// `isr of P == {leader}`: nobody but the leader is left in it.
+    LeaderAlone(Partition),
     /// `controller == n1`.
     Controller(NodeId),
-    /// `acked of TOPIC >= 5000`.
-    Acked {
-        /// Of which topic.
-        topic: Topic,
-        /// At least so many acknowledged sends.
-        at_least: u64,
-    },
     /// `log of n2 has "..."`: a line anywhere in a broker's logs of this run.
     LogLine {
         /// Whose log.
@@ -338,4 +355,62 @@ pub enum Condition {
         /// A part of the line, verbatim.
         contains: String,
     },
+    /// `election of P within 1s`: a newer epoch was seen first no longer ago than this.
+    Election {
+        /// Of which partition.
+        partition: Partition,
+        /// How long ago at most.
+        within: Duration,
+    },
+    /// `all in sync`: every ISR is the whole assignment.
+    AllInSync,
+    /// `hw lag of P on n2 >= 100`, `epoch of P > 3`, `acked of TOPIC >= 5000`.
+    Compare {
+        /// What is measured.
+        quantity: Quantity,
+        /// How it is compared.
+        by: Comparison,
+        /// With what.
+        number: i64,
+    },
+    /// `A and B`; binds closer than `or`.
+    And(Vec<Condition>),
+    /// `A or B`.
+    Or(Vec<Condition>),
+    /// `A for 2s`: it held at every look for so long.
+    Lasting(Box<Condition>, Duration),
+}
+
+/// Something that observations measure; unknown until somebody answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Quantity {
+    /// `hw lag of P on n2`: the leader's HW less that replica's own HW.
+    HwLag(Partition, NodeId),
+    /// `lag of P on n2`: the leader's LEO less that replica's LEO.
+    Lag(Partition, NodeId),
+    /// `uncommitted of P`: the leader's LEO less its HW.
+    Uncommitted(Partition),
+    /// `unflushed of P on n2`: that replica's LEO less its recovery point, as its checkpoint file has it.
+    Unflushed(Partition, NodeId),
+    /// `epoch of P`: the newest leader epoch that anybody names.
+    Epoch(Partition),
+    /// `isr size of P`.
+    IsrSize(Partition),
+    /// `acked of TOPIC`; of all topics when absent (`acked`).
+    Acked(Option<Topic>),
+}
+
+/// How two numbers are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Comparison {
+    /// `>=`
+    AtLeast,
+    /// `>`
+    Above,
+    /// `<=`
+    AtMost,
+    /// `<`
+    Below,
+    /// `==`
+    Equal,
 }

@@ -14,7 +14,7 @@ use history::{NodeId, Topic};
 use crate::check;
 use crate::error::PlanError;
 use crate::model::{
-    Acks, ClusterSpec, Compression, Expected, Minimum, Phases, Plan, Profile, Rate, Storm,
+    Acks, Budget, ClusterSpec, Compression, Expected, Minimum, Phases, Plan, Profile, Rate, Storm,
     TopicSpec,
 };
 use crate::properties::{self, check_broker};
@@ -92,6 +92,7 @@ impl Plan {
             phases: phases(&root.need("phases", "how long each phase may take")?)?,
             minimum,
             storm,
+            budget: Budget::default(),
         })
     }
 }
@@ -149,6 +150,7 @@ fn cluster(value: &Value<'_>) -> Result<ClusterSpec, PlanError> {
         profile,
         properties,
         start_order,
+        disk_bytes: None,
     })
 }
 

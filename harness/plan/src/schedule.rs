@@ -6,9 +6,10 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
+use crate::ask::{Ask, Target};
 use crate::check;
 use crate::error::PlanError;
-use crate::model::{Action, Ask, Palette, Plan, Step, Storm, Target, When};
+use crate::model::{Action, Palette, Plan, Step, Storm, When};
 use crate::parse::NODES;
 use crate::seed::{Seed, Stream};
 use crate::step::StepError;
@@ -132,8 +133,10 @@ fn drawn(palette: &Palette, seed: Seed) -> Vec<Step> {
             action: Action::Fault {
                 ask: ask.clone(),
                 hold: Some(hold),
+                meanwhile: false,
                 required: false,
             },
+            name: None,
         });
     }
 }

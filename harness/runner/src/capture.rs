@@ -135,7 +135,17 @@ fn missing(done: impl IntoIterator<Item = Result<(), String>>) -> Vec<String> {
 /// away.
 fn harmed(deed: &Deed) -> Vec<NodeId> {
     match deed.kind {
-        FaultKind::Kill | FaultKind::Restart | FaultKind::Pause => deed
+        FaultKind::Kill
+        | FaultKind::Restart
+        | FaultKind::Stop
+        | FaultKind::PowerCut
+        | FaultKind::Wipe
+        | FaultKind::Checkpoints
+        | FaultKind::FlipBit
+        | FaultKind::FillDisk
+        | FaultKind::FailDisk
+        | FaultKind::Clients
+        | FaultKind::Pause => deed
             .processes
             .iter()
             .filter(|(_, service)| *service == Service::Broker)
@@ -150,7 +160,15 @@ fn harmed(deed: &Deed) -> Vec<NodeId> {
             let alone = |node: &NodeId| nodes.iter().all(|it| it == node || apart(*node, *it));
             nodes.iter().copied().filter(alone).collect()
         }
-        FaultKind::Cut => deed.nodes(),
+        FaultKind::Cut | FaultKind::Flap => deed.nodes(),
+        FaultKind::Shape
+        | FaultKind::Elect
+        | FaultKind::Reassign
+        | FaultKind::Configure
+        | FaultKind::SlowDisk
+        | FaultKind::DeleteRecords
+        | FaultKind::Clock
+        | FaultKind::CrashClient => Vec::new(),
     }
 }
 

@@ -82,8 +82,9 @@ impl<S: System> Stage<'_, '_, S> {
                 ask,
                 hold,
                 required,
+                ..
             } => self.fault(ask, *hold, *required).await,
-            Action::Heal => self.heal_all().await,
+            Action::Heal(_) => self.heal_all().await,
             Action::Await {
                 condition,
                 within,
@@ -222,11 +223,16 @@ impl<S: System> Stage<'_, '_, S> {
             Condition::Controller(node) => (self.board.borrow_and_update().controller()
                 == Some(*node))
             .then(|| "met".to_owned()),
-            Condition::Acked { topic, at_least } => {
+            Condition::Compare {
+                quantity: plan::Quantity::Acked(Some(topic)),
+                number,
+                ..
+            } => {
                 let acked = acked(self.workload, topic);
-                (acked >= *at_least).then(|| format!("{acked} acknowledged"))
+                (acked as i64 >= *number).then(|| format!("{acked} acknowledged"))
             }
             Condition::LogLine { node, contains } => self.log_line(*node, contains).await,
+            _ => None,
         }
     }
 

@@ -144,6 +144,7 @@ fn stages(events: &[Event]) -> BTreeMap<&'static str, u32> {
                 Stage::Healing => "healing",
                 Stage::Healed { .. } => "healed",
                 Stage::Stuck { .. } => "stuck",
+                Stage::TookEffect { .. } => "took effect",
             };
             *counts.entry(name).or_insert(0) += 1;
         }

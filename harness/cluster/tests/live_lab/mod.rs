@@ -66,6 +66,7 @@ pub fn spec(properties: &[(&str, &str)]) -> ClusterSpec {
         profile: Profile::Fast,
         properties: map(properties),
         start_order: Vec::new(),
+        disk_bytes: None,
     }
 }
 

@@ -313,6 +313,7 @@ impl<'a, W: Write> Telling<'a, W> {
             Stage::Healing => ("healing", ""),
             Stage::Healed { evidence } => ("healed", evidence.as_str()),
             Stage::Stuck { why } => ("stuck", why.as_str()),
+            Stage::TookEffect { .. } => ("took-effect", ""),
         };
         let kind = self.faults.get(&event.fault).map(ToString::to_string);
         let f = format!(":{}", kind.as_deref().unwrap_or("fault"));

@@ -182,6 +182,7 @@ fn plan(asked: &Asked, shape: &Shape) -> Result<Plan, SynthError> {
             profile: Profile::Fast,
             properties: BTreeMap::new(),
             start_order: Vec::new(),
+            disk_bytes: None,
         },
         topics: topics.collect(),
         phases: Phases {
@@ -195,6 +196,7 @@ fn plan(asked: &Asked, shape: &Shape) -> Result<Plan, SynthError> {
             acked_per_second: 1,
         },
         storm: Storm::Steps(steps),
+        budget: plan::Budget::default(),
     })
 }
 

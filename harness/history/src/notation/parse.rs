@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::{Defaults, NotationError, print::deed_text, words};
 use crate::event::{Call, Event, Reply, StepEvent, StepStage};
-use crate::fault::{Deed, FaultEvent, Stage};
+use crate::fault::{Deed, FaultEvent, FaultKind, Stage};
 use crate::ids::{ClientId, FaultId, NodeId, OpId};
 use crate::observation::{
     ClockSample, ImageReason, ImageTaken, Observation, ProcessEvent, ProcessState,
@@ -179,7 +179,8 @@ impl Parser {
 
     fn fault(&mut self, line: &mut Line, fault: FaultId) -> Result<(), Wanted> {
         let mut deed = None;
-        if let Some(kind) = words::named(&words::KINDS, line.peek()) {
+        let kinds: Vec<FaultKind> = FaultKind::all().collect();
+        if let Some(kind) = words::named(&kinds, line.peek()) {
             line.word();
             let mut it = Deed {
                 kind,

@@ -271,6 +271,14 @@ impl Printer {
                 put!(self, "stuck");
                 self.told(why);
             }
+            Stage::TookEffect { after, before } => {
+                put!(
+                    self,
+                    "took-effect {} to {}",
+                    seconds(*after),
+                    seconds(*before)
+                );
+            }
         }
     }
 

@@ -149,7 +149,7 @@ fn what_is_wrong_is_said_with_its_line_and_place() {
         ("c2 poll -> ledger/0 @0=v0,", "a partition (ledger/0)"),
         (
             "f1 kill broker n0 : injectin",
-            "a stage (injecting, injected",
+            "a stage (injecting, took-effect",
         ),
         ("f1 injecting", "f1 kill broker n0 : injecting"),
         (

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use crate::change::Rebalance;
 use crate::event::Phase;
-use crate::fault::{FaultKind, PortName, Service};
+use crate::fault::{PortName, Service};
 use crate::observation::Exit;
 
 pub(super) const PHASES: [Phase; 8] = [
@@ -16,14 +16,6 @@ pub(super) const PHASES: [Phase; 8] = [
     Phase::Drain,
     Phase::Capture,
     Phase::Teardown,
-];
-
-pub(super) const KINDS: [FaultKind; 5] = [
-    FaultKind::Kill,
-    FaultKind::Pause,
-    FaultKind::Restart,
-    FaultKind::Isolate,
-    FaultKind::Cut,
 ];
 
 pub(super) const REBALANCES: [Rebalance; 3] =

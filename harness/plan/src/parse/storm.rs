@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use history::Topic;
 
+use crate::ask::Ask;
 use crate::check;
 use crate::error::PlanError;
-use crate::model::{Ask, Palette, Step, Storm, TopicSpec};
+use crate::model::{Palette, Step, Storm, TopicSpec};
 use crate::step::StepError;
 use crate::table::{Table, Value};
 
@@ -61,6 +62,9 @@ fn palette(table: &Table<'_>, topics: &BTreeMap<Topic, TopicSpec>) -> Result<Pal
         faults,
         hold,
         quiet,
+        at_once: 1,
+        shift: None,
+        count: None,
     };
     if palette.length < palette.quiet.0 + palette.hold.0 {
         return Err(length.bad("there is no time for even one fault (quiet, then hold)"));

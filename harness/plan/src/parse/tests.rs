@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::model::{Action, Condition, Target};
+use crate::ask::Target;
+use crate::model::{Action, Condition};
 
 /// A plan that reads; tests change one line of it.
 const GOOD: &str = r#"name = "small"

@@ -54,7 +54,7 @@ fn a_storm_keeps_to_its_bounds() {
                 Action::Fault {
                     hold: Some(hold), ..
                 },
-            ) = (step.when, &step.action)
+            ) = (step.when.clone(), &step.action)
             else {
                 panic!("{step} is not a timed fault with a hold");
             };
@@ -108,6 +108,7 @@ proptest! {
 #[test]
 fn an_odd_log_line_survives_saving() {
     let step = Step {
+        name: None,
         when: When::Next,
         action: Action::Await {
             condition: Condition::LogLine {

@@ -13,8 +13,9 @@ use super::token::{Token, TokenKind, cut};
 use super::{
     PORTS, SERVICES, SUBJECTS, StepError, Subject, TARGETS, TargetWord, Trouble, VERBS, Verb,
 };
+use crate::ask::{Ask, Target};
 use crate::duration;
-use crate::model::{Action, Ask, Condition, Missed, Step, Target, When};
+use crate::model::{Action, Comparison, Condition, Missed, Quantity, Step, When};
 
 impl FromStr for Step {
     type Err = StepError;
@@ -28,7 +29,11 @@ impl FromStr for Step {
         };
         let action = cursor.action()?;
         cursor.end()?;
-        Ok(Step { when, action })
+        Ok(Step {
+            when,
+            action,
+            name: None,
+        })
     }
 }
 
@@ -187,7 +192,7 @@ impl<'a> Cursor<'a> {
                 let partition = self.partition()?;
                 Ok(Action::Send { count, partition })
             }
-            Verb::Heal => Ok(Action::Heal),
+            Verb::Heal => Ok(Action::Heal(None)),
             Verb::Wait => Ok(Action::Wait(self.duration()?)),
             Verb::Await => self.awaiting(),
             verb @ (Verb::Process(_) | Verb::Isolate | Verb::Cut) => {
@@ -201,6 +206,7 @@ impl<'a> Cursor<'a> {
                 Ok(Action::Fault {
                     ask,
                     hold,
+                    meanwhile: false,
                     required,
                 })
             }
@@ -346,7 +352,11 @@ impl<'a> Cursor<'a> {
                 })?;
                 self.require(">=")?;
                 let at_least = self.word("a number of records", |word| word.parse().ok())?;
-                Ok(Condition::Acked { topic, at_least })
+                Ok(Condition::Compare {
+                    quantity: Quantity::Acked(Some(topic)),
+                    by: Comparison::AtLeast,
+                    number: at_least,
+                })
             }
             Subject::Log => {
                 let node = self.node()?;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use history::{FaultKind, Link, NodeId, Partition, PortName, Service, Topic};
 use proptest::prelude::*;
 
-use crate::model::{Action, Ask, Condition, Missed, Step, Target, When};
+use crate::ask::{Ask, Target};
+use crate::model::{Action, Comparison, Condition, Missed, Quantity, Step, When};
 
 fn complains(step: &str, expected: &str) {
     let error = step.parse::<Step>().expect_err(step).to_string();
@@ -175,7 +176,11 @@ fn condition() -> impl Strategy<Value = Condition> {
         (partition(), prop::collection::btree_set(node(), 1..4))
             .prop_map(|(partition, members)| Condition::Isr { partition, members }),
         node().prop_map(Condition::Controller),
-        (topic(), any::<u64>()).prop_map(|(topic, at_least)| Condition::Acked { topic, at_least }),
+        (topic(), any::<u32>()).prop_map(|(topic, number)| Condition::Compare {
+            quantity: Quantity::Acked(Some(topic)),
+            by: Comparison::AtLeast,
+            number: number.into(),
+        }),
         (node(), ".{1,20}").prop_map(|(node, contains)| Condition::LogLine { node, contains }),
     ]
 }
@@ -186,12 +191,13 @@ fn action() -> impl Strategy<Value = Action> {
         (1u32.., partition()).prop_map(|(count, partition)| Action::Send { count, partition }),
         (ask(), prop::option::of(duration()), any::<bool>()).prop_map(|(ask, hold, required)| {
             Action::Fault {
+                meanwhile: false,
                 ask,
                 hold,
                 required,
             }
         }),
-        Just(Action::Heal),
+        Just(Action::Heal(None)),
         (condition(), duration(), missed).prop_map(|(condition, within, missed)| Action::Await {
             condition,
             within,
@@ -203,7 +209,11 @@ fn action() -> impl Strategy<Value = Action> {
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
     let when = prop_oneof![Just(When::Next), duration().prop_map(When::At)];
-    (when, action()).prop_map(|(when, action)| Step { when, action })
+    (when, action()).prop_map(|(when, action)| Step {
+        when,
+        action,
+        name: None,
+    })
 }
 
 proptest! {

@@ -8,14 +8,15 @@ use history::Service;
 
 use super::token::quote;
 use super::{SERVICES, SUBJECTS, Subject, TARGETS, TargetWord, VERBS, Verb, word_of};
+use crate::ask::{Ask, Target};
 use crate::duration::Seconds;
-use crate::model::{Action, Ask, Condition, Missed, Step, Target, When};
+use crate::model::{Action, Condition, Missed, Quantity, Step, When};
 
 impl Display for Step {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.when {
-            When::Next => write!(f, "{}", self.action),
-            When::At(after) => write!(f, "at {} {}", Seconds(after), self.action),
+        match &self.when {
+            When::At(after) => write!(f, "at {} {}", Seconds(*after), self.action),
+            _ => write!(f, "{}", self.action),
         }
     }
 }
@@ -31,6 +32,7 @@ impl Display for Action {
                 ask,
                 hold,
                 required,
+                ..
             } => {
                 write!(f, "{ask}")?;
                 if let Some(hold) = hold {
@@ -41,7 +43,7 @@ impl Display for Action {
                 }
                 Ok(())
             }
-            Action::Heal => write!(f, "{}", verb(Verb::Heal)),
+            Action::Heal(_) => write!(f, "{}", verb(Verb::Heal)),
             Action::Await {
                 condition,
                 within,
@@ -51,7 +53,7 @@ impl Display for Action {
                 write!(f, "{verb} {condition} within {}", Seconds(*within))?;
                 match missed {
                     Missed::Stop => Ok(()),
-                    Missed::GoOn => write!(f, " or go on"),
+                    Missed::GoOn | Missed::Fire => write!(f, " or go on"),
                 }
             }
             Action::Wait(length) => write!(f, "{} {}", verb(Verb::Wait), Seconds(*length)),
@@ -83,6 +85,7 @@ impl Display for Ask {
                 }
                 Ok(())
             }
+            other => write!(f, "{other:?}"),
         }
     }
 }
@@ -99,6 +102,7 @@ impl Display for Target {
             Target::FollowerOf(partition) => {
                 write!(f, "{} follower of {partition}", word(TargetWord::A))
             }
+            other => write!(f, "{other:?}"),
         }
     }
 }
@@ -116,13 +120,16 @@ impl Display for Condition {
                 write!(f, "{} of {partition} == {{{members}}}", word(Subject::Isr))
             }
             Condition::Controller(node) => write!(f, "{} == {node}", word(Subject::Controller)),
-            Condition::Acked { topic, at_least } => {
-                write!(f, "{} of {topic} >= {at_least}", word(Subject::Acked))
-            }
+            Condition::Compare {
+                quantity: Quantity::Acked(Some(topic)),
+                number,
+                ..
+            } => write!(f, "{} of {topic} >= {number}", word(Subject::Acked)),
             Condition::LogLine { node, contains } => {
                 let contains = quote(contains);
                 write!(f, "{} of {node} has {contains}", word(Subject::Log))
             }
+            other => write!(f, "{other:?}"),
         }
     }
 }

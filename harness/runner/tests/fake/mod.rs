@@ -9,7 +9,10 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use cluster::{ClusterError, Copied, CutReading, Described, Probes, Started, System};
+use cluster::{
+    ClusterError, Copied, CutReading, Described, Effect, Injection, Powers, Probes, Recovered,
+    Started, System,
+};
 use history::{
     Clock, ClockSample, Epoch, FaultId, Link, NodeId, Observation, Offset, Partition, ProcessState,
     Seen, Service, Topic,
@@ -316,6 +319,42 @@ impl System for FakeCluster {
         }
         tokio::time::sleep(Duration::from_secs(4)).await;
         Ok(self.spawn(node, service))
+    }
+
+    async fn powers(&self) -> Result<Vec<Powers>, ClusterError> {
+        let all = |node| Powers {
+            node,
+            lacks: Vec::new(),
+        };
+        Ok(self.nodes().into_iter().map(all).collect())
+    }
+
+    async fn inject(
+        &self,
+        _: FaultId,
+        what: &Injection,
+        clock: &Clock,
+    ) -> Result<Effect, ClusterError> {
+        self.hang("inject", None).await;
+        Ok(Effect {
+            in_force: true,
+            evidence: format!("{what:?}"),
+            between: (clock.mark(), clock.mark()),
+            harms: Vec::new(),
+            altered: Vec::new(),
+        })
+    }
+
+    async fn recover(
+        &self,
+        _: FaultId,
+        what: &Injection,
+        _: &Clock,
+    ) -> Result<Recovered, ClusterError> {
+        Ok(Recovered {
+            evidence: format!("{what:?} is over"),
+            altered: Vec::new(),
+        })
     }
 
     async fn cut(&self, fault: FaultId, links: &[Link]) -> Result<(), ClusterError> {

@@ -39,6 +39,13 @@ pub enum StageLine {
         /// What stands in the way.
         why: String,
     },
+    /// It took effect between these two moments, in nanoseconds since the run began.
+    TookEffect {
+        /// Just before the command that brought it about was sent.
+        after: u64,
+        /// When that command had answered.
+        before: u64,
+    },
 }
 
 /// A fault with its targets resolved.

@@ -329,6 +329,10 @@ fn stage(line: StageLine) -> Stage {
         StageLine::Healing => Stage::Healing,
         StageLine::Healed { evidence } => Stage::Healed { evidence },
         StageLine::Stuck { why } => Stage::Stuck { why },
+        StageLine::TookEffect { after, before } => Stage::TookEffect {
+            after: history::Mark(after),
+            before: history::Mark(before),
+        },
     }
 }
 

@@ -216,6 +216,10 @@ fn stage(stage: &Stage) -> StageLine {
             evidence: evidence.clone(),
         },
         Stage::Stuck { why } => StageLine::Stuck { why: why.clone() },
+        Stage::TookEffect { after, before } => StageLine::TookEffect {
+            after: after.0,
+            before: before.0,
+        },
     }
 }
 

@@ -375,6 +375,7 @@ impl<'a> Tables<'a> {
             Stage::Healing => ("healing", None, None),
             Stage::Healed { evidence } => ("healed", Some(evidence), None),
             Stage::Stuck { why } => ("stuck", None, Some(why)),
+            Stage::TookEffect { .. } => ("took-effect", None, None),
         };
         let kind = deed.map(|deed| deed.kind.to_string());
         let harmed = deed.map(|deed| nodes(&deed.nodes()));

@@ -114,6 +114,11 @@ impl<'a> Line<'a> {
         self.word().parse().map_err(|_| Wanted::new(wanted))
     }
 
+    /// Takes the next word as a moment, exactly.
+    pub(super) fn moment(&mut self, wanted: &str) -> Result<Mark, Wanted> {
+        time(self.word()).ok_or_else(|| Wanted::new(wanted))
+    }
+
     /// The same, if it is one.
     pub(super) fn try_id<T: FromStr>(&mut self) -> Option<T> {
         let id = self.peek().parse().ok()?;

@@ -2,7 +2,7 @@
 
 use super::line::{Line, Wanted};
 use crate::event::{Call, Delivery, Payload, SendAck};
-use crate::fault::{Deed, Link, Stage};
+use crate::fault::{Deed, FaultKind, Link, Stage};
 use crate::ids::{Epoch, NodeId, Offset, Partition, ValueId};
 use crate::notation::words;
 use crate::observation::{ProcessChange, Seen};
@@ -193,10 +193,17 @@ pub(super) fn later_stage(stage: &str, line: &mut Line) -> Result<Stage, Wanted>
         "stuck" => Stage::Stuck {
             why: line.bracketed()?,
         },
+        "took-effect" => {
+            let after = line.moment("the moment before, 12.43s")?;
+            line.expect("to")?;
+            let before = line.moment("the moment after, 12.455s")?;
+            Stage::TookEffect { after, before }
+        }
         _ => {
+            let kinds: Vec<FaultKind> = FaultKind::all().collect();
             return Err(Wanted::new(format!(
-                "a kind of fault ({}) or a stage (injecting, injected, ineffective, healing, healed, stuck)",
-                words::names(&words::KINDS)
+                "a kind of fault ({}) or a stage (injecting, took-effect, injected, ineffective, healing, healed, stuck)",
+                words::names(&kinds)
             )));
         }
     })
