@@ -149,6 +149,46 @@ fn a_checkpoint_counts_only_while_its_broker_led_and_if_it_moved() {
     );
 }
 
+/// A second leader wrote nothing and committed all that it had; a third had less.
+const THIRD: &str = "
+    topic t on n0,n1,n2 by c1 acks=1
+    c1 send t/0 v0 -> @0 by n0 at 1.0s..1.1s
+    c1 send t/0 v1 -> @1 by n0 at 1.2s..1.3s
+    n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1,n2 was none
+    n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+    n2 said 0.5s follower t/0 e0 from @0 hw @0 was none
+    n1 said 3.0s leader t/0 e1 from @2 hw @1 isr n1,n2 was e0
+    n0 said 3.0s follower t/0 e1 from @2 hw @1 was e0
+    n2 said 3.0s follower t/0 e1 from @1 hw @1 was e0
+    n1 leader-hw t/0 e1 @2 at 4.0s..4.1s
+    n2 said 6.0s leader t/0 e2 from @1 hw @1 isr n2,n0 was e1
+    n0 said 6.0s follower t/0 e2 from @2 hw @1 was e1
+    n0 said 6.1s cut t/0 @1
+    n0 final t/0: e0 @0 v0
+    n1 final t/0: e0 @0 v0
+    n2 final t/0: e0 @0 v0";
+
+#[test]
+fn a_later_leaders_hw_commits_what_a_copy_shows_that_it_held() {
+    let with = |more: &str| format!("{THIRD}\n{more}");
+    let not_below = |more: &str| acquits("acked-lost-below-hw", &with(more), 1);
+    let below = |more: &str| {
+        convicts("acked-lost-below-hw", &with(more), "t/0 @1: 1");
+    };
+    // Its watermark alone does not say of which records it is.
+    not_below("");
+    not_below("n0 before-f1 5.0s t/0: e0 @0 v0 | e0 @1 v1");
+    not_below("n1 before-f1 5.0s t/0: e0 @0 v0 | e0 @1 v9");
+    below("n1 before-f1 5.0s t/0: e0 @0 v0 | e0 @1 v1");
+    // A copy from before it led speaks unless the record was cut in between.
+    let earlier = "n1 before-f1 2.0s t/0: e0 @0 v0 | e0 @1 v1";
+    below(earlier);
+    not_below(&format!("{earlier}\nn1 said 2.5s cut t/0 @1"));
+    below(&format!("{earlier}\nn1 said 2.5s cut t/0 @2"));
+    below(&format!("{earlier}\nn1 said 1.5s cut t/0 @1"));
+    below(&format!("{earlier}\nn2 said 2.5s cut t/0 @1"));
+}
+
 #[test]
 fn without_the_deposed_leaders_line_the_side_is_undetermined() {
     let dead = scene("acks=1", "").replace(
