@@ -104,6 +104,11 @@ fn snapshots_that_add_up() {
             "e0 @0 v0 txn pid=7.0+0 | e0 @1 abort pid=7.1+-1 | snapshot @2 7.1+-1@-1",
             2,
         ),
+        // A producer's new epoch does not end what was open.
+        (
+            "e0 @0 v0 txn pid=7.0+0 | e0 @1 v1 txn pid=7.1+0 | snapshot @2 7.1+0@1~@0",
+            2,
+        ),
         // No producer ids at all.
         ("e0 @0 v0 | snapshot @1", 2),
     ] {

@@ -184,6 +184,40 @@ fn the_fail_over_is_drawn_from_the_lines() {
 }
 
 #[test]
+fn the_figure_ends_with_the_new_leaders_epoch_and_its_in_sync_set() {
+    let after = |more: &str| {
+        let judgement = judged(&format!("{DEMO}\n{more}"));
+        let mut failovers = judgement.failovers.into_iter();
+        let first = failovers.find(|f| f.partition == "metrics/0");
+        first.expect("a fail-over of metrics/0").after
+    };
+    let sets = |more: &str| -> Vec<Vec<u16>> {
+        let isr = after(more)
+            .into_iter()
+            .map(|replica| replica.isr.iter().map(|node| node.0.into()).collect());
+        isr.collect()
+    };
+    let none: Vec<Vec<u16>> = vec![vec![]; 3];
+    assert_eq!(sets(""), none);
+    let seen = "
+        n0 zk metrics/0 leader n1 e1 isr {n1,n2} version 1 at 8.0s..8.1s
+        n1 believes metrics/0 leader n1 e1 isr {n0,n1,n2} at 8.2s..8.3s
+        n2 believes metrics/0 leader n1 e1 isr {n1} at 8.4s..8.5s
+        n0 zk metrics/0 leader n0 e0 isr {n0} version 0 at 8.6s..8.7s";
+    // The leader's last word in its epoch; not a follower's, and not that of an earlier epoch.
+    assert_eq!(sets(seen), [vec![], vec![0, 1, 2], vec![]]);
+    let epochs = |more: &str| -> Vec<Option<u32>> {
+        let epochs = after(more).into_iter();
+        epochs.map(|r| r.epoch.map(|e| e.0 as u32)).collect()
+    };
+    assert_eq!(epochs(""), [Some(1); 3]);
+    // The same where another election ends the figure.
+    let next = format!("{seen}\nn2 said 20.0s leader metrics/0 e2 from @1 hw @1 isr n2 was e1");
+    assert_eq!(sets(&next), [vec![], vec![0, 1, 2], vec![]]);
+    assert_eq!(epochs(&next), [Some(1); 3]);
+}
+
+#[test]
 fn the_timeline_shows_who_still_believed_that_it_led() {
     let judgement = demo();
     let spans = &judgement.timeline.leadership[1].spans;
@@ -210,6 +244,62 @@ fn availability_is_measured_around_the_fault() {
     assert_eq!((gap.from.0, gap.to.0), (1_100_000_000, 8_100_000_000));
     assert_eq!(fact.to_new_leader, Some(1_900_000_000));
     assert_eq!(fact.to_first_success, Some(5_000_000_000));
+}
+
+/// The demo with lines more: what is said of ledger/0 under a fault.
+fn unavailable(more: &str, fault: &str) -> checkers::judgement::AvailabilityFact {
+    let facts = judged(&format!("{DEMO}\n{more}")).availability;
+    facts
+        .into_iter()
+        .find(|fact| fact.partition == "ledger/0" && fact.fault.to_string() == fault)
+        .expect("ledger/0 under the fault")
+}
+
+#[test]
+fn service_is_back_with_the_first_success_and_not_with_a_later_one() {
+    let later = "c1 send ledger/0 v5 -> @2 by n1 at 8.2s..8.3s";
+    assert_eq!(
+        unavailable(later, "f1").to_first_success,
+        Some(5_000_000_000)
+    );
+    // Asked later, answered earlier.
+    let overtaking = "c3 send ledger/0 v5 -> @2 by n1 at 8.01s..8.05s";
+    assert_eq!(
+        unavailable(overtaking, "f1").to_first_success,
+        Some(4_950_000_000)
+    );
+    // Asked before the fault: that it was answered shows nothing.
+    let earlier = "c3 send ledger/0 v5 -> @2 by n1 at 3.0s..4.0s";
+    assert_eq!(
+        unavailable(earlier, "f1").to_first_success,
+        Some(5_000_000_000)
+    );
+    // Answered only after the next fault had begun: that one's.
+    let next = "
+        f2 kill broker n2 : injecting asked \"kill n2\" (why n2) at 7.9s
+        f2 injected (no such process) at 7.95s";
+    assert_eq!(unavailable(next, "f1").to_first_success, None);
+    assert_eq!(unavailable(next, "f2").to_first_success, Some(150_000_000));
+}
+
+#[test]
+fn a_gap_between_deliveries_ends_before_the_drain() {
+    let gap = |more: &str| unavailable(more, "f1").delivery_gap.map(|g| (g.from, g.to));
+    assert_eq!(gap(""), None);
+    let before = "c5 poll -> ledger/0 @0=v0 by n0 at 1.9s..2.0s";
+    assert_eq!(gap(before), None);
+    let after = "c5 poll -> ledger/0 @1=v4 by n1 at 8.5s..8.6s";
+    let millis = history::Mark::from_millis;
+    assert_eq!(
+        gap(&format!("{before}\n{after}")),
+        Some((millis(2000), millis(8600)))
+    );
+    // Two records of one poll came at one time, and a poll during the fault halves the gap.
+    let during = "c5 poll -> ledger/0 @0=v0 @0=v0 @0=v0 by n0 at 3.4s..3.5s";
+    assert_eq!(
+        gap(&format!("{before}\n{during}\n{after}")),
+        Some((millis(3500), millis(8600)))
+    );
 }
 
 #[test]
