@@ -116,6 +116,20 @@ fn what_had_been_flushed_no_power_cut_takes() {
     }
 }
 
+#[test]
+fn of_two_losses_that_explain_it_the_one_that_may_be_counts() {
+    let flushed = LAST.replace("acks=all", "acks=all flush.messages=1");
+    for damage in ["3.9s", "4.1s"] {
+        let damaged = format!("{flushed}\nharm t/0 n0 damaged from @1 at {damage}");
+        is(&damaged, Class::LastStanding, Standing::NotPromised);
+    }
+    // It was damaged elsewhere, or only after it had led.
+    for innocent in ["damaged from @2 at 4.1s", "damaged from @1 at 7.0s"] {
+        let damaged = format!("{flushed}\nharm t/0 n0 {innocent}");
+        is(&damaged, Class::LastStanding, Standing::Broken);
+    }
+}
+
 fn push_line(run: &mut checkers::Recording, at: history::Mark, says: Says) {
     let line = LogLine {
         host_unix_millis: (at.0 / 1_000_000) as i64,

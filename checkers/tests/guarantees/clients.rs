@@ -137,6 +137,13 @@ fn two_consumers_are_given_the_same() {
         "{}",
         told(&finding)
     );
+    assert_eq!(finding.offsets.map(|at| (at.from, at.to)), Some((7, 8)));
+    let twice = format!(
+        "{}\nc6 poll -> t/0 @12=v9 by n0 at 3.2s..3.3s\nc5 poll -> t/0 @12=v0 by n0 at 3.4s..3.5s",
+        scene("", &reads, "e0 @0 v0 v1")
+    );
+    let finding = convicts(CHANGED, &twice, "given different records at 2 offsets");
+    assert_eq!(finding.offsets.map(|at| (at.from, at.to)), Some((7, 13)));
     // Without a final log as well: what was seen was seen.
     let logless = format!("topic t on n0,n1 by c1,c2\n{LED}{reads}");
     convicts(CHANGED, &logless, "given different records at 1 offset");

@@ -40,9 +40,20 @@ fn verdict(judgement: &Judgement, name: &str) -> Verdict {
 fn convicts(name: &str, scene: &str, title: &str) -> Finding {
     let judgement = judged(scene);
     let verdict = verdict(&judgement, name);
-    let Verdict::Broken { findings, .. } = &verdict else {
+    let Verdict::Broken {
+        findings,
+        observed,
+        examined,
+        ..
+    } = &verdict
+    else {
         panic!("{name}: {verdict:?}");
     };
+    let counts = judgement.findings.iter();
+    let counts = counts.filter(|finding| findings.contains(&finding.id));
+    let told: u64 = counts.map(|finding| finding.count).sum();
+    assert!((1..=told).contains(observed), "{name}: {verdict:?}");
+    assert!(*examined > 0, "{name}: {verdict:?}");
     named(&judgement, findings, title)
 }
 
@@ -51,12 +62,16 @@ fn permits(name: &str, scene: &str, times: u64, title: &str) -> Finding {
     let judgement = judged(scene);
     let verdict = verdict(&judgement, name);
     let Verdict::NotPromised {
-        findings, observed, ..
+        findings,
+        observed,
+        examined,
+        ..
     } = &verdict
     else {
         panic!("{name}: {verdict:?}");
     };
     assert_eq!(*observed, times, "{verdict:?}");
+    assert!(*examined > 0, "{verdict:?}");
     named(&judgement, findings, title)
 }
 

@@ -86,6 +86,20 @@ fn every_record_is_accounted_for() {
 }
 
 #[test]
+fn what_was_looked_at_is_counted() {
+    let totals = demo().totals;
+    // The fresh consumer's three records are deliveries too.
+    assert_eq!((totals.sends, totals.acknowledged), (5, 4));
+    assert_eq!((totals.failed, totals.unknown), (0, 1));
+    assert_eq!(totals.deliveries, 3);
+    assert_eq!((totals.brokers, totals.images), (3, 5));
+    assert_eq!((totals.replica_logs, totals.replica_bytes), (8, 1300));
+    assert_eq!((totals.log_lines, totals.faults), (12, 1));
+    assert_eq!(totals.faults_proved, 1);
+    assert_eq!(totals.length, history::Mark::from_millis(100_000));
+}
+
+#[test]
 fn what_does_not_add_up_is_said_and_not_held() {
     let stranger = DEMO.replace(
         "n1 final ledger/0: e0 @0 v0",
