@@ -117,6 +117,37 @@ fn what_does_not_add_up_is_said_and_not_held() {
 }
 
 #[test]
+fn a_drain_that_gave_something_else_does_not_add_up() {
+    let drained = |polls: &str| {
+        let phases = "no drain\nphase settle at 99.0s\nphase drain at 99.5s";
+        let judgement = judged(&format!("{DEMO}\n{phases}\n{polls}"));
+        let topics = judgement.topics.iter();
+        let said: Vec<String> = topics
+            .flat_map(|topic| topic.accounting.imbalance.clone())
+            .collect();
+        let drain = judgement.premises.iter().find(|p| p.name == "drain");
+        let state = &drain.expect("the drain").state;
+        (said, matches!(state, PremiseState::Failed { .. }))
+    };
+    // A log that nobody read is a failed premise, and no sum that is wrong.
+    assert_eq!(drained(""), (vec![], true));
+    let metrics = "c9 poll -> metrics/0 @0=v1 at 99.6s..99.7s\n";
+    let whole = "c9 poll -> ledger/0 @0=v0 @1=v4 at 99.6s..99.7s\n";
+    assert_eq!(drained(&format!("{metrics}{whole}")), (vec![], false));
+    for (polled, count, matching, failed) in [
+        ("@0=v0", 1, 1, true),
+        ("@0=v0 @1=v3", 2, 1, false),
+        ("@0=v0 @1=v4 @2=v3", 3, 2, false),
+    ] {
+        let said = format!(
+            "ledger: the drain gave {count} records, of which {matching} match the 2 of the final logs."
+        );
+        let polls = format!("{metrics}c9 poll -> ledger/0 {polled} at 99.6s..99.7s");
+        assert_eq!(drained(&polls), (vec![said], failed), "{polled}");
+    }
+}
+
+#[test]
 fn a_refused_send_that_stands_somewhere_is_our_own_fault() {
     let judgement = judged(&DEMO.replace("v4 -> @1 by n1", "v4 -> ! queue full"));
     let fates = judgement
@@ -294,6 +325,30 @@ fn service_is_back_with_the_first_success_and_not_with_a_later_one() {
         f2 injected (no such process) at 7.95s";
     assert_eq!(unavailable(next, "f1").to_first_success, None);
     assert_eq!(unavailable(next, "f2").to_first_success, Some(150_000_000));
+}
+
+#[test]
+fn the_in_sync_set_is_full_again_when_somebody_says_so_of_the_newest_epoch() {
+    let full = |more: &str| unavailable(more, "f1").to_full_isr;
+    assert_eq!(full(""), None);
+    let zk = |epoch: &str, isr: &str, at: &str| {
+        format!("n0 zk ledger/0 leader n1 {epoch} isr {{{isr}}} version 3 at {at}\n")
+    };
+    let all = "n0,n1,n2";
+    let newest = zk("e1", "n1,n2", "5.1s..5.2s");
+    // Not before the fault was over; a set of an epoch that is past; or of some.
+    let short = newest
+        + &zk("e1", all, "6.9s..7.1s")
+        + &zk("e0", all, "7.3s..7.4s")
+        + &zk("e1", "n1,n2", "7.5s..7.6s");
+    assert_eq!(full(&short), None);
+    let later = short + &zk("e1", all, "8.4s..8.5s") + &zk("e1", all, "8.6s..8.7s");
+    assert_eq!(full(&later), Some(1_500_000_000));
+    let believed = "n1 believes ledger/0 leader n1 e1 isr {n0,n1,n2} at 7.9s..8.0s";
+    assert_eq!(full(believed), Some(1_000_000_000));
+    // What follows the next fault is that one's.
+    let next = format!("f2 kill broker n2 : injecting asked \"kill n2\" (why n2) at 7.9s\n{later}");
+    assert_eq!(full(&next), None);
 }
 
 #[test]
