@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use history::Mark;
+use history::rundir::VERDICT_FORMAT;
 use plan::Expected;
 
 use crate::accounting;
@@ -62,6 +63,7 @@ pub fn judge(recording: &Recording) -> Judgement {
     failovers.sort_by_key(|f| (f.at.map(|at| at.from), f.partition.clone(), f.to_epoch));
     let fold = fold(recording, &topics, &premises);
     Judgement {
+        format: VERDICT_FORMAT,
         rules_version: RULES_VERSION,
         run: recording.setting.run.to_string(),
         plan: recording.plan.name.clone(),

@@ -514,6 +514,7 @@ fn truncation() -> TruncationFact {
 
 fn demo() -> Judgement {
     Judgement {
+        format: 1,
         rules_version: RULES_VERSION,
         run: s("x7k2qa"),
         plan: s("demo"),

@@ -25,11 +25,14 @@ pub use happened::{AvailabilityFact, FaultFact, Justified, PhaseFact, StageFact,
 pub use text::grouped;
 
 /// The version of the rules that gave this judgement; raised when a rule changes a verdict.
-pub const RULES_VERSION: u32 = 2;
+pub const RULES_VERSION: u32 = 3;
 
 /// A judged run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Judgement {
+    /// The version of this form; the first files named none.
+    #[serde(default = "first_format")]
+    pub format: u32,
     /// The version of the rules.
     pub rules_version: u32,
     /// The run's six characters.
@@ -390,6 +393,10 @@ pub struct DrainRow {
     /// Data records from the first open transaction on, which they are not shown yet.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unstable: u64,
+}
+
+fn first_format() -> u32 {
+    1
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // As serde wants it.

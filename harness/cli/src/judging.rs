@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use checkers::{Ended, Judgement, Operations, Recording};
 use history::rundir::{self, RunDir};
-use history::{Event, Torn, frames};
+use history::{Event, HistoryError, Torn, frames};
 use plan::Plan;
 
 use crate::exit::{Exit, Failure, OrExit};
@@ -46,10 +46,11 @@ pub fn report(run: &Path) -> Result<Exit, Failure> {
         let why = "has no verdict yet; run `tidemark check` on it";
         return Err(anyhow!("{} {why}", run.display())).or_usage();
     }
-    let text = std::fs::read_to_string(dir.verdict_json()).or_usage()?;
-    let judgement: Judgement = serde_json::from_str(&text)
-        .context("verdict.json is of another version; run `tidemark check` on the run")
-        .or_usage()?;
+    let judgement: Judgement = match dir.read_verdict() {
+        Err(why @ HistoryError::Newer { .. }) => Err(why.into()),
+        read => read.context("verdict.json is of another version; run `tidemark check` on the run"),
+    }
+    .or_usage()?;
     render(&dir, &judgement).or_harness()?;
     say(&dir.report_html().display().to_string());
     Ok(Exit::Held)

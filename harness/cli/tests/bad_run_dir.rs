@@ -80,6 +80,27 @@ fn a_run_directory_of_a_newer_format() {
 }
 
 #[test]
+fn a_verdict_of_a_newer_format() {
+    let at = dir();
+    let run = run_dir(at.path(), phases(1), Some(Ended::Completed));
+    let place = run.display().to_string();
+    let report = || tidemark(at.path(), &["report", &place]);
+    let newer = "{\"format\": 2, \"unheard\": \"of\"}";
+    fs::write(run.join("verdict.json"), newer).expect("written");
+    report().refuses(
+        USAGE,
+        &[
+            "verdict.json was written by a newer Tidemark (format 2; this one reads up to 1): upgrade",
+        ],
+    );
+    fs::write(run.join("verdict.json"), "{\"run\": 3}").expect("written");
+    report().refuses(
+        USAGE,
+        &["verdict.json is of another version", "tidemark check"],
+    );
+}
+
+#[test]
 fn a_run_directory_that_was_damaged() {
     let at = dir();
     let run = run_dir(at.path(), phases(1), None);

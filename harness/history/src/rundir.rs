@@ -22,6 +22,10 @@ pub use seal::{Difference, Ended, SEAL_FORMAT, Seal};
 /// not always say so.
 pub const SETTING_FORMAT: u32 = 1;
 
+/// The version of `verdict.json` that this program writes, and the newest that it reads. What gave the
+/// verdict has a version of its own, that of the rules.
+pub const VERDICT_FORMAT: u32 = 1;
+
 const RUNS: &str = "runs";
 const HISTORY: &str = "history";
 const EVENTS: &str = "events.tmh";
@@ -173,24 +177,15 @@ impl RunDir {
     /// # Errors
     /// When it is not there, not understood, or of a newer format.
     pub fn read_setting(&self) -> Result<Setting, HistoryError> {
-        #[derive(serde::Deserialize)]
-        struct Format {
-            format: Option<u32>,
-        }
-        let path = self.setting_json();
-        let text = fs::read(&path).map_err(|err| cannot_read(&path, err))?;
-        let wrong = |err| malformed(&path, err);
-        // The format first: what else stands in a newer file is not ours to understand.
-        let Format { format } = serde_json::from_slice(&text).map_err(wrong)?;
-        let format = format.unwrap_or(1);
-        if format > SETTING_FORMAT {
-            return Err(HistoryError::Newer {
-                path,
-                format,
-                known: SETTING_FORMAT,
-            });
-        }
-        serde_json::from_slice(&text).map_err(wrong)
+        read_json(self.setting_json(), SETTING_FORMAT)
+    }
+
+    /// Reads `verdict.json`, as whatever form the caller gives it.
+    ///
+    /// # Errors
+    /// When it is not there, not understood, or of a newer format.
+    pub fn read_verdict<T: serde::de::DeserializeOwned>(&self) -> Result<T, HistoryError> {
+        read_json(self.verdict_json(), VERDICT_FORMAT)
     }
 
     /// Reads the history, up to its tear if it has one.
@@ -200,6 +195,28 @@ impl RunDir {
     pub fn read_history(&self) -> Result<Recording, HistoryError> {
         frames::read(&self.history_file())
     }
+}
+
+/// Reads a JSON file that names its format, of which versions up to `known` are understood. The first
+/// files named none.
+fn read_json<T: serde::de::DeserializeOwned>(path: PathBuf, known: u32) -> Result<T, HistoryError> {
+    #[derive(serde::Deserialize)]
+    struct Format {
+        format: Option<u32>,
+    }
+    let text = fs::read(&path).map_err(|err| cannot_read(&path, err))?;
+    let wrong = |err| malformed(&path, err);
+    // The format first: what else stands in a newer file is not ours to understand.
+    let Format { format } = serde_json::from_slice(&text).map_err(wrong)?;
+    let format = format.unwrap_or(1);
+    if format > known {
+        return Err(HistoryError::Newer {
+            path,
+            format,
+            known,
+        });
+    }
+    serde_json::from_slice(&text).map_err(wrong)
 }
 
 /// Writes a file whole or not at all: beside its place first, on the disk, then renamed.

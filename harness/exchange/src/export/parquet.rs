@@ -42,6 +42,7 @@ pub const TABLES: [&str; 13] = [
 pub(super) fn write(run: &RunDir, to: &Path, force: bool) -> Result<Exported, ExportError> {
     let recorded = Recorded::open(run)?;
     let setting = &recorded.setting;
+    let verdict = summary::judged(run)?;
     let lake = Lake::create(to, setting.run, &TABLES, force)?;
     let at = |error: ExportError| error.at(to);
 
@@ -50,7 +51,14 @@ pub(super) fn write(run: &RunDir, to: &Path, force: bool) -> Result<Exported, Ex
     let (happened, mut counts) = tables.end().map_err(|why| at(why.into()))?;
     let left = left::write(run, setting, &happened, &lake).map_err(|why| at(why.into()))?;
     counts.extend(&left.counts);
-    let summary = summary::write(run, setting, &happened, torn.as_ref(), &left, &lake);
+    let summary = summary::write(
+        (run, &verdict),
+        setting,
+        &happened,
+        torn.as_ref(),
+        &left,
+        &lake,
+    );
     counts.extend(summary.map_err(|why| at(why.into()))?);
 
     let unreadable = left.unreadable.iter();

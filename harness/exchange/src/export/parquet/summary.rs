@@ -2,10 +2,9 @@
 //!
 //! A verdict is passed on as it stands in `verdict.json`; nothing of it is checked or renewed here.
 
-use std::fs;
 use std::io;
 
-use history::{Ended, RunDir, Setting};
+use history::{Ended, HistoryError, RunDir, Setting};
 use serde_json::Value;
 
 use super::happened::Happened;
@@ -66,17 +65,16 @@ const FINDINGS: &[Column] = &[
 
 /// Writes them. Gives the rows of each table; `runs` comes last.
 pub(super) fn write(
-    run: &RunDir,
+    (run, verdict): (&RunDir, &Value),
     setting: &Setting,
     happened: &Happened,
     torn: Option<&String>,
     left: &Left,
     lake: &Lake,
 ) -> io::Result<Vec<(&'static str, u64)>> {
-    let verdict = judged(run)?;
     let mut counts = vec![("partitions", partitions(setting, left, lake)?)];
-    counts.push(("verdicts", verdicts(&verdict, lake)?));
-    counts.push(("findings", findings(&verdict, lake)?));
+    counts.push(("verdicts", verdicts(verdict, lake)?));
+    counts.push(("findings", findings(verdict, lake)?));
 
     let seal = run.read_seal().map_err(io::Error::other)?;
     let ended = match seal.map(|seal| seal.ended) {
@@ -87,7 +85,7 @@ pub(super) fn write(
         Some(Ended::Failed { .. }) => "failed",
     };
     let mut table = lake.table("runs", RUNS)?;
-    let rules = number(&verdict, "rules_version");
+    let rules = number(verdict, "rules_version");
     table.row([
         FORMAT.into(),
         (&setting.plan).into(),
@@ -98,7 +96,7 @@ pub(super) fn write(
         happened.events.into(),
         happened.length.0.into(),
         torn.into(),
-        words(&verdict, "fold").into(),
+        words(verdict, "fold").into(),
         rules.and_then(|rules| i32::try_from(rules).ok()).into(),
     ])?;
     counts.push(("runs", table.end()?));
@@ -169,11 +167,10 @@ fn findings(verdict: &Value, lake: &Lake) -> io::Result<u64> {
 }
 
 /// `verdict.json`; null where the run was not judged.
-fn judged(run: &RunDir) -> io::Result<Value> {
-    match fs::read(run.verdict_json()) {
-        Ok(text) => Ok(serde_json::from_slice(&text)?),
-        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Value::Null),
-        Err(why) => Err(why),
+pub(super) fn judged(run: &RunDir) -> Result<Value, HistoryError> {
+    match run.verdict_json().exists() {
+        true => run.read_verdict(),
+        false => Ok(Value::Null),
     }
 }
 
