@@ -54,6 +54,38 @@ fn above_the_hw_acks_1_may_lose_and_the_story_says_how() {
 }
 
 #[test]
+fn only_cuts_of_logs_that_had_reached_it_at_or_below_it_took_it() {
+    let story = |scene: &str| {
+        let title = "2 acknowledged records lost above";
+        told(&permits("acked-lost-above-hw", scene, 2, title))
+    };
+    // n2 had not copied that far; nothing is said of its cut.
+    let idle = story(&scene("acks=1", "n2 said 5.1s cut t/0 @1"));
+    assert!(
+        idle.contains("n0 followed e1") && !idle.contains("n2 followed"),
+        "{idle}"
+    );
+    let follower = "n2 said 5.0s follower t/0 e1 from @3 hw @1 was e0";
+    let both = scene("acks=1", "n2 said 5.1s cut t/0 @1");
+    let both = both.replace(
+        "n2 said 5.0s follower t/0 e1 from @1 hw @1 was e0",
+        follower,
+    );
+    let both = story(&both);
+    assert!(
+        both.contains("n0 followed e1") && both.contains("n2 followed e1"),
+        "{both}"
+    );
+    // A first cut above them took none of them.
+    let twice = scene("acks=1", "").replace(
+        "n0 said 9.1s cut t/0 @1",
+        "n0 said 9.05s cut t/0 @3\nn0 said 9.1s cut t/0 @1",
+    );
+    let twice = story(&twice);
+    assert!(twice.contains("and cut the log to @1"), "{twice}");
+}
+
+#[test]
 fn an_image_that_still_holds_them_is_named() {
     let more = "n0 before-f1 8.0s t/0: e0 @0 v0 | e0 @1 v1";
     let finding = permits(
