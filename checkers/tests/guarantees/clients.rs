@@ -159,22 +159,46 @@ fn what_is_only_gone_has_not_changed() {
     acquits(CHANGED, &scene, 3);
 }
 
+/// An unclean election that the settings allow, and a record gone by it.
+const UNCLEAN: &str = "
+    topic t on n0,n1 by c1 acks=all
+    broker unclean.leader.election.enable=true
+    c1 send t/0 v0 -> @0 by n0 at 1.0s..1.1s
+    c5 poll -> t/0 @0=v0 by n0 at 1.2s..1.3s
+    c1 send t/0 v1 -> @0 by n1 at 6.0s..6.1s
+    n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0 was none
+    n1 said 5.0s leader t/0 e1 from @0 hw @0 isr n1 was e0
+    n1 said 0.4s state t/0 e0 isr n0 version 4
+    n1 said 4.9s state t/0 e1 isr n1 version 5
+    n0 final t/0: e1 @0 v1
+    n1 final t/0: e1 @0 v1";
+
 #[test]
 fn what_an_unclean_election_changed_is_not_promised() {
-    let text = "
-        topic t on n0,n1 by c1 acks=all
-        broker unclean.leader.election.enable=true
-        c1 send t/0 v0 -> @0 by n0 at 1.0s..1.1s
-        c5 poll -> t/0 @0=v0 by n0 at 1.2s..1.3s
-        c1 send t/0 v1 -> @0 by n1 at 6.0s..6.1s
-        n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0 was none
-        n1 said 5.0s leader t/0 e1 from @0 hw @0 isr n1 was e0
-        n1 said 0.4s state t/0 e0 isr n0 version 4
-        n1 said 4.9s state t/0 e1 isr n1 version 5
-        n0 final t/0: e1 @0 v1
-        n1 final t/0: e1 @0 v1";
-    let finding = permits(CHANGED, text, 1, "t/0 @0");
+    let finding = permits(CHANGED, UNCLEAN, 1, "t/0 @0");
     assert_eq!(finding.class, Class::UncleanElection);
+}
+
+#[test]
+fn what_one_partition_permits_proves_nothing_of_one_whose_log_is_missing() {
+    let two = UNCLEAN.replace("topic t", "topic t partitions=2");
+    let both = format!("{two}\nn0 said 0.5s leader t/1 e0 from @0 hw @0 isr n0 was none");
+    for name in [
+        CHANGED,
+        "read-then-vanished",
+        "committed-lost",
+        "acked-lost-below-hw",
+    ] {
+        permits(name, UNCLEAN, 1, "t/0 @0");
+        let judgement = judged(&both);
+        let Verdict::Unproven { why, findings } = verdict(&judgement, name) else {
+            panic!("{name}: {:?}", verdict(&judgement, name));
+        };
+        assert!(why.starts_with("the final capture holds no log of t/1"), "{name}: {why}");
+        assert_eq!(findings.len(), 1, "{name}");
+        let logs = format!("{both}\nn0 final t/1:\nn1 final t/1:");
+        permits(name, &logs, 1, "t/0 @0");
+    }
 }
 
 const MISPLACED: &str = "misplaced";

@@ -237,6 +237,20 @@ fn a_consumer_by_itself_reads_on_from_where_it_was() {
         "1 record skipped",
     );
     silent(BACK, &scene(alone, &format!("{assign}{FIRST}")));
+    // Nobody keeps its place, so where it was first given something is where it began.
+    let earliest = format!("{alone} reset=earliest");
+    acquits(SKIPPED, &scene(&earliest, REST), 2);
+    silent(
+        BACK,
+        &scene(&earliest, &format!("{FIRST}c5 commit t/0@2 at 2.0s..2.1s")),
+    );
+    // It has no committed offsets that could be lost.
+    let doubt = "broker unclean.leader.election.enable=true";
+    let gap = scene(alone, &format!("{assign}{FIRST}{gap}"));
+    convicts(SKIPPED, &format!("{doubt}\n{gap}"), "without cause");
+    // Nor does a rebalance hand it on.
+    let handed = format!("{assign}{FIRST}c5 rebalance assigned t/0 at 2.0s\n{AGAIN}");
+    convicts(TWICE, &scene(alone, &handed), "given to c5 again");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! topic ledger on n0,n1,n2 by c1 acks=all idempotent min.insync.replicas=2   first, one a topic
+//!                                                                 also partitions=2
 //! broker unclean.leader.election.enable=true                      a setting of all brokers
 //! ended interrupted INT                                           also: failed why, incomplete
 //! torn frame 3                                                    the history breaks off
@@ -146,10 +147,12 @@ impl Scene {
         let mut config = BTreeMap::new();
         let mut acks = "all".to_owned();
         let mut in_flight = 5;
+        let mut partitions = 1;
         for word in words {
             match word.split_once('=') {
                 Some(("acks", value)) => acks = value.to_owned(),
                 Some(("in-flight", value)) => in_flight = id(value),
+                Some(("partitions", value)) => partitions = id(value),
                 Some((key, value)) => {
                     config.insert(key.to_owned(), value.to_owned());
                 }
@@ -171,7 +174,9 @@ impl Scene {
         }
         let setting = TopicSetting {
             id: None,
-            assignment: BTreeMap::from([(0, nodes(after(words, "on")))]),
+            assignment: (0..partitions)
+                .map(|index| (index, nodes(after(words, "on"))))
+                .collect(),
             config,
         };
         self.topics.insert(name, setting);
