@@ -39,6 +39,8 @@ enum Wrong {
     Torn,
     /// It was not committed, and a read_committed consumer was given it.
     AbortedGiven,
+    /// Nothing ends its transaction, and a read_committed consumer was given it.
+    OpenGiven,
     /// A read_committed consumer was given it before anybody asked to commit it.
     GivenEarly,
     /// It is committed, and a read_committed consumer that read past it in the drain was not given
@@ -223,8 +225,11 @@ fn given(
         let marked = log.and_then(|log| stretches.at(log, read.offset));
         let stands = log.is_some_and(|log| holds(log, &read));
         let aborted = marked == Some(Marked::Aborted) && stands;
+        let open = marked == Some(Marked::Open) && stands;
         let told = marked == Some(Marked::Committed) && stands;
         let torn = committed.get(&txn).is_some_and(|n| *n > 0);
+        // What the client gave up may be left out, and then nobody told of its marker.
+        let by_marker = (fate == Fate::Committed || torn) && case.facts.ops.send(send).acked();
         let wrong = if fate == Fate::Aborted && told {
             // Told by its marker already.
             continue;
@@ -232,10 +237,12 @@ fn given(
             Wrong::AbortedGiven
         } else if commit_asked.is_some_and(|asked| read.returned < asked) {
             Wrong::GivenEarly
-        } else if aborted && (fate == Fate::Committed || torn) {
+        } else if (aborted || open) && by_marker {
             continue;
         } else if aborted {
             Wrong::AbortedGiven
+        } else if open {
+            Wrong::OpenGiven
         } else {
             continue;
         };
@@ -297,6 +304,9 @@ impl Wrong {
             Self::AbortedGiven => {
                 "of transactions that were not committed were given to read_committed consumers"
             }
+            Self::OpenGiven => {
+                "of transactions that nothing ends were given to read_committed consumers"
+            }
             Self::GivenEarly => {
                 "were given to read_committed consumers before anybody asked to commit them"
             }
@@ -311,6 +321,7 @@ impl Wrong {
             Self::AbortedCommitted => "and a commit marker ends it",
             Self::Torn => "and no commit marker ends it, although one ends others of its records",
             Self::AbortedGiven | Self::GivenEarly => "and was given to",
+            Self::OpenGiven => "and no marker ends it, and was given to",
             Self::Withheld => "and the read_committed drain read past it",
         }
     }
@@ -364,11 +375,11 @@ fn tell(case: &Case, txns: &Txns, part: &PartFacts, group: &[Suspect]) -> Findin
     };
     let end = part.final_log().map_or(at, |log| log.log.leo());
     (finding.class, finding.standing) = match wrong {
-        Wrong::CommittedOpen if case.never_healed().is_some() => {
+        Wrong::CommittedOpen | Wrong::OpenGiven if case.never_healed().is_some() => {
             (Class::Undetermined, Standing::Undetermined)
         }
         // What is missing is the marker, which stood behind them.
-        Wrong::CommittedOpen => case.disagreement(
+        Wrong::CommittedOpen | Wrong::OpenGiven => case.disagreement(
             part,
             OffsetRange {
                 from: end.0,

@@ -261,6 +261,35 @@ fn read_committed_consumers_are_given_what_is_committed() {
     );
 }
 
+/// What its producer gave up may be left out of a committed transaction; then no reader is given it.
+#[test]
+fn what_was_left_out_is_given_to_nobody() {
+    let calls = txn("commit").replace("v1 -> @1", "v1 -> ? lost");
+    let open = "e0 @0 v0 pid=7.0+0 txn | e0 @1 commit pid=7.0 | e0 @2 v1 pid=7.0+1 txn";
+    let read = "c7 poll -> t/0 @2=v1 by n0 at 9.0s..9.1s";
+    for (log, title) in [
+        (
+            HALF,
+            "1 record of transactions that were not committed were",
+        ),
+        (
+            open,
+            "1 record of transactions that nothing ends were given",
+        ),
+    ] {
+        acquits(NAME, &scene(&calls, log, ""), 1);
+        convicts(NAME, &scene(&calls, log, read), title);
+        acquits(NAME, &scene(&calls, log, &read.replace("c7", "c9")), 1);
+    }
+    // Of what was acknowledged the marker tells it, once.
+    let calls = calls.replace("v1 -> ? lost", "v1 -> @2");
+    let twice = scene(&calls, HALF, read);
+    let finding = convicts(NAME, &twice, "1 record of committed transactions stand");
+    assert_eq!(finding.count, 1);
+    let said = judged(&twice);
+    assert_eq!(said.findings.len(), 1, "{:?}", said.findings);
+}
+
 #[test]
 fn what_was_not_asked_to_commit_yet_is_given_to_nobody() {
     let early = "c7 poll -> t/0 @0=v0 by n0 at 1.25s..1.28s";

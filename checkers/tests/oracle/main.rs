@@ -9,6 +9,7 @@ mod foreign;
 mod leaders;
 mod metamorphic;
 mod obvious;
+mod transactions;
 mod world;
 
 use std::cell::RefCell;
