@@ -181,6 +181,54 @@ fn a_checkpoint_counts_only_while_its_broker_led_and_if_it_moved() {
     );
 }
 
+#[test]
+fn what_nobody_acknowledged_and_a_copy_shows_is_lost_if_it_was_committed() {
+    let seen = scene("acks=all", "n0 before-f1 8.0s t/0: e0 @0 v0 | e0 @1 v1")
+        .replace("v1 -> @1 by n0", "v1 -> ? timed out")
+        .replace("c1 send t/0 v2 -> @2 by n0 at 6.0s..6.1s", "");
+    // Nothing shows that it was committed.
+    acquits("committed-lost", &seen, 2);
+    let checked = "n0 leader-hw t/0 e0 @2 at 4.2s..4.3s";
+    let finding = convicts(
+        "committed-lost",
+        &format!("{seen}\n{checked}"),
+        "t/0 @1: 1 committed record lost",
+    );
+    assert_eq!(finding.still_held.len(), 1);
+    acquits("acked-lost-below-hw", &format!("{seen}\n{checked}"), 2);
+    // What is not our record, or was deleted on request, is nobody's loss.
+    for innocent in [
+        seen.replace("e0 @1 v1", "e0 @1 foreign"),
+        seen.replace("e0 @1 v1", "e0 @1 corrupt"),
+        format!("{seen}\nharm t/0 deleted before @2 at 95.0s"),
+    ] {
+        acquits("committed-lost", &format!("{innocent}\n{checked}"), 2);
+    }
+}
+
+#[test]
+fn where_two_led_at_once_nobody_is_said_to_have_accepted_it() {
+    let unnamed = scene("acks=1", "").replace("v2 -> @2 by n0", "v2 -> @2");
+    let undetermined = |scene: &str| permits("acked-lost-undetermined", scene, 1, "t/0 @2: 1");
+    let above = |scene: &str| permits("acked-lost-above-hw", scene, 2, "t/0 @1..@2: 2");
+    undetermined(&unnamed);
+    permits("acked-lost-above-hw", &unnamed, 1, "t/0 @1: 1");
+    // The other began above it, or put something else there, or had not begun, or was no more.
+    above(&unnamed.replace(
+        "n1 said 5.0s leader t/0 e1 from @1",
+        "n1 said 5.0s leader t/0 e1 from @3",
+    ));
+    above(&unnamed.replace("e1 @1 v3", "e1 @1 v3 foreign"));
+    above(&unnamed.replace("v2 -> @2 at 6.0s..6.1s", "v2 -> @2 at 4.2s..4.3s"));
+    let died = |at: &str| format!("{unnamed}\nn1 broker died at {at}");
+    above(&died("5.9s"));
+    undetermined(&died("6.0s"));
+    undetermined(&died("4.9s"));
+    undetermined(&died("5.9s").replace("n1 broker died", "n2 broker died"));
+    undetermined(&died("5.9s").replace("n1 broker died", "n1 zookeeper died"));
+    undetermined(&died("5.9s").replace("n1 broker died", "n1 broker paused"));
+}
+
 /// A second leader wrote nothing and committed all that it had; a third had less.
 const THIRD: &str = "
     topic t on n0,n1,n2 by c1 acks=1
