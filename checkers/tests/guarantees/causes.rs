@@ -89,9 +89,17 @@ fn what_had_been_flushed_no_power_cut_takes() {
         (Class::LastStanding, Standing::Broken)
     );
     assert!(told(&finding).contains("its recovery point in images/n0-before-f1"));
+    let points = &mut pointed.evidence.images[0].recovery_point;
+    points.insert(partition.clone(), Offset(1));
+    assert_eq!(lost(&judge(&pointed)).standing, Standing::NotPromised);
     // A segment rolled behind it long before; and one only just.
-    for (rolled, standing) in [(-20_000, Standing::Broken), (3_000, Standing::NotPromised)] {
-        let mut run = recording(&LAST.replace("    harm", "n0 broker killed at 30.0s\n    harm"));
+    for (rolled, standing) in [
+        (-20_000, Standing::Broken),
+        (-3_000, Standing::Broken),
+        (-2_999, Standing::NotPromised),
+        (3_000, Standing::NotPromised),
+    ] {
+        let mut run = recording(&LAST.replace("    harm", "n0 broker killed at 30.0s\nn1 broker killed at 30.5s\nn0 zookeeper killed at 30.6s\n    harm"));
         let at = history::Mark::from_millis((23_000 + rolled) as u64);
         let says = Says::Rolled {
             partition: partition.clone(),
@@ -294,6 +302,8 @@ fn deletion_excuses_and_an_unexplained_log_start_is_loss() {
         judge(&run)
     };
     let deleted = scene("", "harm t/0 deleted before @2 at 95.0s");
+    let kept = "t kept 1 of 3 acknowledged records; 2 were deleted or replaced by later ones.";
+    assert!(deleted.sentence.contains(kept), "{}", deleted.sentence);
     assert!(deleted.findings.is_empty(), "{:?}", deleted.findings);
     let row = &deleted.topics[0].accounting;
     assert_eq!((row.acknowledged.expired, row.acknowledged.lost), (2, 0));
@@ -308,6 +318,22 @@ fn deletion_excuses_and_an_unexplained_log_start_is_loss() {
     assert_eq!(aged.topics[0].accounting.acknowledged.expired, 1);
     assert_eq!(lost(&aged).count, 1);
     assert_eq!(lost(&scene("", "")).count, 2);
+}
+
+#[test]
+fn retention_is_a_condition_of_the_contract_where_it_may_act_within_the_run() {
+    let removes = |topic: &str| {
+        let text = LAST.replace("acks=all", &format!("acks=all {topic}"));
+        let clauses = judged(&text).topics[0].contract.clone();
+        let below = clauses.iter().find(|clause| clause.what.contains("below"));
+        let unless = below.expect("a clause").unless.clone();
+        unless.expect("a condition").contains("retention")
+    };
+    // The run takes 101 s.
+    assert!(!removes("") && !removes("retention.ms=200000 retention.bytes=-1"));
+    assert!(removes("retention.ms=100000 retention.bytes=-1"));
+    assert!(removes("retention.ms=-1 retention.bytes=100"));
+    assert!(removes("cleanup.policy=compact"));
 }
 
 #[test]

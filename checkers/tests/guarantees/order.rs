@@ -69,6 +69,24 @@ fn a_plain_resend_depends_on_idempotence_and_retries() {
 }
 
 #[test]
+fn copies_and_order_that_are_permitted_prove_nothing_of_a_log_that_is_missing() {
+    let copied = scene("acks=all", ONE, "e0 @0 v0 | e0 @1 v0");
+    let swapped = scene("acks=all", TWO, "e0 @0 v1 | e0 @1 v0");
+    for (name, text) in [("duplicate-in-log", copied), ("order-broken", swapped)] {
+        permits(name, &text, 1, "1 ");
+        let two = text.replace("topic t", "topic t partitions=2");
+        let two = format!("{two}\nn0 said 0.5s leader t/1 e0 from @0 hw @0 isr n0,n1 was none");
+        abstains(name, &two, "no log of t/1");
+        permits(
+            name,
+            &format!("{two}\nn0 final t/1:\nn1 final t/1:"),
+            1,
+            "1 ",
+        );
+    }
+}
+
+#[test]
 fn order_is_that_of_one_handle() {
     let swapped = "e0 @0 v1 | e0 @1 v0";
     convicts(
