@@ -99,6 +99,36 @@ fn a_deposed_leaders_cut_is_justified() {
 }
 
 #[test]
+fn the_audit_counts_what_a_cut_destroyed_and_who_still_holds_it() {
+    let counts = |scene: &str| {
+        let cut = &judged(scene).truncations[0];
+        let held = cut.still_held.iter().map(|held| (held.node.0, held.count));
+        let destroyed = (cut.acknowledged_destroyed, cut.acknowledged_lost);
+        (cut.destroyed, destroyed, held.collect::<Vec<_>>())
+    };
+    assert_eq!(counts(INNOCENT), (Some(2), (0, 0), vec![]));
+    let answered = "
+        c2 send t/0 v2 -> @1 by n0 at 5.1s..5.2s
+        c2 send t/0 v3 -> @2 by n0 at 5.3s..5.4s";
+    let lost = format!("{INNOCENT}{answered}");
+    assert_eq!(counts(&lost), (Some(2), (2, 2), vec![]));
+    let image = "n0 before-f1 5.5s t/0: e0 @0 v0 | e0 @1 v2";
+    let shown = format!("{lost}\n{image}");
+    assert_eq!(counts(&shown), (Some(2), (2, 2), vec![(0, 1)]));
+    // What another replica destroyed is not this one's doing, nor what stands where it was cut.
+    let beyond = lost.replace("from @3 hw @1", "from @2 hw @1");
+    assert_eq!(counts(&beyond), (Some(2), (2, 2), vec![]));
+    let short = beyond.replace("v3 -> @2 by n0", "v3 -> @2 by n1");
+    assert_eq!(counts(&short), (Some(1), (1, 1), vec![]));
+    // v0 was cut with the rest and copied again: destroyed here, and not lost; the others have it.
+    let deeper = lost.replace("cut t/0 @1", "cut t/0 @0");
+    assert_eq!(
+        counts(&deeper),
+        (Some(3), (3, 2), vec![(0, 1), (1, 1), (2, 1)])
+    );
+}
+
+#[test]
 fn a_cut_of_what_the_leader_has_is_not() {
     let shown = format!("{INNOCENT}\nn0 before-f1 5.5s t/0: e0 @0 v0 | e0 @1 foreign foreign")
         .replace("cut t/0 @1", "cut t/0 @0");

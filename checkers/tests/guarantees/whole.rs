@@ -100,6 +100,38 @@ fn what_was_looked_at_is_counted() {
 }
 
 #[test]
+fn what_could_not_be_seen_is_said() {
+    let silence = |more: &str| {
+        let limits = judged(&format!("{DEMO}\n{more}")).limits;
+        limits.into_iter().find(|limit| limit.contains("silent"))
+    };
+    assert_eq!(silence(""), None);
+    let said = silence("n0 silent (connection refused) at 7.3s..7.4s");
+    assert!(said.is_some_and(|said| said.contains("probes 1")));
+    let limits = |recording: &checkers::Recording| checkers::judge(recording).limits.join("\n");
+    let mut recording = recording(DEMO);
+    let whole = limits(&recording);
+    assert!(
+        !whole.contains("placed") && !whole.contains("breaks off"),
+        "{whole}"
+    );
+    recording.evidence.lines[3].span = None;
+    recording.torn = Some("in frame 3".to_owned());
+    recording.evidence.unreadable.push(evidence::Unreadable {
+        file: "images/n0.tar.zst".to_owned(),
+        why: "it ends early".to_owned(),
+    });
+    let said = limits(&recording);
+    for limit in [
+        "1 lines could not be placed in run time.",
+        "The history breaks off: in frame 3.",
+        "images/n0.tar.zst could not be read: it ends early.",
+    ] {
+        assert!(said.contains(limit), "`{limit}` in\n{said}");
+    }
+}
+
+#[test]
 fn what_does_not_add_up_is_said_and_not_held() {
     let stranger = DEMO.replace(
         "n1 final ledger/0: e0 @0 v0",
