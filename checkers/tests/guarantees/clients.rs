@@ -194,7 +194,10 @@ fn what_one_partition_permits_proves_nothing_of_one_whose_log_is_missing() {
         let Verdict::Unproven { why, findings } = verdict(&judgement, name) else {
             panic!("{name}: {:?}", verdict(&judgement, name));
         };
-        assert!(why.starts_with("the final capture holds no log of t/1"), "{name}: {why}");
+        assert!(
+            why.starts_with("the final capture holds no log of t/1"),
+            "{name}: {why}"
+        );
         assert_eq!(findings.len(), 1, "{name}");
         let logs = format!("{both}\nn0 final t/1:\nn1 final t/1:");
         permits(name, &logs, 1, "t/0 @0");
@@ -246,6 +249,24 @@ fn a_record_given_from_another_partition_is_misplaced_too() {
         "{}",
         told(&finding)
     );
+}
+
+#[test]
+fn what_strayed_on_one_replica_only_is_misplaced_there() {
+    let other =
+        "topic u on n0,n1 by c3\nn0 said 0.5s leader u/0 e0 from @0 hw @0 isr n0,n1 was none
+        c3 send u/0 v5 -> @0 at 1.0s..1.1s\nn0 final u/0: e0 @0 v5\nn1 final u/0: e0 @0 v5\n";
+    let both = scene("", &format!("{ONE}{other}"), "e0 @0 v0 v1 | e0 @2 v5");
+    for (node, other) in [("n0", "n1"), ("n1", "n0")] {
+        let one = both.replace(
+            &format!("{other} final t/0: e0 @0 v0 v1 | e0 @2 v5"),
+            &format!("{other} final t/0: e0 @0 v0 v1"),
+        );
+        let finding = convicts(MISPLACED, &one, "1 record sent to another partition");
+        let place = format!("stands in images/{node}-final");
+        assert!(told(&finding).contains(&place), "{}", told(&finding));
+        assert_eq!(finding.offsets.map(|at| (at.from, at.to)), Some((2, 3)));
+    }
 }
 
 #[test]

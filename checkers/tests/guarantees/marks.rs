@@ -77,6 +77,9 @@ fn races_of_probes_are_no_findings() {
             n1 marks t/0 hw @4 at 8.2s..8.3s",
         // A line is written a moment before its deed: answers around it are left out.
         "n1 said 7.9s cut t/0 @4\nn1 marks t/0 hw @5 at 8.0s..8.1s\nn1 leo t/0 @4 at 8.2s..8.3s",
+        // Up to a second around it.
+        "n1 said 7.0s cut t/0 @4\nn1 marks t/0 hw @5 at 8.0s..8.1s\nn1 leo t/0 @4 at 8.2s..8.3s",
+        "n1 said 9.1s cut t/0 @4\nn1 marks t/0 hw @5 at 8.0s..8.1s\nn1 leo t/0 @4 at 8.2s..8.3s",
         // Another role.
         "n1 marks t/0 hw @5 at 6.0s..6.1s\nn1 said 7.9s follower t/0 e1 from @5 hw @5 was e0
             n1 leo t/0 @4 at 9.2s..9.3s",
@@ -91,6 +94,18 @@ fn races_of_probes_are_no_findings() {
         "n1 marks t/0 hw @4 at 8.0s..8.1s\nn1 leo t/0 @-1 at 8.2s..8.3s",
     ] {
         holds("watermarks-disordered", &calm(race));
+    }
+}
+
+#[test]
+fn what_came_more_than_a_second_before_or_after_is_no_excuse() {
+    for far in ["6.999s", "9.301s"] {
+        let scene = calm(&format!(
+            "n1 said {far} cut t/0 @4
+            n1 marks t/0 hw @5 at 8.0s..8.1s
+            n1 leo t/0 @4 at 8.2s..8.3s"
+        ));
+        convicts("watermarks-disordered", &scene, "its log end later at @4");
     }
 }
 

@@ -60,6 +60,16 @@ fn the_first_delivery_after_an_assignment_shows_what_is_committed() {
         "{}",
         told(&finding)
     );
+    assert_eq!(finding.offsets.map(|at| (at.from, at.to)), Some((1, 2)));
+    // What is assigned elsewhere, to others, or taken away shows no position.
+    for beside in [
+        "c6 rebalance assigned t/9",
+        "c6 rebalance revoked t/0",
+        "c9 rebalance assigned t/0",
+    ] {
+        let calls = handed("2.0s", "@1=v1 @2=v2").replace("c6 rebalance assigned t/0", beside);
+        acquits(BACK, &scene(&group("after"), &calls), 1);
+    }
     // The commit was not answered yet when the partition changed hands.
     acquits(
         BACK,

@@ -295,6 +295,31 @@ fn the_figure_ends_with_the_new_leaders_epoch_and_its_in_sync_set() {
 }
 
 #[test]
+fn a_follower_is_drawn_from_its_line_whatever_became_of_the_old_leader() {
+    let follows = "n2 said 5.0s follower metrics/0 e1 from @1 hw @1 was e0";
+    let before = |scene: &str| {
+        let mut failovers = judged(scene).failovers.into_iter();
+        let first = failovers.find(|f| f.partition == "metrics/0");
+        first.expect("a fail-over of metrics/0").before
+    };
+    let deposed = before(&format!("{DEMO}\n{follows}"));
+    let roles: Vec<Role> = deposed.iter().map(|replica| replica.role).collect();
+    assert_eq!(roles, [Role::DeposedLeader, Role::Leader, Role::Follower]);
+    let leo =
+        |replica: &checkers::judgement::ReplicaPicture| replica.leo.as_ref().map(|leo| leo.offset);
+    assert_eq!((leo(&deposed[0]), leo(&deposed[2])), (Some(2), Some(1)));
+    assert_eq!(deposed[2].cut, None);
+    // In another life it was not the one that led.
+    let restarted = DEMO.replace(
+        "n0 said 7.5s follower metrics/0 e1 from @2 hw @1 was e0",
+        "n0 said 7.5s follower metrics/0 e1 from @2 hw @1 was none",
+    );
+    let restarted = before(&format!("{restarted}\n{follows}"));
+    let roles: Vec<Role> = restarted.iter().map(|replica| replica.role).collect();
+    assert_eq!(roles, [Role::Unknown, Role::Leader, Role::Follower]);
+}
+
+#[test]
 fn the_timeline_shows_who_still_believed_that_it_led() {
     let judgement = demo();
     let spans = &judgement.timeline.leadership[1].spans;
