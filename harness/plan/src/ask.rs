@@ -133,6 +133,35 @@ pub enum Ask {
     },
 }
 
+impl Ask {
+    /// Whether it is over in the moment in which it takes effect: without `for` it is healed at once
+    /// (a restart: started again), where every other fault stays open.
+    pub fn is_momentary(&self) -> bool {
+        match self {
+            Ask::Process { kind, .. } => *kind == FaultKind::Restart,
+            Ask::Elect { .. } | Ask::FlipBit { .. } | Ask::DeleteRecords { .. } => true,
+            Ask::Isolate(_)
+            | Ask::Cut(_)
+            | Ask::Split(_)
+            | Ask::Bridge(_)
+            | Ask::Ring
+            | Ask::Part { .. }
+            | Ask::Flap { .. }
+            | Ask::Shape { .. }
+            | Ask::Reassign { .. }
+            | Ask::Configure { .. }
+            | Ask::FillDisk(_)
+            | Ask::SlowDisk(..)
+            | Ask::FailDisk(_)
+            | Ask::PowerCut { .. }
+            | Ask::Checkpoints { .. }
+            | Ask::Wipe(_)
+            | Ask::Clock { .. }
+            | Ask::CrashClient { .. } => false,
+        }
+    }
+}
+
 /// From whom a node can be parted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

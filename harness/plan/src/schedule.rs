@@ -12,7 +12,7 @@ use crate::error::PlanError;
 use crate::model::{Action, Palette, Plan, Step, Storm, When};
 use crate::parse::NODES;
 use crate::seed::{Seed, Stream};
-use crate::step::StepError;
+use crate::step;
 use crate::table::{Source, Table};
 use crate::write;
 
@@ -61,8 +61,7 @@ impl Schedule {
         let list = root.need("steps", "the steps of the storm")?;
         let mut steps: Vec<Step> = Vec::new();
         for element in list.list()? {
-            let step = element.text()?.parse();
-            steps.push(step.map_err(|why: StepError| element.flawed(why))?);
+            steps.extend(step::read(element.text()?).map_err(|why| element.flawed(why))?);
         }
         check::times(&steps).map_err(|why| list.bad(why))?;
         Ok(Schedule { seed, steps })

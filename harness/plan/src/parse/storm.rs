@@ -11,7 +11,7 @@ use crate::ask::Ask;
 use crate::check;
 use crate::error::PlanError;
 use crate::model::{Palette, Step, Storm, TopicSpec};
-use crate::step::StepError;
+use crate::step::{self, StepError};
 use crate::table::{Table, Value};
 
 pub(super) fn storm(
@@ -30,9 +30,11 @@ pub(super) fn storm(
     let mut written = Vec::new();
     for element in steps.list()? {
         let text = element.text()?;
-        let step: Step = text.parse().map_err(|why: StepError| element.flawed(why))?;
-        check::step(&step, topics).map_err(|why| element.bad(format!("{step}: {why}")))?;
-        written.push(step);
+        let steps: Vec<Step> = step::read(text).map_err(|why| element.flawed(why))?;
+        for step in steps {
+            check::step(&step, topics).map_err(|why| element.bad(format!("{step}: {why}")))?;
+            written.push(step);
+        }
     }
     check::times(&written).map_err(|why| steps.bad(why))?;
     Ok(Storm::Steps(written))

@@ -1,114 +1,28 @@
-//! The little language of steps, read and written through one table of words.
+//! The little language of steps, read and written through one table of words (`words`).
+//!
+//! docs/plans.md has the whole of it. In short:
 //!
 //! ```text
-//! [at 20s] kill|pause|restart [zookeeper of] TARGET [for 6s] [required]
-//! [at 20s] isolate TARGET [for 6s] [required]
-//! [at 20s] cut n2 -> n1 [port broker], n1 -> n2 [for 6s] [required]
-//! [at 20s] send 1 to ledger/0
-//! [at 20s] await CONDITION within 30s [or go on]
-//! [at 20s] wait 2s
-//! [at 20s] heal
+//! [at 20s | after NAME 2s | when CONDITION within 20s [or go on | or fire]] ACTION [as NAME]
 //!
-//! TARGET     n1 | any | all | controller | leader of ledger/0 | a follower of ledger/0
-//! CONDITION  leader of ledger/0 == n1 | isr of ledger/0 == {n0, n1} | controller == n1
-//!            | acked of ledger >= 5000 | log of n2 has "Truncating partition"
+//! ACTION  FAULT [for 6s [meanwhile]] [required] [times 5 every 2s] | send 1 to ledger/0
+//!         | await CONDITION within 30s [or go on] | wait 2s | heal [NAME] | roll [zookeeper]
 //! ```
 //!
 //! A step that is read has a meaning, not yet a possibility: whether its partition exists is for
 //! the plan to say, and whom a target means for the nemesis.
 
+mod cursor;
 mod read;
 mod token;
+mod words;
 mod write;
 
-use std::fmt;
 use std::ops::Range;
 
-use history::{FaultKind, PortName, Service};
+use crate::nearest::{hint, nearest};
 
-use crate::nearest::{any_of, hint, nearest};
-
-/// What a step begins with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verb {
-    Send,
-    Process(FaultKind),
-    Isolate,
-    Cut,
-    Heal,
-    Await,
-    Wait,
-}
-
-const VERBS: &[(&str, Verb)] = &[
-    ("kill", Verb::Process(FaultKind::Kill)),
-    ("pause", Verb::Process(FaultKind::Pause)),
-    ("restart", Verb::Process(FaultKind::Restart)),
-    ("isolate", Verb::Isolate),
-    ("cut", Verb::Cut),
-    ("heal", Verb::Heal),
-    ("send", Verb::Send),
-    ("await", Verb::Await),
-    ("wait", Verb::Wait),
-];
-
-const SERVICES: &[(&str, Service)] = &[
-    ("zookeeper", Service::ZooKeeper),
-    ("broker", Service::Broker),
-];
-
-const PORTS: &[(&str, PortName)] = &[
-    ("broker", PortName::Broker),
-    ("probe", PortName::Probe),
-    ("zk-client", PortName::ZkClient),
-    ("zk-peer", PortName::ZkPeer),
-    ("zk-election", PortName::ZkElection),
-];
-
-/// What a condition begins with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Subject {
-    Leader,
-    Isr,
-    Controller,
-    Acked,
-    Log,
-}
-
-const SUBJECTS: &[(&str, Subject)] = &[
-    ("leader", Subject::Leader),
-    ("isr", Subject::Isr),
-    ("controller", Subject::Controller),
-    ("acked", Subject::Acked),
-    ("log", Subject::Log),
-];
-
-/// Targets that are not a node's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TargetWord {
-    Any,
-    All,
-    Controller,
-    Leader,
-    A,
-}
-
-const TARGETS: &[(&str, TargetWord)] = &[
-    ("any", TargetWord::Any),
-    ("all", TargetWord::All),
-    ("controller", TargetWord::Controller),
-    ("leader", TargetWord::Leader),
-    ("a", TargetWord::A),
-];
-
-/// The word that a table gives a value.
-fn word_of<T: PartialEq + fmt::Debug>(table: &[(&'static str, T)], value: &T) -> &'static str {
-    table
-        .iter()
-        .find(|(_, known)| known == value)
-        .map(|(word, _)| *word)
-        .unwrap_or_else(|| unreachable!("{value:?} has no word; the tables are complete"))
-}
+pub use read::read;
 
 /// A step that cannot be read: where, and what should have stood there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -163,6 +77,26 @@ pub enum Trouble {
     /// Nothing to send.
     #[error("at least one record must be sent")]
     NothingToSend,
+    /// A duration of nothing where some time is needed.
+    #[error("must be at least 1ms")]
+    NoTime,
+    /// A node in two groups of a split.
+    #[error("a node is in one group only")]
+    InTwoGroups,
+    /// Brackets in brackets in brackets.
+    #[error("brackets are nested too deeply")]
+    TooDeep,
+    /// `kill zookeeper leader` could mean two processes.
+    #[error(
+        "say of which process: `zookeeper of zookeeper leader` or `broker of zookeeper leader`"
+    )]
+    WhichService,
+    /// Something is to be done several times and never ends.
+    #[error("what is done several times must end each time: say before `times` `for` how long")]
+    NeverOver,
+    /// `roll` or `times` where one step is meant.
+    #[error("this stands for several steps, and here is one")]
+    SeveralSteps,
 }
 
 impl Trouble {
@@ -172,10 +106,6 @@ impl Trouble {
             found: format!("`{found}`"),
             near: nearest(found, words.iter().copied()).map(str::to_owned),
         }
-    }
-
-    fn word(words: &[&str], found: &str) -> Self {
-        Self::unexpected(any_of(words.iter().copied()), found, words)
     }
 }
 

@@ -1,39 +1,69 @@
-//! Steps read from text, word by word.
+//! Steps read from text: when, what, for how long, under which name.
 //!
-//! The first thing that is wrong is reported, with its place; nothing is guessed.
+//! What stands for several steps becomes them here, so that a schedule shows each of them.
 
-use std::collections::BTreeSet;
-use std::ops::Range;
+mod asks;
+mod conditions;
+mod targets;
+
 use std::str::FromStr;
 use std::time::Duration;
 
-use history::{FaultKind, Link, NodeId, Partition, PortName, Service, Topic};
+use history::{FaultKind, Service};
 
-use super::token::{Token, TokenKind, cut};
-use super::{
-    PORTS, SERVICES, SUBJECTS, StepError, Subject, TARGETS, TargetWord, Trouble, VERBS, Verb,
-};
+use super::cursor::Cursor;
+use super::words::{FAULTS, FaultVerb, SERVICES, VERBS, Verb, words_of};
+use super::{StepError, Trouble};
 use crate::ask::{Ask, Target};
-use crate::duration;
-use crate::model::{Action, Comparison, Condition, Missed, Quantity, Step, When};
+use crate::model::{Action, Condition, Missed, Step, When};
+use crate::parse::NODES;
+
+/// How long a rolling restart waits for every ISR to be full before it goes on.
+const ROLL_WITHIN: Duration = Duration::from_secs(60);
+/// The most repetitions of one step.
+const TIMES_MAX: i64 = 1_000;
+
+/// Reads what a plan writes as one step. `roll` and `times` stand for several: they come one by one.
+///
+/// # Errors
+/// The first thing that is wrong, with its place and the nearest word.
+pub fn read(text: &str) -> Result<Vec<Step>, StepError> {
+    let mut cursor = Cursor::new(text)?;
+    let when = cursor.when()?;
+    let actions = cursor.actions()?;
+    let name = if cursor.accept("as") {
+        Some(cursor.name()?)
+    } else {
+        None
+    };
+    cursor.end()?;
+    let mut steps: Vec<Step> = actions
+        .into_iter()
+        .map(|action| Step {
+            when: When::Next,
+            action,
+            name: None,
+        })
+        .collect();
+    if let Some(first) = steps.first_mut() {
+        first.when = when;
+    }
+    if let Some(last) = steps.last_mut() {
+        last.name = name;
+    }
+    Ok(steps)
+}
 
 impl FromStr for Step {
     type Err = StepError;
 
+    /// Reads one step; what stands for several is refused ([`read`] takes it).
     fn from_str(text: &str) -> Result<Self, StepError> {
-        let mut cursor = Cursor::new(text)?;
-        let when = if cursor.accept("at") {
-            When::At(cursor.duration()?)
-        } else {
-            When::Next
-        };
-        let action = cursor.action()?;
-        cursor.end()?;
-        Ok(Step {
-            when,
-            action,
-            name: None,
-        })
+        let mut steps = read(text)?;
+        match steps.pop() {
+            Some(step) if steps.is_empty() => Ok(step),
+            Some(_) | None => Err(StepError::new(text, 0..text.len(), Trouble::SeveralSteps)),
+        }
     }
 }
 
@@ -43,278 +73,129 @@ impl FromStr for Ask {
     /// Reads a fault alone, as a palette names it: `kill leader of ledger/0`.
     fn from_str(text: &str) -> Result<Self, StepError> {
         let mut cursor = Cursor::new(text)?;
-        let faults: Vec<_> = VERBS
-            .iter()
-            .filter(|(_, verb)| matches!(verb, Verb::Process(_) | Verb::Isolate | Verb::Cut))
-            .copied()
-            .collect();
-        let verb = cursor.one_of(&faults)?;
+        let Some(verb) = cursor.accept_one_of(FAULTS) else {
+            return Err(cursor.expected("a fault such as `kill` or `isolate`", &words_of(FAULTS)));
+        };
         let ask = cursor.ask(verb)?;
         cursor.end()?;
         Ok(ask)
     }
 }
 
-struct Cursor<'a> {
-    text: &'a str,
-    tokens: Vec<Token>,
-    next: usize,
-}
-
-impl<'a> Cursor<'a> {
-    fn new(text: &'a str) -> Result<Self, StepError> {
-        Ok(Self {
-            text,
-            tokens: cut(text)?,
-            next: 0,
-        })
-    }
-
-    fn peek(&self) -> Option<&TokenKind> {
-        self.tokens.get(self.next).map(|token| &token.kind)
-    }
-
-    fn place(&self) -> Range<usize> {
-        self.tokens
-            .get(self.next)
-            .map_or(self.text.len()..self.text.len(), |token| token.at.clone())
-    }
-
-    fn fail(&self, trouble: Trouble) -> StepError {
-        StepError::new(self.text, self.place(), trouble)
-    }
-
-    /// Something else was expected at the next token; `words` are what it may have been meant as.
-    fn expected(&self, what: impl Into<String>, words: &[&str]) -> StepError {
-        let what = what.into();
-        match self.tokens.get(self.next) {
-            Some(token) => self.fail(Trouble::unexpected(
-                what,
-                &self.text[token.at.clone()],
-                words,
-            )),
-            None => self.fail(Trouble::Unexpected {
-                expected: what,
-                found: "the end".to_owned(),
-                near: None,
-            }),
+impl Cursor<'_> {
+    fn when(&mut self) -> Result<When, StepError> {
+        if self.accept("at") {
+            return Ok(When::At(self.duration()?));
         }
-    }
-
-    /// Takes the next token if it is this word or sign.
-    fn accept(&mut self, wanted: &str) -> bool {
-        let met = match self.peek() {
-            Some(TokenKind::Word(word)) => word == wanted,
-            Some(TokenKind::Sign(sign)) => *sign == wanted,
-            Some(TokenKind::Quoted(_)) | None => false,
-        };
-        self.next += usize::from(met);
-        met
-    }
-
-    fn require(&mut self, wanted: &str) -> Result<(), StepError> {
-        if self.accept(wanted) {
-            Ok(())
-        } else {
-            Err(self.expected(format!("`{wanted}`"), &[wanted]))
+        if self.accept("after") {
+            let step = self.name()?;
+            let wait = if self.sees_number() {
+                self.duration()?
+            } else {
+                Duration::ZERO
+            };
+            return Ok(When::After { step, wait });
         }
-    }
-
-    /// Takes the next word through `read`, or fails with what was expected.
-    fn word<T>(
-        &mut self,
-        what: &str,
-        read: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<T, StepError> {
-        if let Some(TokenKind::Word(word)) = self.peek()
-            && let Some(value) = read(word)
-        {
-            self.next += 1;
-            return Ok(value);
+        if self.accept("when") {
+            let (condition, within) = self.deadline()?;
+            let missed = if !self.accept("or") {
+                Missed::Stop
+            } else if self.accept("fire") {
+                Missed::Fire
+            } else if self.sees(0, "go") {
+                self.go_on()?
+            } else {
+                return Err(self.expected("`go on` or `fire`", &["go", "fire"]));
+            };
+            return Ok(When::Once {
+                condition,
+                within,
+                missed,
+            });
         }
-        Err(self.expected(what, &[]))
+        Ok(When::Next)
     }
 
-    fn one_of<T: Copy>(&mut self, table: &[(&'static str, T)]) -> Result<T, StepError> {
-        for (word, value) in table {
-            if self.accept(word) {
-                return Ok(*value);
-            }
+    /// `CONDITION within 30s`.
+    fn deadline(&mut self) -> Result<(Condition, Duration), StepError> {
+        let condition = self.condition()?;
+        self.require("within")?;
+        Ok((condition, self.duration()?))
+    }
+
+    fn go_on(&mut self) -> Result<Missed, StepError> {
+        self.require("go")?;
+        self.require("on")?;
+        Ok(Missed::GoOn)
+    }
+
+    /// One action, or the several that it stands for.
+    fn actions(&mut self) -> Result<Vec<Action>, StepError> {
+        if let Some(verb) = self.accept_one_of(FAULTS) {
+            let fault = self.fault(verb)?;
+            return self.repeated(fault);
         }
-        let words: Vec<&str> = table.iter().map(|(word, _)| *word).collect();
-        Err(match self.tokens.get(self.next) {
-            Some(token) => self.fail(Trouble::word(&words, &self.text[token.at.clone()])),
-            None => self.expected(crate::nearest::any_of(words), &[]),
-        })
-    }
-
-    fn end(&self) -> Result<(), StepError> {
-        if self.next == self.tokens.len() {
-            return Ok(());
-        }
-        Err(self.expected("the end of the step", &["for", "within", "required", "or"]))
-    }
-
-    fn node(&mut self) -> Result<NodeId, StepError> {
-        self.word("a node such as `n1`", |word| word.parse().ok())
-    }
-
-    fn partition(&mut self) -> Result<Partition, StepError> {
-        self.word("a partition such as `ledger/0`", |word| word.parse().ok())
-    }
-
-    /// A duration, possibly of several words: `1m 30s`.
-    fn duration(&mut self) -> Result<Duration, StepError> {
-        let first = self.place();
-        let mut end = first.start;
-        while let Some(TokenKind::Word(word)) = self.peek()
-            && word.starts_with(|c: char| c.is_ascii_digit())
-        {
-            end = self.place().end;
-            self.next += 1;
-        }
-        if end == first.start {
-            return Err(self.expected("a duration such as `6s`", &[]));
-        }
-        let at = first.start..end;
-        duration::read(&self.text[at.clone()])
-            .map_err(|why| StepError::new(self.text, at, Trouble::Duration(why)))
-    }
-
-    fn action(&mut self) -> Result<Action, StepError> {
-        match self.one_of(VERBS)? {
-            Verb::Send => {
-                if self.peek() == Some(&TokenKind::Word("0".to_owned())) {
-                    return Err(self.fail(Trouble::NothingToSend));
-                }
-                let count = self.word("a number of records", |word| word.parse().ok())?;
-                self.require("to")?;
-                let partition = self.partition()?;
-                Ok(Action::Send { count, partition })
-            }
-            Verb::Heal => Ok(Action::Heal(None)),
-            Verb::Wait => Ok(Action::Wait(self.duration()?)),
-            Verb::Await => self.awaiting(),
-            verb @ (Verb::Process(_) | Verb::Isolate | Verb::Cut) => {
-                let ask = self.ask(verb)?;
-                let hold = if self.accept("for") {
-                    Some(self.duration()?)
-                } else {
-                    None
-                };
-                let required = self.accept("required");
-                Ok(Action::Fault {
-                    ask,
-                    hold,
-                    meanwhile: false,
-                    required,
-                })
-            }
-        }
-    }
-
-    fn ask(&mut self, verb: Verb) -> Result<Ask, StepError> {
-        match verb {
-            Verb::Process(kind) => self.process(kind),
-            Verb::Isolate => Ok(Ask::Isolate(self.target()?)),
-            Verb::Cut => {
-                let mut links = vec![self.link()?];
-                while self.accept(",") {
-                    links.push(self.link()?);
-                }
-                Ok(Ask::Cut(links))
-            }
-            Verb::Send | Verb::Heal | Verb::Await | Verb::Wait => {
-                unreachable!("{verb:?} begins no fault")
-            }
-        }
-    }
-
-    fn process(&mut self, kind: FaultKind) -> Result<Ask, StepError> {
-        let named = SERVICES.iter().find(|(word, _)| self.accept(word));
-        let service = match named {
-            Some((_, service)) => {
-                self.require("of")?;
-                *service
-            }
-            None => Service::Broker,
-        };
-        let target = self.target()?;
-        Ok(Ask::Process {
-            kind,
-            service,
-            target,
-        })
-    }
-
-    fn target(&mut self) -> Result<Target, StepError> {
-        if let Some(TokenKind::Word(word)) = self.peek()
-            && let Ok(node) = word.parse()
-        {
-            self.next += 1;
-            return Ok(Target::Node(node));
-        }
-        let Some((_, word)) = TARGETS.iter().find(|(word, _)| self.accept(word)) else {
-            let words: Vec<&str> = TARGETS
-                .iter()
-                .filter(|(_, word)| *word != TargetWord::A)
-                .map(|(word, _)| *word)
-                .chain(SERVICES.iter().map(|(word, _)| *word))
-                .collect();
+        let Some(verb) = self.accept_one_of(VERBS) else {
+            let words: Vec<&str> = [
+                words_of(FAULTS),
+                words_of(VERBS),
+                vec!["at", "after", "when"],
+            ]
+            .concat();
             return Err(self.expected(
-                "a target: `n1`, `any`, `all`, `controller`, `leader of ledger/0` or \
-                 `a follower of ledger/0`",
+                "a fault such as `kill` or `isolate`, or `send`, `await`, `wait`, `heal` or `roll`",
                 &words,
             ));
         };
-        Ok(match word {
-            TargetWord::Any => Target::Any,
-            TargetWord::All => Target::All,
-            TargetWord::Controller => Target::Controller,
-            TargetWord::Leader => {
-                self.require("of")?;
-                Target::LeaderOf(self.partition()?)
+        match verb {
+            Verb::Send => {
+                let send = self.send()?;
+                self.repeated(send)
             }
-            TargetWord::A => {
-                self.require("follower")?;
-                self.require("of")?;
-                Target::FollowerOf(self.partition()?)
-            }
+            Verb::Heal if self.sees_a_name() => Ok(vec![Action::Heal(Some(self.name()?))]),
+            Verb::Heal => Ok(vec![Action::Heal(None)]),
+            Verb::Await => Ok(vec![self.awaiting()?]),
+            Verb::Wait => Ok(vec![Action::Wait(self.duration()?)]),
+            Verb::Roll => self.roll(),
+        }
+    }
+
+    /// Whether a name follows `heal`; `as` begins the step's own.
+    fn sees_a_name(&self) -> bool {
+        self.end().is_err() && !self.sees(0, "as")
+    }
+
+    fn send(&mut self) -> Result<Action, StepError> {
+        if self.sees(0, "0") {
+            return Err(self.fail(Trouble::NothingToSend));
+        }
+        let count = self.word("a number of records", |word| word.parse().ok())?;
+        self.require("to")?;
+        let partition = self.partition()?;
+        Ok(Action::Send { count, partition })
+    }
+
+    fn fault(&mut self, verb: FaultVerb) -> Result<Action, StepError> {
+        let ask = self.ask(verb)?;
+        let mut hold = ask.is_momentary().then_some(Duration::ZERO);
+        let mut meanwhile = false;
+        if self.accept("for") {
+            hold = Some(self.duration()?);
+            meanwhile = self.accept("meanwhile");
+        }
+        let required = self.accept("required");
+        Ok(Action::Fault {
+            ask,
+            hold,
+            meanwhile,
+            required,
         })
     }
 
-    fn link(&mut self) -> Result<Link, StepError> {
-        let start = self.place().start;
-        let from = self.node()?;
-        self.require("->")?;
-        let to_place = self.place();
-        let to = self.node()?;
-        if from == to {
-            let at = start..to_place.end;
-            return Err(StepError::new(self.text, at, Trouble::LinkToItself));
-        }
-        let port = if self.accept("port") {
-            let place = self.place();
-            match self.one_of(PORTS)? {
-                PortName::Probe => {
-                    return Err(StepError::new(self.text, place, Trouble::ProbeIsNeverCut));
-                }
-                port => Some(port),
-            }
-        } else {
-            None
-        };
-        Ok(Link { from, to, port })
-    }
-
     fn awaiting(&mut self) -> Result<Action, StepError> {
-        let condition = self.condition()?;
-        self.require("within")?;
-        let within = self.duration()?;
+        let (condition, within) = self.deadline()?;
         let missed = if self.accept("or") {
-            self.require("go")?;
-            self.require("on")?;
-            Missed::GoOn
+            self.go_on()?
         } else {
             Missed::Stop
         };
@@ -325,77 +206,55 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    fn condition(&mut self) -> Result<Condition, StepError> {
-        let subject = self.one_of(SUBJECTS)?;
-        if subject == Subject::Controller {
-            self.require("==")?;
-            return Ok(Condition::Controller(self.node()?));
+    /// `... times 5 every 2s`: so often, with so long a wait between.
+    fn repeated(&mut self, action: Action) -> Result<Vec<Action>, StepError> {
+        let place = self.place();
+        if !self.accept("times") {
+            return Ok(vec![action]);
         }
-        self.require("of")?;
-        match subject {
-            Subject::Controller => unreachable!("handled above"),
-            Subject::Leader => {
-                let partition = self.partition()?;
-                self.require("==")?;
-                let is = self.node()?;
-                Ok(Condition::Leader { partition, is })
-            }
-            Subject::Isr => {
-                let partition = self.partition()?;
-                self.require("==")?;
-                let members = self.members()?;
-                Ok(Condition::Isr { partition, members })
-            }
-            Subject::Acked => {
-                let topic = self.word("a topic", |word| {
-                    (!word.contains('/')).then(|| Topic::from(word))
-                })?;
-                self.require(">=")?;
-                let at_least = self.word("a number of records", |word| word.parse().ok())?;
-                Ok(Condition::Compare {
-                    quantity: Quantity::Acked(Some(topic)),
-                    by: Comparison::AtLeast,
-                    number: at_least,
-                })
-            }
-            Subject::Log => {
-                let node = self.node()?;
-                self.require("has")?;
-                let contains = self.quotation()?;
-                Ok(Condition::LogLine { node, contains })
-            }
+        if matches!(action, Action::Fault { hold: None, .. }) {
+            return Err(self.fail_at(place, Trouble::NeverOver));
         }
+        let times = self.word("a number from 1 to 1000", |word| {
+            word.parse().ok().filter(|n| (1..=TIMES_MAX).contains(n))
+        })?;
+        self.require("every")?;
+        let every = self.duration()?;
+        let mut actions = vec![action.clone()];
+        for _ in 1..times {
+            actions.extend([Action::Wait(every), action.clone()]);
+        }
+        Ok(actions)
     }
 
-    /// `{n0, n1}`: at least one, none twice.
-    fn members(&mut self) -> Result<BTreeSet<NodeId>, StepError> {
-        self.require("{")?;
-        let mut members = BTreeSet::new();
-        loop {
-            let before = self.next;
-            let node = self.node()?;
-            if !members.insert(node) {
-                self.next = before;
-                return Err(self.expected("a node that is not yet in the set", &[]));
-            }
-            if !self.accept(",") {
-                break;
-            }
+    /// `roll [zookeeper] [every 2s]`: every node in turn, each back in sync before the next.
+    fn roll(&mut self) -> Result<Vec<Action>, StepError> {
+        let service = self.accept_one_of(SERVICES).unwrap_or(Service::Broker);
+        let every = if self.accept("every") {
+            Some(self.duration()?)
+        } else {
+            None
+        };
+        let required = self.accept("required");
+        let mut actions = Vec::new();
+        for node in NODES {
+            actions.extend(every.filter(|_| !actions.is_empty()).map(Action::Wait));
+            actions.push(Action::Fault {
+                ask: Ask::Process {
+                    kind: FaultKind::Restart,
+                    service,
+                    target: Target::Node(node),
+                },
+                hold: Some(Duration::ZERO),
+                meanwhile: false,
+                required,
+            });
+            actions.push(Action::Await {
+                condition: Condition::AllInSync,
+                within: ROLL_WITHIN,
+                missed: Missed::Stop,
+            });
         }
-        if !self.accept("}") {
-            return Err(self.expected("`,` or `}`", &[]));
-        }
-        Ok(members)
-    }
-
-    fn quotation(&mut self) -> Result<String, StepError> {
-        if let Some(TokenKind::Quoted(content)) = self.peek()
-            && !content.is_empty()
-        {
-            let content = content.clone();
-            self.next += 1;
-            return Ok(content);
-        }
-        Err(self.expected("a part of a log line in double quotes", &[]))
+        Ok(actions)
     }
 }

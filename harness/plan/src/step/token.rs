@@ -19,11 +19,14 @@ pub(super) enum TokenKind {
     Word(String),
     /// Text between double quotes, its escapes undone.
     Quoted(String),
-    /// `->`, `==`, `>=`, `{`, `}` or `,`.
+    /// One of [`SIGNS`].
     Sign(&'static str),
 }
 
-const SIGNS: [&str; 6] = ["->", "==", ">=", "{", "}", ","];
+/// Longer ones before those that they begin with.
+const SIGNS: [&str; 13] = [
+    "->", "==", ">=", "<=", ">", "<", "=", "{", "}", "(", ")", "|", ",",
+];
 
 fn sign_at(text: &str) -> Option<&'static str> {
     SIGNS.into_iter().find(|sign| text.starts_with(sign))
@@ -97,4 +100,13 @@ pub(super) fn quote(text: &str) -> String {
     }
     out.push('"');
     out
+}
+
+/// A text as it is where it is one word, else between quotes.
+pub(super) fn word_or_quote(text: &str) -> String {
+    let word = TokenKind::Word(text.to_owned());
+    match cut(text).as_deref() {
+        Ok([token]) if token.kind == word => text.to_owned(),
+        Ok(_) | Err(_) => quote(text),
+    }
 }
