@@ -69,6 +69,16 @@ pub enum AdminError {
     },
 }
 
+impl AdminError {
+    /// Whether the broker refused with this error, by Kafka's name of it: `NotController`.
+    pub fn is(&self, error: &str) -> bool {
+        let AdminError::Refused { name, .. } = self else {
+            return false;
+        };
+        name.split(' ').next() == Some(error)
+    }
+}
+
 /// Asks for metadata of these topics (and of the brokers). Creates nothing.
 pub async fn view<'a>(
     wire: &mut Wire,
@@ -194,7 +204,8 @@ pub async fn settings(
     Ok(settings)
 }
 
-fn refusal(code: i16, why: Option<&StrBytes>) -> Result<(), AdminError> {
+/// Kafka's error as ours; none for code 0.
+pub(crate) fn refusal(code: i16, why: Option<&StrBytes>) -> Result<(), AdminError> {
     if code == 0 {
         return Ok(());
     }
@@ -209,12 +220,12 @@ pub(crate) fn topic_name(topic: &Topic) -> TopicName {
     TopicName(StrBytes::from_string(topic.to_string()))
 }
 
-fn nodes(ids: impl Iterator<Item = BrokerId>) -> Vec<NodeId> {
+pub(crate) fn nodes(ids: impl Iterator<Item = BrokerId>) -> Vec<NodeId> {
     ids.filter_map(node).collect()
 }
 
 /// `broker.id` 2 is n2; -1 is nobody.
-fn node(id: BrokerId) -> Option<NodeId> {
+pub(crate) fn node(id: BrokerId) -> Option<NodeId> {
     u8::try_from(id.0).ok().map(NodeId)
 }
 

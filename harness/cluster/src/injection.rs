@@ -124,7 +124,8 @@ pub struct Altered {
     pub key: String,
     /// Its new value; absent: back to what the brokers say.
     pub value: Option<String>,
-    /// Before the request, and after the new value was read back from every broker that answers.
+    /// Before the request, and when every broker that is there had taken the new value over, by its
+    /// own log; a year on where one had not in time, or was paused.
     pub between: (Mark, Mark),
 }
 

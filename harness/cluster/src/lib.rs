@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod artefacts;
 pub mod broker;
+pub mod change;
 pub mod claim;
 pub mod cmd;
 pub mod config;
@@ -24,6 +25,7 @@ pub mod remote;
 mod remote_all;
 mod remote_ask;
 mod remote_copy;
+mod remote_live;
 mod remote_lock;
 mod remote_powers;
 mod remote_up;

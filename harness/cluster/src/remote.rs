@@ -11,8 +11,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use history::{
-    Clock, ClockSample, FaultId, Link, NodeId, Partition, PortName, ProcessState, RunId, Service,
-    Topic,
+    Clock, ClockSample, FaultId, Link, NodeId, Offset, Partition, PortName, ProcessState, RunId,
+    Service, Topic,
 };
 use plan::{ClusterSpec, TopicSpec};
 
@@ -333,6 +333,21 @@ impl System for RemoteCluster {
         needle: &str,
     ) -> Result<Option<String>, ClusterError> {
         self.log_line(node, needle).await
+    }
+
+    async fn recovery_points(
+        &self,
+        node: NodeId,
+    ) -> Result<BTreeMap<Partition, Offset>, ClusterError> {
+        self.flushed(node).await
+    }
+
+    async fn zookeeper_leader(&self) -> Result<Option<NodeId>, ClusterError> {
+        self.ensemble_leader().await
+    }
+
+    async fn coordinator(&self, group: &str) -> Result<Option<NodeId>, ClusterError> {
+        self.group_coordinator(group).await
     }
 
     async fn copy_image(

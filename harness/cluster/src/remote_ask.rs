@@ -209,7 +209,7 @@ async fn settings(node: &Node, of: Resource<'_>) -> Result<BTreeMap<String, Stri
 }
 
 /// The plan's topic properties, `min.insync.replicas` among them.
-fn asked_of_topic(spec: &TopicSpec) -> BTreeMap<String, String> {
+pub(crate) fn asked_of_topic(spec: &TopicSpec) -> BTreeMap<String, String> {
     let mut asked = spec.properties.clone();
     asked.insert(
         "min.insync.replicas".to_owned(),

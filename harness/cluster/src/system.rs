@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use history::{
-    Clock, ClockSample, FaultId, HostFacts, Link, NodeId, Observation, Partition, ProcessState,
-    Service, Topic, TopicSetting,
+    Clock, ClockSample, FaultId, HostFacts, Link, NodeId, Observation, Offset, Partition,
+    ProcessState, Service, Topic, TopicSetting,
 };
 
 use crate::error::ClusterError;
@@ -106,6 +106,21 @@ pub trait System {
         node: NodeId,
         needle: &str,
     ) -> Result<Option<String>, ClusterError>;
+
+    /// How far each log of a broker is known to be flushed, as its checkpoint file says; nothing of
+    /// a log that the file does not name. Read off the disk: the broker is not asked.
+    async fn recovery_points(
+        &self,
+        node: NodeId,
+    ) -> Result<BTreeMap<Partition, Offset>, ClusterError>;
+
+    /// The node whose ZooKeeper server leads the ensemble, if one does. An error when no server
+    /// answers.
+    async fn zookeeper_leader(&self) -> Result<Option<NodeId>, ClusterError>;
+
+    /// The broker that coordinates a consumer group, as most brokers say; nobody while there are
+    /// no groups. An error when no broker answers.
+    async fn coordinator(&self, group: &str) -> Result<Option<NodeId>, ClusterError>;
 
     /// Copies a node's partition directories and checkpoint files, verbatim, into the archive
     /// `into` (tar, zstd). Memory is bounded, whatever the size.

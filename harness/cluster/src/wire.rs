@@ -79,6 +79,13 @@ impl Wire {
         Ok(wire)
     }
 
+    /// Gives each further request this time instead of what the connection was opened with.
+    #[must_use]
+    pub fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Sends one request in exactly this version and reads its answer.
     pub async fn ask<R: Request>(
         &mut self,

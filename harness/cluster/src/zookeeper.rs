@@ -191,6 +191,51 @@ impl ZooKeeper {
     }
 }
 
+/// What a server says of itself, without a session: it tells even when it has no quorum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether it leads its ensemble, or stands alone.
+    pub leads: bool,
+    /// The newest transaction that it has seen; 0 when it serves nobody.
+    pub seen: i64,
+}
+
+/// Asks a server for its standing (the four letters `srvr`).
+pub async fn standing(peer: SocketAddr, patience: Duration) -> Result<Standing, ZkError> {
+    let asking = async {
+        let mut stream = TcpStream::connect(peer).await?;
+        stream.write_all(b"srvr").await?;
+        let mut answer = String::new();
+        let mut most = stream.take(ANSWER_MAX as u64);
+        most.read_to_string(&mut answer).await?;
+        Ok(answer)
+    };
+    let answer = timeout(patience, asking)
+        .await
+        .map_err(|_| ZkError::Silent(peer, patience))?
+        .map_err(|e| ZkError::Io(peer, e))?;
+    read_standing(&answer).ok_or_else(|| {
+        let start: String = answer.chars().take(80).collect();
+        ZkError::Malformed(peer, format!("`srvr` with {start:?}"))
+    })
+}
+
+/// A server without quorum says so in a sentence; one that serves has a line on its mode.
+fn read_standing(answer: &str) -> Option<Standing> {
+    if answer.contains("not currently serving requests") {
+        return Some(Standing {
+            leads: false,
+            seen: 0,
+        });
+    }
+    let line = |key: &str| answer.lines().find_map(|line| line.strip_prefix(key));
+    let seen = line("Zxid: 0x")?.trim();
+    Some(Standing {
+        leads: matches!(line("Mode: ")?.trim(), "leader" | "standalone"),
+        seen: i64::from_str_radix(seen, 16).ok()?,
+    })
+}
+
 /// Reads jute: big-endian integers and counted bytes, never beyond the end.
 struct Cursor<'a> {
     rest: &'a [u8],
@@ -307,6 +352,23 @@ mod tests {
             error.ends_with("answered a frame of 1073741824 bytes"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_server_tells_whether_it_leads() {
+        let of = |mode: &str| {
+            let text = format!(
+                "Zookeeper version: 3.6.3\nLatency min/avg/max: 0/0.0/0\nReceived: 1\nSent: 0\n\
+                 Connections: 1\nOutstanding: 0\nZxid: 0x10000000a\nMode: {mode}\nNode count: 5\n"
+            );
+            read_standing(&text).map(|standing| (standing.leads, standing.seen))
+        };
+        assert_eq!(of("leader"), Some((true, 0x1_0000_000a)));
+        assert_eq!(of("standalone"), Some((true, 0x1_0000_000a)));
+        assert_eq!(of("follower"), Some((false, 0x1_0000_000a)));
+        let idle = "This ZooKeeper instance is not currently serving requests\n";
+        assert_eq!(read_standing(idle).map(|it| it.leads), Some(false));
+        assert_eq!(read_standing("srvr is not in the whitelist"), None);
     }
 
     #[tokio::test]

@@ -392,6 +392,25 @@ impl System for FakeCluster {
         Ok(None)
     }
 
+    async fn recovery_points(
+        &self,
+        _: NodeId,
+    ) -> Result<BTreeMap<Partition, Offset>, ClusterError> {
+        Ok(BTreeMap::new())
+    }
+
+    async fn zookeeper_leader(&self) -> Result<Option<NodeId>, ClusterError> {
+        Ok(self.nodes().into_iter().find(|node| {
+            let state = self.state.borrow();
+            let server = state.processes.get(&(*node, Service::ZooKeeper));
+            matches!(server, Some(ProcessState::Running { .. }))
+        }))
+    }
+
+    async fn coordinator(&self, _: &str) -> Result<Option<NodeId>, ClusterError> {
+        Ok(self.leader())
+    }
+
     async fn copy_image(
         &self,
         node: NodeId,
