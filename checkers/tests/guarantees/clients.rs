@@ -252,6 +252,25 @@ fn a_record_given_from_another_partition_is_misplaced_too() {
 }
 
 #[test]
+fn partitions_are_told_apart_in_whatever_order_a_history_names_them() {
+    let other =
+        "topic u on n0,n1 by c3\nn0 said 0.5s leader u/0 e0 from @0 hw @0 isr n0,n1 was none
+        c3 send u/0 v5 -> @0 at 0.8s..0.9s\nn0 final u/0: e0 @0 v5\nn1 final u/0: e0 @0 v5\n";
+    let reads = "c5 poll -> u/0 @0=v5, t/0 @0=v0 by n0 at 2.0s..2.1s\n";
+    let both = scene("", &format!("{other}{ONE}{reads}"), "e0 @0 v0 v1");
+    acquits(&format!("{MISPLACED} of t"), &both, 2 + 2 + 2 + 1);
+    acquits(&format!("{MISPLACED} of u"), &both, 1 + 1 + 1 + 1);
+    let wrong = both.replace("u/0 @0=v5, t/0 @0=v0", "u/0 @3=v0, t/0 @3=v5");
+    for topic in ["t", "u"] {
+        convicts(
+            &format!("{MISPLACED} of {topic}"),
+            &wrong,
+            "another partition",
+        );
+    }
+}
+
+#[test]
 fn what_strayed_on_one_replica_only_is_misplaced_there() {
     let other =
         "topic u on n0,n1 by c3\nn0 said 0.5s leader u/0 e0 from @0 hw @0 isr n0,n1 was none
