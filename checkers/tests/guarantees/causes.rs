@@ -321,6 +321,33 @@ fn deletion_excuses_and_an_unexplained_log_start_is_loss() {
 }
 
 #[test]
+fn what_was_acknowledged_without_an_offset_may_lie_before_the_logs_beginning() {
+    let scene = |topic: &str, log: &str, start: i64| {
+        let mut run = recording(&format!(
+            "topic t on n0,n1 by c1 acks=all {topic}
+            c1 send t/0 v0 -> @? by n0 at 1.0s..1.1s
+            c1 send t/0 v1 -> @? by n0 at 1.2s..1.3s
+            n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+            n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+            n0 final t/0: {log}
+            n1 final t/0: {log}"
+        ));
+        for image in &mut run.evidence.images {
+            let partition = "t/0".parse().expect("a partition");
+            image.log_start.insert(partition, Offset(start));
+        }
+        let finding = lost(&judge(&run));
+        (finding.count, finding.class, finding.standing)
+    };
+    let whole = scene("", "e0 @0 v0", 0);
+    assert_eq!(whole, (1, Class::Unexplained, Standing::Broken));
+    let moved = scene("", "e0 @1 v0", 1);
+    assert_eq!(moved, (1, Class::Undetermined, Standing::Undetermined));
+    let aged = scene("retention.ms=50000", "e0 @1 v0", 1);
+    assert_eq!(aged, (1, Class::Expired, Standing::Undetermined));
+}
+
+#[test]
 fn retention_is_a_condition_of_the_contract_where_it_may_act_within_the_run() {
     let removes = |topic: &str| {
         let text = LAST.replace("acks=all", &format!("acks=all {topic}"));

@@ -119,19 +119,29 @@ fn snapshots_that_add_up() {
 #[test]
 fn what_the_log_start_or_time_took_away() {
     // The log begins later: what it lacks is not counted against the snapshot.
-    let moved = "e0 @2 v2 pid=8.3+5 | snapshot @3 7.0+1@1 8.3+5@2";
-    let mut recording = crate::scene::recording(&both(moved));
-    for image in &mut recording.evidence.images {
-        let log = image.logs.values_mut().next().expect("a log");
-        log.segments = vec![history::Offset(2)];
+    let moved = |snapshot: &str| {
+        let log = format!("e0 @2 v2 pid=8.3+5 | snapshot @3 {snapshot}");
+        let mut recording = crate::scene::recording(&both(&log));
+        for image in &mut recording.evidence.images {
+            let log = image.logs.values_mut().next().expect("a log");
+            log.segments = vec![history::Offset(2)];
+        }
+        crate::verdict(&checkers::judge(&recording), "producer-state")
+    };
+    // Nor is a transaction known that began before.
+    for innocent in ["7.0+1@1 8.3+5@2", "8.3+5@2~@1"] {
+        let verdict = moved(innocent);
+        let held = matches!(
+            verdict,
+            checkers::judgement::Verdict::Held { examined: 4, .. }
+        );
+        assert!(held, "{verdict:?}");
     }
-    let judgement = checkers::judge(&recording);
-    let verdict = crate::verdict(&judgement, "producer-state");
-    let held = matches!(
-        verdict,
-        checkers::judgement::Verdict::Held { examined: 4, .. }
-    );
-    assert!(held, "{verdict:?}");
+    for guilty in ["8.3+6@2", "8.3+5@1", "8.2+5@2", "7.0+1@1"] {
+        let verdict = moved(guilty);
+        let broken = matches!(verdict, checkers::judgement::Verdict::Broken { .. });
+        assert!(broken, "{guilty}: {verdict:?}");
+    }
     // Forgotten by time: it may be missing.
     let silent = both("e0 @0 v0 pid=7.0+0 | snapshot @1");
     convicts("producer-state", &silent, "1 fault");
