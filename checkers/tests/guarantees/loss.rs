@@ -323,6 +323,24 @@ fn a_record_elsewhere_than_acknowledged_is_a_wrong_answer() {
 }
 
 #[test]
+fn a_record_that_was_sent_again_after_a_change_of_leader_may_stand_elsewhere() {
+    let again = scene("acks=1", "")
+        .replace("e1 @1 v3", "e1 @1 v3 v1")
+        .replace("c1 send t/0 v2 -> @2 by n0 at 6.0s..6.1s", "");
+    let finding = permits("acked-offset-wrong", &again, 1, "t/0 @1: 1");
+    assert_eq!(finding.class, Class::Resend);
+    convicts(
+        "acked-offset-wrong",
+        &again.replace("acks=1", "acks=all"),
+        "t/0 @1: 1",
+    );
+    // It proves nothing of a partition whose log is missing.
+    let two = again.replace("topic t", "topic t partitions=2");
+    let two = format!("{two}\nn0 said 0.5s leader t/1 e0 from @0 hw @0 isr n0 was none");
+    abstains("acked-offset-wrong", &two, "no log of t/1");
+}
+
+#[test]
 fn what_a_consumer_saw_stays() {
     let base = "
         topic t on n0,n1 by c1 acks=all
