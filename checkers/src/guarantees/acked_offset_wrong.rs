@@ -2,7 +2,6 @@
 //! resend, or a wrong answer.
 
 use super::{Case, Check, Tally};
-use crate::contract::Promise;
 use crate::findings::Findings;
 use crate::gone::Kind;
 use crate::judgement::Group;
@@ -33,7 +32,6 @@ fn look(case: &Case, _: &mut Findings) -> Tally {
         })
         .sum();
     Tally {
-        promise: Promise::Yes("an acknowledgement names the record's offset".to_owned()),
         examined: examined as u64,
         observed: groups.iter().map(|(_, count)| count).sum(),
         findings: groups.iter().map(|(group, _)| group.finding).collect(),

@@ -18,7 +18,6 @@ fn look(case: &Case, _: &mut Findings) -> Tally {
     let lost: u64 = groups.iter().map(|(_, count)| count).sum();
     let kept: u64 = case.parts().map(committed_in_final).sum();
     Tally {
-        promise: case.contract.below_hw(),
         examined: kept + lost,
         observed: lost,
         findings: groups.iter().map(|(group, _)| group.finding).collect(),

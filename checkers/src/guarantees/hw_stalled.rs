@@ -8,7 +8,6 @@ use history::{Mark, NodeId, Offset, Phase, Seen};
 
 use super::probes::say;
 use super::{Case, Check, Tally};
-use crate::contract::Promise;
 use crate::facts::PartFacts;
 use crate::findings::Findings;
 use crate::gone::Story;
@@ -28,7 +27,6 @@ type Said = (u32, Offset);
 
 fn look(case: &Case, findings: &mut Findings) -> Tally {
     let mut tally = Tally {
-        promise: Promise::Yes("once every fault is undone".to_owned()),
         blocked: case.never_healed(),
         ..Tally::of("partitions after settling")
     };

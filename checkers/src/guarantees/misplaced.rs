@@ -7,7 +7,6 @@
 use history::{Offset, Payload};
 
 use super::{Case, Check, Tally};
-use crate::contract::Promise;
 use crate::facts::PartFacts;
 use crate::findings::Findings;
 use crate::gone::{Story, many};
@@ -52,10 +51,7 @@ enum Seen {
 }
 
 fn look(case: &Case, findings: &mut Findings) -> Tally {
-    let mut tally = Tally {
-        promise: Promise::Yes("a record goes where its sender says".to_owned()),
-        ..Tally::of("stored and delivered records")
-    };
+    let mut tally = Tally::of("stored and delivered records");
     for &id in &case.contract.parts {
         let part = &case.facts.parts[id];
         let mut all = Vec::new();

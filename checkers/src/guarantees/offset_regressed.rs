@@ -53,12 +53,7 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
         return Tally::absent();
     }
     let txns = Txns::of(case.facts);
-    let mut tally = Tally {
-        promise: Promise::Yes(
-            "a commit is acknowledged once all in-sync replicas have it".to_owned(),
-        ),
-        ..Tally::of("commits of groups")
-    };
+    let mut tally = Tally::of("commits of groups");
     for part in case.parts() {
         for group in groups.iter().filter(|group| commits(group)) {
             let story = groups::story(case, group, part, &txns);

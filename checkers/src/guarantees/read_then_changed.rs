@@ -6,7 +6,6 @@
 use history::{Offset, Payload, ValueId};
 
 use super::{Case, Check, Tally};
-use crate::contract::Promise;
 use crate::facts::PartFacts;
 use crate::findings::Findings;
 use crate::gone::{Gone, Story, many};
@@ -26,7 +25,6 @@ type Dispute = (u32, u32);
 
 fn look(case: &Case, findings: &mut Findings) -> Tally {
     let mut tally = Tally {
-        promise: Promise::Yes("an offset holds one record for good".to_owned()),
         blocked: case.no_final_log(),
         ..Tally::of("deliveries")
     };

@@ -4,7 +4,6 @@
 use history::Payload;
 
 use super::{Case, Check, Tally};
-use crate::contract::Promise;
 use crate::findings::Findings;
 use crate::judgement::Group;
 
@@ -27,7 +26,6 @@ fn look(case: &Case, _: &mut Findings) -> Tally {
         })
         .sum();
     Tally {
-        promise: Promise::Yes("consumers are given only what is committed".to_owned()),
         examined: examined as u64,
         observed: groups.iter().map(|(_, count)| count).sum(),
         findings: groups.iter().map(|(group, _)| group.finding).collect(),

@@ -9,7 +9,6 @@ use std::collections::{BinaryHeap, VecDeque};
 use history::{Mark, Offset};
 
 use super::{Case, Check, Tally};
-use crate::contract::Promise;
 use crate::facts::PartFacts;
 use crate::findings::Findings;
 use crate::gone::{Story, many};
@@ -52,7 +51,6 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
         return Tally::absent();
     }
     let mut tally = Tally {
-        promise: Promise::Yes("a partition appends one record after another".to_owned()),
         blocked: case.no_final_log(),
         ..Tally::of("acknowledged records at their offsets")
     };

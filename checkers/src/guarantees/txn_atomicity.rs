@@ -10,7 +10,6 @@ use rustc_hash::FxHashMap;
 
 use super::txn_index;
 use super::{Case, Check, Tally};
-use crate::contract::Promise;
 use crate::facts::txns::{Fate, Marked, Stretches, Txn, Txns};
 use crate::facts::{LogView, PartFacts, PartId};
 use crate::findings::Findings;
@@ -71,7 +70,6 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
         return Tally::absent();
     }
     let mut tally = Tally {
-        promise: Promise::Yes("read_committed shows what markers end as committed".to_owned()),
         examined: ours.len() as u64,
         blocked: case.no_final_log().or_else(|| {
             // It takes markers away, and records of aborted transactions before them.
