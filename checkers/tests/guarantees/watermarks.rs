@@ -232,6 +232,23 @@ fn a_leaders_watermark_never_goes_back() {
         ),
         2,
     );
+    // What ended earlier, or later, or elsewhere is no excuse.
+    for beside in [
+        "n1 broker killed at 7.0s\nn1 broker started 7 at 7.1s",
+        "n1 broker killed at 8.4s",
+        "n0 broker killed at 8.15s",
+        "n1 zookeeper killed at 8.15s",
+        "n1 broker paused at 8.15s\nn1 broker resumed at 8.16s",
+    ] {
+        let answers = "
+        n1 leader-hw t/0 e1 @2 at 8.0s..8.1s
+        n1 leader-hw t/0 e1 @1 at 8.2s..8.3s";
+        convicts(
+            "hw-regressed",
+            &scene(&format!("{answers}\n{beside}")),
+            "from @2 to @1",
+        );
+    }
     abstains("hw-regressed", INNOCENT, "no answers");
 }
 
