@@ -45,7 +45,9 @@ pub enum Injection {
         /// In which segment.
         segment: SegmentChoice,
     },
-    /// Remove a gone broker's checkpoint files, or put back those of `Injection::KeepCheckpoints`.
+    /// Copy a broker's checkpoint files, to be put back by [`Injection::Checkpoints`]. Harms nothing.
+    KeepCheckpoints(NodeId),
+    /// Remove a gone broker's checkpoint files, or put back those of [`Injection::KeepCheckpoints`].
     Checkpoints {
         /// Whose broker; its process must be gone.
         node: NodeId,

@@ -162,6 +162,22 @@ fn fields(body: &[u8]) -> Result<Fields<'_>, Short> {
     })
 }
 
+/// The position of the middle byte of the first record's value in an uncompressed block.
+pub(crate) fn middle_of_first_value(block: &[u8]) -> Option<usize> {
+    let mut cursor = Cursor::new(block);
+    let value = (|| {
+        cursor.varint()?;
+        cursor.i8()?;
+        cursor.varlong()?;
+        cursor.varint()?;
+        nullable(&mut cursor)?;
+        nullable(&mut cursor)
+    })();
+    let value = value.ok().flatten().filter(|value| !value.is_empty())?;
+    let end = block.len().checked_sub(cursor.remaining())?;
+    end.checked_sub(value.len())?.checked_add(value.len() / 2)
+}
+
 /// What a control record says (ControlRecordType, EndTransactionMarker): the key is a version and a
 /// type, the value a version and the coordinator's epoch. Later versions may append fields.
 fn marked(key: Option<&[u8]>, value: Option<&[u8]>) -> Marker {

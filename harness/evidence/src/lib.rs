@@ -16,6 +16,7 @@ mod batch;
 mod bytes;
 pub mod checkpoint;
 mod codec;
+mod extents;
 mod image;
 mod index;
 mod lines;
@@ -31,6 +32,7 @@ mod write;
 
 pub use batch::Recognise;
 pub use codec::{Codec, DECOMPRESSED_MAX};
+pub use extents::{Extent, extents, value_byte};
 pub use image::read_image;
 pub use index::{OffsetEntry, TimeEntry, offset_entries, time_entries};
 pub use lines::{Source, read_lines};

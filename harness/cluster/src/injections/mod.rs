@@ -29,6 +29,7 @@ pub(crate) async fn inject(
         }
         Injection::LoseUnflushed { .. }
         | Injection::FlipBit { .. }
+        | Injection::KeepCheckpoints(..)
         | Injection::Checkpoints { .. }
         | Injection::Wipe { .. } => data::inject(cluster, fault, what, clock).await,
         Injection::Elect { .. }
@@ -55,6 +56,7 @@ pub(crate) async fn recover(
         }
         Injection::LoseUnflushed { .. }
         | Injection::FlipBit { .. }
+        | Injection::KeepCheckpoints(..)
         | Injection::Checkpoints { .. }
         | Injection::Wipe { .. } => data::recover(cluster, fault, what, clock).await,
         Injection::Elect { .. }
