@@ -46,6 +46,11 @@ pub trait Producer {
     /// Waits until nothing is in flight, at most `within`; what is then still in flight is purged
     /// and completes as unknown. After this `completions` has delivered every operation.
     async fn finish(&mut self, within: Duration) -> Vec<Completion>;
+
+    /// Ends this handle as a crash of its process would: nothing is flushed, nobody is told.
+    /// What had been answered completes as it was answered, everything else as unknown: after this
+    /// `submit` and `completions` are not called again.
+    fn crash(&mut self) -> Vec<Completion>;
 }
 
 /// A consumer handle with manual assignment and no group.
@@ -57,6 +62,9 @@ pub trait Consumer {
     /// The next records, at most `max` of them, waiting at most `within`. No records is `Ok` of an
     /// empty list.
     async fn poll(&mut self, max: usize, within: Duration) -> Reply;
+
+    /// Ends this handle as a crash of its process would: nobody is told.
+    fn crash(self);
 }
 
 /// Opens clients. The real one is rdkafka; the tests' one is in memory.

@@ -216,14 +216,19 @@ impl Producer for FakeProducer {
         if !self.unanswered.is_empty() {
             sleep_until(until).await;
         }
+        all.extend(self.crash());
+        all
+    }
+
+    fn crash(&mut self) -> Vec<Completion> {
         let at = self.cluster.clock.mark();
         let late = self.answers.drain(..).map(|(_, op, _)| op);
-        all.extend(late.chain(self.unanswered.drain(..)).map(|op| Completion {
+        let all = late.chain(self.unanswered.drain(..)).map(|op| Completion {
             op,
             at,
             outcome: fate::of_silence(),
-        }));
-        all
+        });
+        all.collect()
     }
 }
 
@@ -285,4 +290,6 @@ impl Consumer for FakeConsumer {
             }
         }
     }
+
+    fn crash(self) {}
 }

@@ -10,5 +10,5 @@ pub mod load;
 pub mod rdkafka;
 
 pub use client::{Clients, Completion, Consumer, OpenError, Producer, Record};
-pub use load::{Counts, Drained, Sent, Workload, drain, start};
+pub use load::{Counts, Crashed, Drained, Sent, Workload, drain, start};
 pub use rdkafka::RdKafka;

@@ -4,6 +4,7 @@
 //! hears of it and again after its outcome is known, so that recorded intervals contain the truth.
 //! It does not know that faults exist, and concludes nothing.
 
+mod crash;
 mod reading;
 mod sending;
 #[cfg(test)]
@@ -20,9 +21,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+pub use crash::Crashed;
 pub use reading::{Drained, drain};
 
 use crate::client::{Clients, OpenError};
+use crash::{Handle, Now, Order};
 use reading::Reader;
 use sending::{Ask, Progress, Sender};
 
@@ -88,10 +91,10 @@ impl Desk {
 /// A topic's clients.
 struct Lane {
     counts: Rc<Cell<Counts>>,
-    asks: Vec<mpsc::UnboundedSender<Ask>>,
+    senders: Vec<Handle<Ask>>,
+    readers: Vec<Handle<Order>>,
     next: Cell<usize>,
-    senders: Vec<JoinHandle<()>>,
-    readers: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 /// A running load. Dropping it without [`Workload::stop`] leaves its tasks to the runtime.
@@ -138,8 +141,8 @@ pub fn start<C: Clients + 'static>(
 /// A topic's clients before they begin.
 struct Opened<C: Clients> {
     counts: Rc<Cell<Counts>>,
-    senders: Vec<(Sender<C>, mpsc::UnboundedSender<Ask>)>,
-    readers: Vec<Reader<C::Consumer>>,
+    senders: Vec<(Sender<C>, Handle<Ask>)>,
+    readers: Vec<(Reader<C>, Handle<Order>)>,
 }
 
 fn open<C: Clients>(
@@ -157,24 +160,30 @@ fn open<C: Clients>(
     };
     let mut senders = Vec::new();
     for index in 0..handles {
-        let (asks, inbox) = mpsc::unbounded_channel();
+        let (to, inbox) = mpsc::unbounded_channel();
         let share = (index, handles);
         let lane = (Rc::clone(&counts), partitions.clone(), share);
         let sender = Sender::open(clients, topic, &spec.load, lane, desk.clone(), inbox)?;
-        senders.push((sender, asks));
+        let now = sender.now();
+        senders.push((sender, Handle { to, now }));
     }
     let mut readers = Vec::new();
     for _ in 0..spec.load.consumers {
         let client = desk.client();
-        readers.push(Reader {
+        let (to, inbox) = mpsc::unbounded_channel();
+        let now = Rc::new(Cell::new(Now::Alive(client)));
+        let reader = Reader {
+            clients: Rc::clone(clients),
             consumer: clients.consumer(client)?,
             client,
-            pen: desk.pen.clone(),
-            clock: desk.clock,
+            now: Rc::clone(&now),
+            desk: desk.clone(),
             positions: partitions.iter().map(|p| (p.clone(), Offset(0))).collect(),
             counts: Rc::clone(&counts),
             reading: Rc::clone(reading),
-        });
+            inbox,
+        };
+        readers.push((reader, Handle { to, now }));
     }
     Ok(Opened {
         counts,
@@ -185,23 +194,22 @@ fn open<C: Clients>(
 
 impl<C: Clients + 'static> Opened<C> {
     fn begin(self) -> Lane {
-        let (senders, asks) = self
-            .senders
-            .into_iter()
-            .map(|(sender, asks)| (tokio::task::spawn_local(sender.run()), asks))
-            .unzip();
-        let readers = self
-            .readers
-            .into_iter()
-            .map(|reader| tokio::task::spawn_local(reader.run()))
-            .collect();
-        Lane {
+        let mut lane = Lane {
             counts: self.counts,
-            asks,
+            senders: Vec::new(),
+            readers: Vec::new(),
             next: Cell::new(0),
-            senders,
-            readers,
+            tasks: Vec::new(),
+        };
+        for (sender, handle) in self.senders {
+            lane.tasks.push(tokio::task::spawn_local(sender.run()));
+            lane.senders.push(handle);
         }
+        for (reader, handle) in self.readers {
+            lane.tasks.push(tokio::task::spawn_local(reader.run()));
+            lane.readers.push(handle);
+        }
+        lane
     }
 }
 
@@ -223,16 +231,20 @@ impl Workload {
         let lane = self
             .lanes
             .get(&partition.topic)
-            .filter(|lane| !lane.asks.is_empty())
+            .filter(|lane| !lane.senders.is_empty())
             .unwrap_or_else(|| panic!("{partition} has no producer in this workload"));
-        let turn = lane.next.replace(lane.next.get() + 1) % lane.asks.len();
+        let turn = lane.next.replace(lane.next.get() + 1) % lane.senders.len();
+        // Whoever lives, from the one whose turn it is; if nobody does, it waits for its revival.
+        let (before, from) = lane.senders.split_at(turn);
+        let lives = |handle: &&Handle<Ask>| matches!(handle.now.get(), Now::Alive(_));
+        let sender = from.iter().chain(before).find(lives).unwrap_or(&from[0]);
         let progress = Rc::new(Progress::of(count));
         let ask = Ask::Send {
             partition: partition.clone(),
             count,
             progress: Rc::clone(&progress),
         };
-        if lane.asks[turn].send(ask).is_ok() {
+        if sender.to.send(ask).is_ok() {
             // When the time is up, what has no outcome yet counts as unknown.
             let _in_time = timeout_at(until, progress.done()).await.is_ok();
         }
@@ -253,13 +265,15 @@ impl Workload {
     /// purged, every operation returned, every client closed. The final counts.
     pub async fn stop(self, within: Duration) -> BTreeMap<Topic, Counts> {
         self.reading.set(false);
-        for asks in self.lanes.values().flat_map(|lane| &lane.asks) {
+        for sender in self.lanes.values().flat_map(|lane| &lane.senders) {
             // A sender that is gone has nothing in flight.
-            let _gone = asks.send(Ask::Stop { within });
+            let _gone = sender.to.send(Ask::Stop { within });
         }
         let mut counts = BTreeMap::new();
-        for (topic, lane) in self.lanes {
-            for task in lane.senders.into_iter().chain(lane.readers) {
+        for (topic, mut lane) in self.lanes {
+            // A crashed reader waits for a revival that does not come any more.
+            lane.readers.clear();
+            for task in lane.tasks {
                 if let Err(ended) = task.await
                     && let Ok(panic) = ended.try_into_panic()
                 {

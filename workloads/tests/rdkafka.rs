@@ -419,3 +419,54 @@ fn the_library_names_itself() {
         "{words}"
     );
 }
+
+#[test]
+fn a_crash_leaves_nothing_open_and_little_unsent() {
+    let mock = mock(&[("ledger", 1)]);
+    let topic: Topic = "ledger".into();
+    let (crashed, events) = scene(async |pen, clock| {
+        let topics = BTreeMap::from([(
+            topic.clone(),
+            spec(1, load(Acks::All, Rate::PerSecond(500))),
+        )]);
+        let workload = begin(&mock, topics, pen, clock);
+        let acked = || workload.counts()[&topic].acked;
+        until("records are acknowledged", || acked() > 100).await;
+        let rtt = Duration::from_secs(1);
+        (1..=3).for_each(|id| mock.broker_round_trip_time(id, rtt).expect("slow"));
+        let sent = workload.counts()[&topic].sent;
+        until("many are in flight", || {
+            workload.counts()[&topic].sent > sent + 200
+        })
+        .await;
+        let producer = workload.crash(&topic, false).await.expect("a producer");
+        let reader = workload.crash(&topic, true).await.expect("a consumer");
+        (1..=3).for_each(|id| {
+            mock.broker_round_trip_time(id, Duration::ZERO)
+                .expect("fast")
+        });
+        for ended in [producer.client, reader.client] {
+            let fresh = workload.revive(&topic, ended).await.expect("opened");
+            assert!(fresh.is_some_and(|client| client > ended), "{fresh:?}");
+        }
+        let before = workload.counts()[&topic];
+        until("the fresh ones work", || {
+            let now = workload.counts()[&topic];
+            now.acked > before.acked + 500 && now.delivered > before.delivered + 500
+        })
+        .await;
+        let last = workload.stop(Duration::from_secs(10)).await[&topic];
+        assert_eq!(last.in_flight, 0);
+        producer
+    });
+    assert!(crashed.in_flight > 50, "{crashed:?}");
+    let unknown = |(_, _, outcome): &&(Partition, ValueId, Outcome<SendAck>)| {
+        matches!(outcome, Outcome::Unknown(_))
+    };
+    let sends = sends(&events);
+    assert_eq!(
+        sends.values().filter(unknown).count() as u64,
+        crashed.in_flight,
+        "the crash alone leaves doubts"
+    );
+}

@@ -8,11 +8,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use history::{
-    Call, ClientId, Clock, Delivery, Event, Offset, OpId, Outcome, Partition, Pen, Reply,
+    Call, ClientId, Clock, Delivery, Event, Offset, OpId, Outcome, Partition, Pen, Reply, Why,
 };
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::Counts;
+use super::crash::{Crashed, Now, Order};
+use super::{Counts, Desk};
 use crate::client::{Clients, Consumer, OpenError};
 
 /// Records asked for in one poll of a read-along consumer, at most.
@@ -28,38 +30,85 @@ const POLL: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// A read-along consumer. A run's topics are new, so it begins at offset 0.
-pub struct Reader<R> {
-    pub consumer: R,
+pub struct Reader<C: Clients> {
+    pub clients: Rc<C>,
+    pub consumer: C::Consumer,
     pub client: ClientId,
-    pub pen: Pen,
-    pub clock: Clock,
+    pub now: Rc<Cell<Now>>,
+    pub desk: Desk,
     pub positions: BTreeMap<Partition, Offset>,
     pub counts: Rc<Cell<Counts>>,
     /// False once it should end.
     pub reading: Rc<Cell<bool>>,
+    pub inbox: mpsc::UnboundedReceiver<Order>,
 }
 
-impl<R: Consumer> Reader<R> {
-    /// Reads until it is told to end. A poll is never cut short: it returns, and is recorded.
+impl<C: Clients> Reader<C> {
+    /// Reads until it is told to end. A poll is never cut short by that: it returns, and is
+    /// recorded.
     pub async fn run(self) {
+        let Reader {
+            clients,
+            consumer,
+            client,
+            now,
+            desk,
+            positions,
+            counts,
+            reading,
+            mut inbox,
+        } = self;
         let mut recorded = Recorded {
-            consumer: self.consumer,
-            client: self.client,
-            pen: self.pen,
-            clock: self.clock,
-            positions: self.positions,
+            consumer,
+            client,
+            pen: desk.pen.clone(),
+            clock: desk.clock,
+            positions,
             failures: 0,
         };
-        recorded.assign().await;
-        while self.reading.get() {
-            if let Some(delivered) = recorded.poll(ALONG_MAX, POLL).await {
-                let mut counts = self.counts.get();
-                counts.delivered += delivered;
-                self.counts.set(counts);
-                // A consumer that never has to wait would starve everybody else.
-                tokio::task::yield_now().await;
-            } else {
-                recorded.resume().await;
+        while let Some(crash) = recorded.along(&mut inbox, &reading, &counts).await {
+            let (client, positions) = (recorded.client, recorded.positions);
+            recorded.consumer.crash();
+            now.set(Now::Gone(client));
+            if let Order::Crash(answer) = crash {
+                let in_flight = 1;
+                let _ = answer.send(Crashed { client, in_flight });
+            }
+            // It goes on where the other stood, as an application does that keeps its positions.
+            let Some(consumer) = revived(&clients, &desk, &mut inbox).await else {
+                return;
+            };
+            now.set(Now::Alive(consumer.0));
+            recorded = Recorded {
+                consumer: consumer.1,
+                client: consumer.0,
+                pen: desk.pen.clone(),
+                clock: desk.clock,
+                positions,
+                failures: 0,
+            };
+        }
+    }
+}
+
+/// A fresh consumer, once one is asked for; none when the run ends first.
+async fn revived<C: Clients>(
+    clients: &Rc<C>,
+    desk: &Desk,
+    inbox: &mut mpsc::UnboundedReceiver<Order>,
+) -> Option<(ClientId, C::Consumer)> {
+    loop {
+        let Order::Revive(answer) = inbox.recv().await? else {
+            continue;
+        };
+        let client = desk.client();
+        match clients.consumer(client) {
+            Ok(consumer) => {
+                let _ = answer.send(Ok(client));
+                return Some((client, consumer));
+            }
+            Err(refused) => {
+                let _ = answer.send(Err(refused));
             }
         }
     }
@@ -94,6 +143,39 @@ impl<R: Consumer> Recorded<R> {
         self.pen.write(Event::Returned { op, at, reply });
     }
 
+    /// Reads along until told to end; what it is told otherwise cuts its poll short.
+    async fn along(
+        &mut self,
+        inbox: &mut mpsc::UnboundedReceiver<Order>,
+        reading: &Cell<bool>,
+        counts: &Cell<Counts>,
+    ) -> Option<Order> {
+        self.assign().await;
+        while reading.get() {
+            let op = self.invoked(Call::Poll);
+            let reply = tokio::select! {
+                biased;
+                // Closed when the run ends: then the poll goes on to its end.
+                Some(order) = inbox.recv() => {
+                    let why = Why::new("the client crashed");
+                    self.returned(op, Reply::Polled(Outcome::Unknown(why)));
+                    return Some(order);
+                }
+                reply = self.consumer.poll(ALONG_MAX, POLL) => reply,
+            };
+            if let Some(delivered) = self.polled(op, reply) {
+                let mut all = counts.get();
+                all.delivered += delivered;
+                counts.set(all);
+                // A consumer that never has to wait would starve everybody else.
+                tokio::task::yield_now().await;
+            } else {
+                self.resume().await;
+            }
+        }
+        None
+    }
+
     async fn assign(&mut self) {
         let from: Vec<(Partition, Offset)> = self
             .positions
@@ -109,6 +191,11 @@ impl<R: Consumer> Recorded<R> {
     async fn poll(&mut self, max: usize, within: Duration) -> Option<u64> {
         let op = self.invoked(Call::Poll);
         let reply = self.consumer.poll(max, within).await;
+        self.polled(op, reply)
+    }
+
+    /// Records what a poll brought: how many records, or nothing when it failed.
+    fn polled(&mut self, op: OpId, reply: Reply) -> Option<u64> {
         let came = match &reply {
             Reply::Polled(Outcome::Ok(deliveries)) => {
                 advance(&mut self.positions, deliveries);

@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use super::crash::{Crashed, Now, Order};
 use super::{Counts, Desk, Sent};
 use crate::client::{Clients, Completion, OpenError, Producer, Record};
 
@@ -40,8 +41,16 @@ pub enum Ask {
         count: u32,
         progress: Rc<Progress>,
     },
+    /// Crash, or come back.
+    Order(Order),
     /// Finish and end.
     Stop { within: Duration },
+}
+
+impl From<Order> for Ask {
+    fn from(order: Order) -> Self {
+        Ask::Order(order)
+    }
 }
 
 /// How far an asked send has come.
@@ -105,8 +114,10 @@ pub struct Sender<C: Clients> {
     counts: Rc<Cell<Counts>>,
     desk: Desk,
     inbox: mpsc::UnboundedReceiver<Ask>,
-    producer: C::Producer,
+    /// None after a crash, until it is revived.
+    producer: Option<C::Producer>,
     client: ClientId,
+    now: Rc<Cell<Now>>,
     in_flight: usize,
     /// The next partition's turn.
     turn: usize,
@@ -143,8 +154,9 @@ impl<C: Clients> Sender<C> {
             began: desk.clock.mark(),
             desk,
             inbox,
-            producer,
+            producer: Some(producer),
             client,
+            now: Rc::new(Cell::new(Now::Alive(client))),
             in_flight: 0,
             handed: 0,
             asked: VecDeque::new(),
@@ -152,32 +164,48 @@ impl<C: Clients> Sender<C> {
         })
     }
 
+    /// Who is behind this handle, kept up to date.
+    pub fn now(&self) -> Rc<Cell<Now>> {
+        Rc::clone(&self.now)
+    }
+
     /// Works until it is told to stop, or nobody is left who could tell it.
     pub async fn run(mut self) {
         self.began = self.desk.clock.mark();
         let mut tick = ticks();
         let within = loop {
-            let room = self.in_flight < IN_FLIGHT_MAX;
-            let paced = matches!(self.load.rate, Rate::PerSecond(_));
-            let greedy =
-                matches!(self.load.rate, Rate::Max) && self.in_flight + CHUNK <= IN_FLIGHT_MAX;
+            let alive = self.producer.is_some();
+            let room = alive && self.in_flight < IN_FLIGHT_MAX;
+            let paced = alive && matches!(self.load.rate, Rate::PerSecond(_));
+            let greedy = alive
+                && matches!(self.load.rate, Rate::Max)
+                && self.in_flight + CHUNK <= IN_FLIGHT_MAX;
             tokio::select! {
                 biased;
                 ask = self.inbox.recv() => match ask {
                     Some(Ask::Send { partition, count, progress }) => {
                         self.asked.push_back((partition, count, progress));
                     }
+                    Some(Ask::Order(Order::Crash(answer))) => {
+                        // Nobody waits for the answer any more when the run ends meanwhile.
+                        let _ = answer.send(self.crash());
+                    }
+                    Some(Ask::Order(Order::Revive(answer))) => {
+                        let _ = answer.send(self.revive());
+                    }
                     Some(Ask::Stop { within }) => break within,
                     None => break Duration::ZERO,
                 },
-                batch = self.producer.completions(), if self.in_flight > 0 => self.returned(batch),
+                batch = completions(&mut self.producer), if self.in_flight > 0 => {
+                    self.returned(batch);
+                }
                 _ = tick.tick(), if paced => self.hand_out_due(),
                 () = tokio::task::yield_now(), if room && !self.asked.is_empty() => {
                     self.hand_out_asked();
                 }
                 () = tokio::task::yield_now(), if greedy => self.hand_out(CHUNK),
             }
-            if self.producer.is_dead() {
+            if self.producer.as_ref().is_some_and(Producer::is_dead) {
                 self.reopen().await;
             }
         };
@@ -185,8 +213,10 @@ impl<C: Clients> Sender<C> {
     }
 
     async fn finish(&mut self, within: Duration) {
-        let last = self.producer.finish(within).await;
-        self.returned(last);
+        if let Some(producer) = &mut self.producer {
+            let last = producer.finish(within).await;
+            self.returned(last);
+        }
         assert_eq!(
             self.in_flight, 0,
             "{}: a finished producer still owes completions",
@@ -197,12 +227,42 @@ impl<C: Clients> Sender<C> {
     /// Does what an application does with a handle that the library gave up: opens another.
     async fn reopen(&mut self) {
         self.finish(BURIAL).await;
-        let client = self.desk.client();
         // If no other can be had, the dead handle's refusals go on saying so.
-        if let Ok(producer) = self.clients.producer(client, &self.load) {
-            self.desk.describe(client, &self.topic, &self.load);
-            (self.producer, self.client) = (producer, client);
+        let _refused = self.open_another();
+    }
+
+    fn open_another(&mut self) -> Result<ClientId, OpenError> {
+        let client = self.desk.client();
+        let producer = self.clients.producer(client, &self.load)?;
+        self.desk.describe(client, &self.topic, &self.load);
+        (self.producer, self.client) = (Some(producer), client);
+        self.now.set(Now::Alive(client));
+        Ok(client)
+    }
+
+    fn crash(&mut self) -> Crashed {
+        let mut crashed = Crashed {
+            client: self.client,
+            in_flight: 0,
+        };
+        if let Some(mut producer) = self.producer.take() {
+            let last = producer.crash();
+            let unknown = |it: &&Completion| matches!(it.outcome, Outcome::Unknown(_));
+            crashed.in_flight = last.iter().filter(unknown).count() as u64;
+            self.returned(last);
         }
+        self.now.set(Now::Gone(self.client));
+        crashed
+    }
+
+    /// What fell due meanwhile is forgone: nobody was there to send it.
+    fn revive(&mut self) -> Result<ClientId, OpenError> {
+        let client = self.open_another()?;
+        if let Rate::PerSecond(rate) = self.load.rate {
+            let elapsed = self.desk.clock.mark().since(self.began);
+            self.handed = share_of(records(rate, elapsed), self.share);
+        }
+        Ok(client)
     }
 
     /// Hands out what has fallen due since the last time, this handle's share of it.
@@ -271,7 +331,9 @@ impl<C: Clients> Sender<C> {
             counts.sent += records.len() as u64;
             counts.in_flight += records.len() as u64;
         });
-        self.producer.submit(records);
+        if let Some(producer) = &mut self.producer {
+            producer.submit(records);
+        }
     }
 
     /// Records what came back.
@@ -302,6 +364,13 @@ impl<C: Clients> Sender<C> {
         let mut counts = self.counts.get();
         change(&mut counts);
         self.counts.set(counts);
+    }
+}
+
+async fn completions<P: Producer>(producer: &mut Option<P>) -> Vec<Completion> {
+    match producer {
+        Some(producer) => producer.completions().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -341,3 +341,99 @@ fn a_run_in_virtual_time_is_the_same_every_time() {
     assert!(first.len() > 3000, "{} events", first.len());
     assert!(first == second, "two runs of one scene differ");
 }
+
+#[test]
+fn a_crashed_producer_leaves_unknowns_and_its_successor_has_another_id() {
+    let topic: Topic = "ledger".into();
+    let ((crashed, revived, twice), events) =
+        play(spec(1, 2, 0, Rate::PerSecond(1000)), async |scene| {
+            sleep(SECOND).await;
+            scene.kafka.behave(&ledger(0), Behaviour::KeepSilent);
+            sleep(SECOND / 10).await;
+            let crashed = scene.workload.crash(&topic, false).await.expect("one");
+            scene.kafka.behave(&ledger(0), Behaviour::Ack);
+            let before = scene.counts();
+            assert_eq!(before.unknown, crashed.in_flight);
+            sleep(SECOND).await;
+            let half = scene.counts().sent - before.sent;
+            assert!((495..=505).contains(&half), "{half} by the other alone");
+            let to = scene.workload.send(&ledger(0), 1, SECOND).await;
+            assert_eq!(to.acked, 1, "by whoever lives");
+            let other = scene
+                .workload
+                .crash(&topic, false)
+                .await
+                .expect("the other");
+            assert_eq!(
+                scene.workload.crash(&topic, false).await,
+                None,
+                "nobody is left"
+            );
+            let quiet = scene.counts().sent;
+            sleep(SECOND).await;
+            assert_eq!(scene.counts().sent, quiet);
+            let revived = scene.workload.revive(&topic, crashed.client).await;
+            let again = scene.workload.revive(&topic, crashed.client).await;
+            sleep(SECOND).await;
+            let came = scene.counts().sent - quiet;
+            assert!((495..=505).contains(&came), "{came}, and no burst");
+            let counts = scene.workload.stop(SECOND).await["ledger"];
+            assert_eq!(counts.in_flight, 0);
+            (
+                (crashed, other),
+                revived.expect("opened"),
+                again.expect("asked"),
+            )
+        });
+    assert!((40..=60).contains(&crashed.0.in_flight), "{crashed:?}");
+    assert_eq!((revived, twice), (Some(ClientId(2)), None));
+    let last_of = |client| {
+        let of_client =
+            |event: &&Event| matches!(event, Event::Invoked { client: c, .. } if *c == client);
+        events
+            .iter()
+            .rposition(|event| of_client(&event))
+            .expect("it sent")
+    };
+    let first_new = events
+        .iter()
+        .position(|event| matches!(event, Event::Invoked { client, .. } if *client == ClientId(2)));
+    assert!(last_of(crashed.0.client) < first_new.expect("it sent"));
+}
+
+#[test]
+fn a_crashed_consumer_is_followed_by_one_that_goes_on() {
+    let topic: Topic = "ledger".into();
+    let (clients, events) = play(spec(1, 1, 1, Rate::OnDemand), async |scene| {
+        scene.workload.send(&ledger(0), 10, SECOND).await;
+        sleep(SECOND).await;
+        let crashed = scene.workload.crash(&topic, true).await.expect("one");
+        assert_eq!(scene.workload.crash(&topic, true).await, None);
+        scene.workload.send(&ledger(0), 5, SECOND).await;
+        sleep(SECOND).await;
+        assert_eq!(scene.counts().delivered, 10, "nobody reads");
+        let revived = scene.workload.revive(&topic, crashed.client).await;
+        sleep(SECOND).await;
+        assert_eq!(scene.counts().delivered, 15);
+        let second = scene
+            .workload
+            .crash(&topic, true)
+            .await
+            .expect("the fresh one");
+        scene.workload.stop(SECOND).await;
+        (crashed.client, revived.expect("opened"), second.client)
+    });
+    assert_eq!(Some(clients.2), clients.1);
+    assert_ne!(clients.0, clients.2);
+    let unknown = |event: &&Event| {
+        let Event::Returned {
+            reply: Reply::Polled(Outcome::Unknown(_)),
+            ..
+        } = event
+        else {
+            return false;
+        };
+        true
+    };
+    assert_eq!(events.iter().filter(unknown).count(), 2);
+}

@@ -107,6 +107,9 @@ impl Consumer for RdConsumer {
             }
         }
     }
+
+    /// Without a group there is nobody to say goodbye to.
+    fn crash(self) {}
 }
 
 impl Drop for RdConsumer {

@@ -178,6 +178,22 @@ impl Producer for RdProducer {
         }
         all
     }
+
+    fn crash(&mut self) -> Vec<Completion> {
+        // What the library still holds must not be sent any more, or as little of it as can be: its
+        // threads hear of this a moment later.
+        let everything = PurgeConfig::default().queue().inflight().non_blocking();
+        self.sender.producer().purge(everything);
+        let mut all = std::mem::take(&mut self.refused);
+        // Reports of the purge itself come later than this, if at all.
+        while let Ok(batch) = self.reports.try_recv() {
+            all.extend(batch);
+        }
+        let mut all = self.settle(all);
+        all.extend(self.give_up());
+        self.closing.store(true, Ordering::Release);
+        all
+    }
 }
 
 impl Drop for RdProducer {
