@@ -7,6 +7,7 @@
 
 mod loss;
 mod lossy;
+mod marred;
 mod sessions;
 mod zookeeper;
 
@@ -14,6 +15,7 @@ use history::{Harm, Mark, Offset};
 
 pub use loss::{Loss, LossKind};
 pub use lossy::{LossyLead, WhyInSync};
+pub use marred::Marred;
 pub use sessions::Session;
 pub use zookeeper::RolledBack;
 

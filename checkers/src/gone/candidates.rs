@@ -8,7 +8,7 @@ use history::{Epoch, Offset, Payload, ValueId};
 use super::GoneTopic;
 use crate::contract::Contract;
 use crate::facts::txns::{Fate, Txns};
-use crate::facts::{Facts, LogView, PartFacts, PartId, SendFact, acks_all};
+use crate::facts::{Facts, LogView, PartFacts, PartId, PartImage, SendFact, acks_all};
 use crate::guarantees::compaction::latest;
 
 /// Something that was seen at an offset where the final log has something else.
@@ -92,7 +92,12 @@ pub fn candidates(
         entry.read = entry.read.or(Some(index));
         entry.note(read.epoch);
     }
-    sightings(part, log, &excused, &mut found);
+    let causes = contract.causes.get(&id);
+    for image in &part.images {
+        let marred = causes.and_then(|causes| causes.marred(facts, part, image));
+        let until = marred.map_or(Offset(i64::MAX), |marred| marred.from);
+        sightings(image, log, until, &excused, &mut found);
+    }
     for ((offset, value), candidate) in &mut found {
         candidate.value = Some(*value);
         candidate.offset = *offset;
@@ -155,33 +160,37 @@ fn acknowledged_there(send: &SendFact, at: Option<Offset>, log: &LogView) -> boo
     }
 }
 
-/// CRC-valid batches of any image, smeared ones included, are sightings.
+/// CRC-valid batches of any image, smeared ones included, are sightings; where the files were damaged
+/// by our doing, those before the damage: neither offset nor epoch of a batch is under its CRC.
 fn sightings(
-    part: &PartFacts,
+    image: &PartImage,
     log: &LogView,
+    until: Offset,
     excused: &dyn Fn(Offset, ValueId) -> bool,
     found: &mut BTreeMap<(Option<Offset>, ValueId), Candidate>,
 ) {
-    for image in &part.images {
-        let view = &image.view;
-        for batch in view.log.batches.iter().filter(|batch| !batch.is_control()) {
-            // Equal bytes at an equal place are in the final log.
-            if log
-                .batch_at(batch.base)
-                .is_some_and(|same| same.base == batch.base && same.digest == batch.digest)
-            {
+    let view = &image.view;
+    let mut next = Offset(i64::MIN);
+    for batch in &view.log.batches {
+        if until < Offset(i64::MAX) && (batch.base < next || batch.last >= until) {
+            break;
+        }
+        next = batch.last;
+        // Equal bytes at an equal place are in the final log.
+        let same = log.batch_at(batch.base);
+        let same = same.is_some_and(|same| same.base == batch.base && same.digest == batch.digest);
+        if batch.is_control() || same {
+            continue;
+        }
+        for record in view.log.records_of(batch) {
+            let Payload::Value(value) = record.payload else {
+                continue;
+            };
+            if log.holds(record.offset, value) || excused(record.offset, value) {
                 continue;
             }
-            for record in view.log.records_of(batch) {
-                let Payload::Value(value) = record.payload else {
-                    continue;
-                };
-                if log.holds(record.offset, value) || excused(record.offset, value) {
-                    continue;
-                }
-                let entry = found.entry((Some(record.offset), value)).or_default();
-                entry.note(Some(batch.epoch));
-            }
+            let entry = found.entry((Some(record.offset), value)).or_default();
+            entry.note(Some(batch.epoch));
         }
     }
 }

@@ -4,7 +4,7 @@
 use evidence::Batch;
 use history::{Epoch, Offset};
 
-use super::{Case, Check, Tally, compaction};
+use super::{Case, Check, DAMAGE, Tally, compaction};
 use crate::facts::{LogView, PartFacts, PartId};
 use crate::findings::Findings;
 use crate::gone::{Story, span_of};
@@ -47,7 +47,11 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
             tally.examined += examined;
             if let Some(range) = differs {
                 let archive = case.facts.image(image.image);
-                let finding = tell(case, part, archive, hw, range);
+                let mut finding = tell(case, part, archive, hw, range);
+                let own = case.marred(part, image);
+                if own.is_some_and(|marred| marred.from.0 <= range.from) {
+                    (finding.class, finding.standing) = DAMAGE;
+                }
                 tally.found(findings, finding);
             }
         }

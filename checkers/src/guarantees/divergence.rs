@@ -4,9 +4,9 @@
 use history::{Offset, Phase};
 
 use super::committed_prefix::{compare, own_hw};
-use super::{Case, Check, Tally};
+use super::{Case, Check, DAMAGE, Tally};
 use crate::contract::Promise;
-use crate::facts::{LogView, PartFacts, PartId};
+use crate::facts::{LogView, PartFacts, PartId, PartImage};
 use crate::findings::Findings;
 use crate::gone::{Story, span_of};
 use crate::judgement::{Class, Group, OffsetRange, Standing, grouped};
@@ -67,8 +67,9 @@ fn below(case: &Case, findings: &mut Findings) -> Tally {
             continue;
         };
         tally.examined += logs_compared(part);
-        for (node, view) in others(part) {
+        for (image, view) in others(part) {
             bytes += bytes_in(view, from, to);
+            let node = image.node;
             if let Some(range) = differ(case, part, view, from, to) {
                 let title = format!(
                     "{} {}: {node} and the leader differ below the high watermark",
@@ -80,7 +81,16 @@ fn below(case: &Case, findings: &mut Findings) -> Tally {
                      beyond, yet the batches of {node} at {} are not those of the leader.",
                     span_of(Some(range))
                 );
-                report(case, part, &BELOW, title, text, range, &mut tally, findings);
+                report(
+                    case,
+                    (part, image),
+                    &BELOW,
+                    title,
+                    text,
+                    range,
+                    &mut tally,
+                    findings,
+                );
             }
         }
     }
@@ -103,7 +113,7 @@ fn lasting(case: &Case, findings: &mut Findings) -> Tally {
             continue;
         };
         tally.examined += logs_compared(part);
-        for (node, view) in others(part) {
+        for (image, view) in others(part) {
             bytes += view.log.bytes;
             let from = view.start().max(fin.start());
             let (ours, theirs) = (view.log.leo(), fin.log.leo());
@@ -113,6 +123,7 @@ fn lasting(case: &Case, findings: &mut Findings) -> Tally {
                     to: ours.max(theirs).0,
                 })
             });
+            let node = image.node;
             if let Some(range) = range {
                 let title = format!(
                     "{} {}: {node} and the leader still differ at rest",
@@ -125,7 +136,14 @@ fn lasting(case: &Case, findings: &mut Findings) -> Tally {
                     span_of(Some(range))
                 );
                 report(
-                    case, part, &LASTING, title, text, range, &mut tally, findings,
+                    case,
+                    (part, image),
+                    &LASTING,
+                    title,
+                    text,
+                    range,
+                    &mut tally,
+                    findings,
                 );
             }
         }
@@ -137,7 +155,7 @@ fn lasting(case: &Case, findings: &mut Findings) -> Tally {
 #[allow(clippy::too_many_arguments)] // One call for two guarantees; a struct would only rename them.
 fn report(
     case: &Case,
-    part: &PartFacts,
+    (part, image): (&PartFacts, &PartImage),
     check: &Check,
     title: String,
     text: String,
@@ -147,7 +165,12 @@ fn report(
 ) {
     let mut finding = case.finding(check.name, Some(part), title);
     // An unclean election permits losses; replicas must then agree on what is left.
-    if check.name == LASTING.name && case.facts.unsettled().is_some() {
+    let marred = [case.marred(part, image), case.final_marred(part)];
+    let mut marred = marred.into_iter().flatten();
+    let ours = marred.find(|marred| marred.from.0 <= range.from);
+    if ours.is_some() {
+        (finding.class, finding.standing) = DAMAGE;
+    } else if check.name == LASTING.name && case.facts.unsettled().is_some() {
         (finding.class, finding.standing) = (Class::Undetermined, Standing::Undetermined);
     } else if case.contract.known_bad_protocol.is_some() {
         finding.class = Class::KnownBadProtocol;
@@ -155,6 +178,9 @@ fn report(
     finding.offsets = Some(range);
     let mut story = Story::default();
     story.say(case.facts, text, &[]);
+    if let Some(marred) = ours {
+        story.say(case.facts, marred.words(), &[]);
+    }
     for cut in &part.roles.cuts {
         if cut.to.0 <= range.from {
             let text = format!("{} had cut its log to {}.", cut.node, cut.to);
@@ -167,11 +193,13 @@ fn report(
 }
 
 /// The followers' logs of the final capture.
-fn others<'a>(part: &'a PartFacts<'a>) -> impl Iterator<Item = (history::NodeId, &'a LogView<'a>)> {
+fn others<'a>(
+    part: &'a PartFacts<'a>,
+) -> impl Iterator<Item = (&'a PartImage<'a>, &'a LogView<'a>)> {
     let leader = part.fin.as_ref().ok().map(|fin| fin.leader);
     part.finals()
         .filter(move |image| image.sound && Some(image.node) != leader)
-        .map(|image| (image.node, &image.view))
+        .map(|image| (image, &image.view))
 }
 
 /// The leader's log and those compared with it; none if there is nothing to compare it with.

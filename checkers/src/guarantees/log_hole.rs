@@ -5,7 +5,8 @@
 
 use evidence::{Batch, Damage, DamageKind};
 
-use super::{Case, Check, Tally};
+use super::{Case, Check, DAMAGE, Tally};
+use crate::causes::Marred;
 use crate::contract::Promise;
 use crate::facts::{PartFacts, PartImage};
 use crate::findings::Findings;
@@ -46,10 +47,15 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
     for part in case.parts() {
         for image in part.images.iter().filter(|image| image.sound) {
             tally.examined += image.view.log.batches.len() as u64;
-            let holes = holes(image);
-            if !holes.is_empty() {
-                let finding = tell(case, part, image, &holes);
-                tally.found(findings, finding);
+            let marred = case.marred(part, image);
+            let (ours, holes): (Vec<Hole>, Vec<Hole>) = holes(image)
+                .into_iter()
+                .partition(|hole| marred.is_some_and(|marred| hole.offsets.to > marred.from.0));
+            for (holes, marred) in [(holes, None), (ours, marred)] {
+                if !holes.is_empty() {
+                    let finding = tell(case, part, image, &holes, marred);
+                    tally.found(findings, finding);
+                }
             }
         }
     }
@@ -105,7 +111,13 @@ fn damaged(damage: &[Damage], missing: OffsetRange) -> bool {
     })
 }
 
-fn tell(case: &Case, part: &PartFacts, image: &PartImage, holes: &[Hole]) -> Finding {
+fn tell(
+    case: &Case,
+    part: &PartFacts,
+    image: &PartImage,
+    holes: &[Hole],
+    marred: Option<Marred>,
+) -> Finding {
     let archive = case.facts.image(image.image);
     let count = holes.len() as u64;
     let title = format!(
@@ -118,6 +130,10 @@ fn tell(case: &Case, part: &PartFacts, image: &PartImage, holes: &[Hole]) -> Fin
     let mut story = Story::default();
     for hole in holes.iter().take(3) {
         story.say(case.facts, format!("{}: {}.", archive.file, hole.text), &[]);
+    }
+    if let Some(marred) = marred {
+        story.say(case.facts, marred.words(), &[]);
+        (finding.class, finding.standing) = DAMAGE;
     }
     finding.story = story.sentences;
     finding.count = count;

@@ -3,14 +3,15 @@
 //!
 //! A torn or zero tail of the last segment is what a killed process leaves, and an index may lag or
 //! break off there too: no finding, unless the broker's own recovery point says that it had been
-//! flushed. Producers may begin anywhere, and again once they were forgotten, by time or because the
+//! flushed. What a recorded fault of ours did to the files is counted, and no breach. Producers may begin anywhere, and again once they were forgotten, by time or because the
 //! log start passed all that they had written.
 
 use evidence::{Batch, Damage, DamageKind, Image, IndexFlaw};
 use history::{Epoch, Harm, Offset};
 use rustc_hash::FxHashMap;
 
-use super::{Case, Check, Tally};
+use super::{Case, Check, DAMAGE, Tally};
+use crate::causes::Marred;
 use crate::facts::{PartFacts, PartImage};
 use crate::findings::Findings;
 use crate::gone::{Story, many};
@@ -25,6 +26,9 @@ pub const CHECK: Check = Check {
     look,
 };
 
+/// A fault: the last offset that it concerns, and in words.
+type Fault = (Offset, String);
+
 /// At most so many faults of one log are quoted; all are counted.
 const QUOTED: usize = 5;
 
@@ -33,13 +37,17 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
     for part in case.parts() {
         for image in part.images.iter().filter(|image| image.sound) {
             tally.examined += image.view.log.batches.len() as u64;
-            let faults = faults(case, part, image);
-            if faults.is_empty() {
-                continue;
-            }
             let archive = case.facts.image(image.image);
-            let finding = tell(case, part, archive, &faults);
-            tally.found(findings, finding);
+            let marred = case.marred(part, image);
+            let (ours, faults): (Vec<Fault>, Vec<Fault>) = faults(case, part, image)
+                .into_iter()
+                .partition(|(at, _)| marred.is_some_and(|marred| *at >= marred.from));
+            for (faults, marred) in [(faults, None), (ours, marred)] {
+                if !faults.is_empty() {
+                    let finding = tell(case, part, archive, &faults, marred);
+                    tally.found(findings, finding);
+                }
+            }
         }
     }
     tally
@@ -49,7 +57,8 @@ fn tell(
     case: &Case,
     part: &PartFacts,
     archive: &Image,
-    faults: &[String],
+    faults: &[Fault],
+    marred: Option<Marred>,
 ) -> crate::judgement::Finding {
     let count = faults.len() as u64;
     let title = format!(
@@ -61,35 +70,41 @@ fn tell(
     );
     let mut finding = case.finding(CHECK.name, Some(part), title);
     let mut story = Story::default();
-    for fault in faults.iter().take(QUOTED) {
+    for (_, fault) in faults.iter().take(QUOTED) {
         story.say(case.facts, fault.clone(), &[]);
+    }
+    if let Some(marred) = marred {
+        story.say(case.facts, marred.words(), &[]);
+        (finding.class, finding.standing) = DAMAGE;
     }
     finding.story = story.sentences;
     finding.count = count;
     finding
 }
 
-fn faults(case: &Case, part: &PartFacts, image: &PartImage) -> Vec<String> {
+fn faults(case: &Case, part: &PartFacts, image: &PartImage) -> Vec<Fault> {
     let log = image.view.log;
     let last_segment = log.segments.last().copied();
-    let mut faults: Vec<String> = log
+    let mut faults: Vec<Fault> = log
         .damage
         .iter()
         .filter(|damage| !ends_a_killed_log(damage, last_segment))
-        .map(damage_in_words)
+        .map(|damage| (damage_reaches(damage), damage_in_words(damage)))
         .collect();
     let flaws = log.index_flaws.iter();
     faults.extend(
         flaws
             .filter(|flaw| !may_be_rebuilt(flaw))
-            .map(flaw_in_words),
+            .map(|flaw| (flaw.about.unwrap_or(Offset(i64::MAX)), flaw_in_words(flaw))),
     );
     for pair in log.batches.windows(2) {
         if pair[1].base <= pair[0].last {
-            faults.push(format!(
+            let text = format!(
                 "The batch at {} follows one that ends at {}.",
                 pair[1].base, pair[0].last
-            ));
+            );
+            // Either may be the one whose offset is wrong.
+            faults.push((pair[0].last.max(pair[1].last), text));
         }
     }
     let mut newest: Option<Epoch> = None;
@@ -97,10 +112,11 @@ fn faults(case: &Case, part: &PartFacts, image: &PartImage) -> Vec<String> {
         if let Some(before) = newest
             && batch.epoch < before
         {
-            faults.push(format!(
+            let text = format!(
                 "The batch at {} has {} after {before}.",
                 batch.base, batch.epoch
-            ));
+            );
+            faults.push((batch.last, text));
         }
         newest = newest.max(Some(batch.epoch));
     }
@@ -120,6 +136,17 @@ fn ends_a_killed_log(damage: &Damage, last_segment: Option<Offset>) -> bool {
         }
     };
     tail && Some(damage.segment) == last_segment && damage.durable != Some(true)
+}
+
+/// The last offset that damage is known to concern.
+fn damage_reaches(damage: &Damage) -> Offset {
+    match damage.kind {
+        DamageKind::BadCrc { last, .. } => last.max(damage.from),
+        DamageKind::TornTail(_)
+        | DamageKind::ZeroTail(_)
+        | DamageKind::Nonsense(_)
+        | DamageKind::Undecodable { .. } => damage.from,
+    }
 }
 
 /// Whether a start after an unclean stop would put it right: nothing of it had been flushed.
@@ -184,7 +211,7 @@ fn forgotten_after(case: &Case) -> i64 {
 
 /// Base sequence = last sequence + 1 (mod 2^31), per producer id and epoch; the first is exempt, and
 /// the first after the producer was forgotten.
-fn sequences(batches: &[Batch], start: Offset, forgotten_after: i64, faults: &mut Vec<String>) {
+fn sequences(batches: &[Batch], start: Offset, forgotten_after: i64, faults: &mut Vec<Fault>) {
     let mut last: FxHashMap<(i64, i16), (i64, &Batch)> = FxHashMap::default();
     for batch in batches {
         if batch.producer_id < 0 || batch.base_sequence < 0 || batch.is_control() {
@@ -199,10 +226,11 @@ fn sequences(batches: &[Batch], start: Offset, forgotten_after: i64, faults: &mu
         let silent = batch.max_timestamp.saturating_sub(previous.max_timestamp);
         let forgotten = previous.last < start || silent >= forgotten_after;
         if base != (before + 1) % (1 << 31) && !forgotten {
-            faults.push(format!(
+            let text = format!(
                 "The batch at {} of producer {} epoch {} begins with sequence {base}, after {before}.",
                 batch.base, batch.producer_id, batch.producer_epoch
-            ));
+            );
+            faults.push((batch.last, text));
         }
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use history::{Epoch, Mark, Offset};
 use rustc_hash::FxHashMap;
 
-use super::{Case, Check, Tally};
+use super::{Case, Check, DAMAGE, Tally};
 use crate::contract::Promise;
 use crate::facts::{PartFacts, Term};
 use crate::findings::Findings;
@@ -61,7 +61,23 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
         }
         for ((a, b, epoch), (range, count)) in broken {
             let mut finding = tell(case, part, (a, b), range, count);
-            if let Some((term, harmed)) = resumed(case, part, epoch, range) {
+            let mut images = part
+                .images
+                .iter()
+                .filter(|image| [a, b].contains(&image.image));
+            let marred = images.find_map(|image| {
+                let marred = case.marred(part, image)?;
+                (marred.from.0 <= range.from).then_some(marred)
+            });
+            if let Some(marred) = marred {
+                (finding.class, finding.standing) = DAMAGE;
+                let mut story = Story {
+                    sentences: finding.story,
+                    evidence: finding.evidence,
+                };
+                story.say(case.facts, marred.words(), &[]);
+                (finding.story, finding.evidence) = (story.sentences, story.evidence);
+            } else if let Some((term, harmed)) = resumed(case, part, epoch, range) {
                 (finding.class, finding.standing) = (Class::LossyLeader, Standing::NotPromised);
                 let mut story = Story {
                     sentences: finding.story,

@@ -42,8 +42,9 @@ mod watermarks_disordered;
 use history::{Offset, Payload};
 
 use crate::audit::CutAudit;
+use crate::causes::{Marred, PartCauses};
 use crate::contract::{Contract, Promise};
-use crate::facts::{Facts, FaultStory, PartFacts, Term};
+use crate::facts::{Facts, FaultStory, PartFacts, PartImage, Term};
 use crate::findings::Findings;
 use crate::gone::{GoneTopic, unit_of};
 use crate::judgement::{
@@ -167,18 +168,39 @@ impl<'a> Case<'a> {
         from: Offset,
         wanted: impl Fn(&Term) -> bool,
     ) -> Option<(Class, Standing)> {
+        self.causes(part)?.excuse(part, from, wanted)
+    }
+
+    /// What came about for a partition.
+    pub fn causes(&self, part: &PartFacts) -> Option<&'a PartCauses> {
         let mut causes = self.contract.causes.iter();
         let ours = causes.find(|(id, _)| self.facts.parts[**id].name == part.name);
-        ours.and_then(|(_, causes)| causes.excuse(part, from, wanted))
+        ours.map(|(_, causes)| causes)
+    }
+
+    /// By which recorded loss the files of an image may be malformed.
+    pub fn marred(&self, part: &PartFacts, image: &PartImage) -> Option<Marred<'a>> {
+        self.causes(part)?.marred(self.facts, part, image)
+    }
+
+    /// The same of the final log.
+    pub fn final_marred(&self, part: &PartFacts) -> Option<Marred<'a>> {
+        let fin = part.fin.as_ref().ok()?;
+        self.marred(part, &part.images[fin.image])
     }
 
     /// The class and standing of a disagreement at or below the high watermark: excused by an
-    /// unclean election or a lossy leader at or below it, known with an old protocol, else
-    /// unexplained.
+    /// unclean election or a lossy leader at or below it, or by damage of ours to the final log; known
+    /// with an old protocol, else unexplained.
     pub fn disagreement(&self, part: &PartFacts, offsets: OffsetRange) -> (Class, Standing) {
         let from = Offset(offsets.from);
         if let Some(excuse) = self.excuse(part, from, |_| true) {
             excuse
+        } else if self
+            .final_marred(part)
+            .is_some_and(|marred| marred.from <= from)
+        {
+            DAMAGE
         } else if self.contract.known_bad_protocol.is_some() {
             (Class::KnownBadProtocol, Standing::Broken)
         } else {
@@ -186,6 +208,9 @@ impl<'a> Case<'a> {
         }
     }
 }
+
+/// What files show where they were damaged by our doing.
+pub const DAMAGE: (Class, Standing) = (Class::Damage, Standing::NotPromised);
 
 /// What a guarantee saw.
 #[derive(Debug)]
@@ -385,7 +410,7 @@ fn permitted_because(class: Class) -> &'static str {
         Class::StaleReadmission => {
             "a replica that had lost data was taken back into the in-sync set by a stale fetch"
         }
-        Class::Damage => "the leader's files were damaged",
+        Class::Damage => "files were damaged by a fault of ours",
         Class::ZookeeperRolledBack => "ZooKeeper forgot what it had confirmed",
         Class::Expired => "it was deleted on request or by retention",
         Class::Resend => "the client sent it again",

@@ -3,7 +3,8 @@
 
 use history::{Offset, Payload};
 
-use super::{Case, Check, Tally};
+use super::{Case, Check, DAMAGE, Tally};
+use crate::causes::Marred;
 use crate::facts::PartFacts;
 use crate::findings::Findings;
 use crate::gone::{Story, many};
@@ -21,31 +22,55 @@ pub const CHECK: Check = Check {
 fn look(case: &Case, findings: &mut Findings) -> Tally {
     let mut tally = Tally::of("stored and delivered records");
     for part in case.parts() {
-        let mut seen: Vec<(String, Offset, Payload)> = Vec::new();
+        let mut seen: Vec<Odd> = Vec::new();
         for image in &part.images {
             let archive = case.facts.image(image.image);
+            let marred = case.marred(part, image);
             let log = image.view.log;
             for batch in log.batches.iter().filter(|batch| !batch.is_control()) {
                 let records = log.records_of(batch);
                 tally.examined += records.len() as u64;
                 let odd = records.iter().filter(|record| is_odd(record.payload));
-                seen.extend(odd.map(|r| (archive.file.clone(), r.offset, r.payload)));
+                seen.extend(odd.map(|record| Odd {
+                    place: archive.file.clone(),
+                    offset: record.offset,
+                    payload: record.payload,
+                    ours: marred.filter(|marred| marred.from <= record.offset),
+                }));
             }
         }
         tally.examined += part.reads.len() as u64;
         for &read in &part.reads {
             let read = case.facts.ops.read(read);
             if is_odd(read.payload) {
-                let who = format!("{} ({})", read.client, read.op);
-                seen.push((who, read.offset, read.payload));
+                let causes = case.causes(part);
+                let (broker, at) = (read.broker, read.returned);
+                seen.push(Odd {
+                    place: format!("{} ({})", read.client, read.op),
+                    offset: read.offset,
+                    payload: read.payload,
+                    ours: causes.and_then(|c| c.damaged_answer(part, broker, read.offset, at)),
+                });
             }
         }
-        if !seen.is_empty() {
-            let finding = tell(case, part, &seen);
+        let (ours, others): (Vec<Odd>, Vec<Odd>) =
+            seen.into_iter().partition(|odd| odd.ours.is_some());
+        for seen in [others, ours].iter().filter(|seen| !seen.is_empty()) {
+            let finding = tell(case, part, seen);
             tally.found(findings, finding);
         }
     }
     tally
+}
+
+/// A record that is not ours, or damaged.
+struct Odd<'a> {
+    /// Where it stands, or who was given it.
+    place: String,
+    offset: Offset,
+    payload: Payload,
+    /// What of our doing explains it.
+    ours: Option<Marred<'a>>,
 }
 
 fn is_odd(payload: Payload) -> bool {
@@ -55,8 +80,8 @@ fn is_odd(payload: Payload) -> bool {
     }
 }
 
-fn tell(case: &Case, part: &PartFacts, seen: &[(String, Offset, Payload)]) -> Finding {
-    let mut offsets: Vec<Offset> = seen.iter().map(|(_, offset, _)| *offset).collect();
+fn tell(case: &Case, part: &PartFacts, seen: &[Odd]) -> Finding {
+    let mut offsets: Vec<Offset> = seen.iter().map(|odd| odd.offset).collect();
     offsets.sort_unstable();
     offsets.dedup();
     let count = offsets.len() as u64;
@@ -67,8 +92,9 @@ fn tell(case: &Case, part: &PartFacts, seen: &[(String, Offset, Payload)]) -> Fi
     );
     let mut finding = case.finding(CHECK.name, Some(part), title);
     let mut story = Story::default();
-    for (place, offset, payload) in seen.iter().take(5) {
-        let what = match payload {
+    for odd in seen.iter().take(5) {
+        let (place, offset) = (&odd.place, odd.offset);
+        let what = match odd.payload {
             Payload::Corrupt => "bears our mark and fails its checksum",
             Payload::Foreign | Payload::Value(_) => "is not ours",
         };
@@ -77,6 +103,10 @@ fn tell(case: &Case, part: &PartFacts, seen: &[(String, Offset, Payload)]) -> Fi
             format!("{place}: the record at {offset} {what}."),
             &[],
         );
+    }
+    if let Some(marred) = seen.iter().find_map(|odd| odd.ours) {
+        story.say(case.facts, marred.words(), &[]);
+        (finding.class, finding.standing) = DAMAGE;
     }
     finding.story = story.sentences;
     finding.count = count;

@@ -12,11 +12,12 @@ use evidence::{Batch, Marker, ProducerEntry, ProducerSnapshot, ReplicaLog};
 use history::Offset;
 use rustc_hash::FxHashMap;
 
-use super::{Case, Check, Tally};
+use super::{Case, Check, DAMAGE, Tally};
+use crate::causes::Marred;
 use crate::facts::{PartFacts, PartImage};
 use crate::findings::Findings;
 use crate::gone::{Story, many};
-use crate::judgement::Group;
+use crate::judgement::{Finding, Group};
 
 /// The guarantee.
 pub const CHECK: Check = Check {
@@ -41,39 +42,63 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
                 faults.extend(snapshot_faults(case, part, image));
             }
             faults.extend(replica_faults(case, part, image));
-            if faults.is_empty() {
-                continue;
+            let own = case.marred(part, image);
+            let (ours, faults): (Vec<Fault>, Vec<Fault>) = faults
+                .into_iter()
+                .partition(|(at, _)| own.is_some_and(|marred| *at >= marred.from));
+            for (faults, marred) in [(faults, None), (ours, own)] {
+                if !faults.is_empty() {
+                    let finding = tell(case, part, image, faults, marred);
+                    tally.found(findings, finding);
+                }
             }
-            let archive = case.facts.image(image.image);
-            let title = format!(
-                "{}: {} in the files beside the log of {} ({})",
-                part.name,
-                many(faults.len() as u64, "fault", "faults"),
-                archive.node,
-                archive.file
-            );
-            let mut finding = case.finding(CHECK.name, Some(part), title);
-            finding.count = faults.len() as u64;
-            let mut story = Story::default();
-            for fault in faults.into_iter().take(TOLD) {
-                story.say(case.facts, fault, &[]);
-            }
-            finding.story = story.sentences;
-            tally.found(findings, finding);
         }
     }
     tally
 }
 
+/// A fault: the last offset that it concerns, and in words.
+type Fault = (Offset, String);
+
+fn tell(
+    case: &Case,
+    part: &PartFacts,
+    image: &PartImage,
+    faults: Vec<Fault>,
+    marred: Option<Marred>,
+) -> Finding {
+    let archive = case.facts.image(image.image);
+    let title = format!(
+        "{}: {} in the files beside the log of {} ({})",
+        part.name,
+        many(faults.len() as u64, "fault", "faults"),
+        archive.node,
+        archive.file
+    );
+    let mut finding = case.finding(CHECK.name, Some(part), title);
+    finding.count = faults.len() as u64;
+    let mut story = Story::default();
+    for (_, fault) in faults.into_iter().take(TOLD) {
+        story.say(case.facts, fault, &[]);
+    }
+    if let Some(marred) = marred {
+        story.say(case.facts, marred.words(), &[]);
+        (finding.class, finding.standing) = DAMAGE;
+    }
+    finding.story = story.sentences;
+    finding
+}
+
 /// Where the epoch file, as a function from offset to epoch, is not what the batches say.
-fn epoch_faults(log: &ReplicaLog) -> Vec<String> {
-    let mut faults: Vec<String> = log
+fn epoch_faults(log: &ReplicaLog) -> Vec<Fault> {
+    let mut faults: Vec<Fault> = log
         .epochs
         .windows(2)
         .filter(|pair| pair[1].0 <= pair[0].0 || pair[1].1 <= pair[0].1)
         .map(|pair| {
             let ((a, from), (b, to)) = (pair[0], pair[1]);
-            format!("The epoch file lists {b} from {to} after {a} from {from}.")
+            let text = format!("The epoch file lists {b} from {to} after {a} from {from}.");
+            (from.max(to), text)
         })
         .collect();
     if !faults.is_empty() || log.epochs.is_empty() {
@@ -98,10 +123,11 @@ fn epoch_faults(log: &ReplicaLog) -> Vec<String> {
         }
         let said = log.epochs[place].0;
         if said != batch.epoch {
-            faults.push(format!(
+            let text = format!(
                 "The epoch file gives {said} to {}, where a batch of {} stands.",
                 batch.base, batch.epoch
-            ));
+            );
+            faults.push((batch.last, text));
         }
     }
     faults
@@ -188,7 +214,7 @@ fn add(states: &mut FxHashMap<i64, State>, batch: &Batch) {
 }
 
 /// Where a snapshot is not what the batches before it add up to.
-fn snapshot_faults(case: &Case, part: &PartFacts, image: &PartImage) -> Vec<String> {
+fn snapshot_faults(case: &Case, part: &PartFacts, image: &PartImage) -> Vec<Fault> {
     let log = image.view.log;
     let mut faults = Vec::new();
     if !log.batches.is_sorted_by(|a, b| a.last < b.base) || log.snapshots.is_empty() {
@@ -205,9 +231,15 @@ fn snapshot_faults(case: &Case, part: &PartFacts, image: &PartImage) -> Vec<Stri
             // Without the log's beginning only what was seen since can be compared.
             states.retain(|_, state| state.last_sequence >= 0);
         }
-        faults.extend(unlike(snapshot, &states, whole, forgets(case)));
+        let unlike = unlike(snapshot, &states, whole, forgets(case)).into_iter();
+        faults.extend(unlike.map(|text| (reaches(snapshot), text)));
     }
     faults
+}
+
+/// The last offset that a snapshot adds up.
+fn reaches(snapshot: &ProducerSnapshot) -> Offset {
+    Offset(snapshot.offset.0 - 1)
 }
 
 fn unlike(
@@ -247,7 +279,7 @@ fn unlike(
 }
 
 /// Where the leader has a snapshot at the same offset, at rest, and it is another.
-fn replica_faults(case: &Case, part: &PartFacts, image: &PartImage) -> Vec<String> {
+fn replica_faults(case: &Case, part: &PartFacts, image: &PartImage) -> Vec<Fault> {
     let Ok(fin) = part.fin else { return Vec::new() };
     let leader = &part.images[fin.image];
     if !image.last || image.node == fin.leader || case.never_healed().is_some() {
@@ -255,6 +287,8 @@ fn replica_faults(case: &Case, part: &PartFacts, image: &PartImage) -> Vec<Strin
     }
     let start = log_start(case, part, image).max(log_start(case, part, leader));
     let forgets = forgets(case);
+    // Snapshots of a leader whose files we damaged are no measure.
+    let measure = case.final_marred(part);
     let mut faults = Vec::new();
     for theirs in &image.view.log.snapshots {
         let ours = leader.view.log.snapshots.iter();
@@ -274,11 +308,13 @@ fn replica_faults(case: &Case, part: &PartFacts, image: &PartImage) -> Vec<Strin
         } else {
             ours != theirs_kept
         };
-        if differs {
-            faults.push(format!(
+        let marred = measure.is_some_and(|marred| reaches(theirs) >= marred.from);
+        if differs && !marred {
+            let text = format!(
                 "The snapshot at {} is not that of {}, the leader, at the same offset.",
                 theirs.offset, fin.leader
-            ));
+            );
+            faults.push((reaches(theirs), text));
         }
     }
     faults

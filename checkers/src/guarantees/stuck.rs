@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use history::{NodeId, Offset, Phase, ProcessChange, Seen, Service};
 
-use super::{Case, Check, Tally};
+use super::{Case, Check, DAMAGE, Tally};
+use crate::causes::PartCauses;
 use crate::contract::Promise;
 use crate::facts::PartFacts;
 use crate::findings::Findings;
@@ -63,7 +64,12 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
         for trouble in troubles {
             story.say(case.facts, trouble, &[]);
         }
-        if doubtful {
+        let damage = case.causes(part).and_then(PartCauses::damage);
+        if let Some(damage) = damage {
+            // Nothing is promised of files that were damaged: who has them may not get on.
+            (finding.class, finding.standing) = DAMAGE;
+            story.say(case.facts, format!("Before that, {}.", damage.words()), &[]);
+        } else if doubtful {
             (finding.class, finding.standing) = (Class::Undetermined, Standing::Undetermined);
         }
         finding.story = story.sentences;

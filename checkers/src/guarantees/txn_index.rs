@@ -6,7 +6,7 @@
 
 use history::Offset;
 
-use super::Case;
+use super::{Case, DAMAGE};
 use crate::facts::PartFacts;
 use crate::facts::txns::{Marked, Stretch, Stretches};
 use crate::gone::{Story, many};
@@ -49,12 +49,16 @@ pub fn compare(case: &Case, part: &PartFacts, stretches: &Stretches) -> Option<F
     let text = format!("Producer {producer}, {first} to its marker at {marker}: {says}.");
     let mut story = Story::default();
     story.say(case.facts, text, &[]);
+    let to = marker.0 + 1;
+    if case
+        .final_marred(part)
+        .is_some_and(|marred| marred.from <= marker)
+    {
+        (finding.class, finding.standing) = DAMAGE;
+    }
     finding.story = story.sentences;
     finding.count = count;
-    finding.offsets = Some(OffsetRange {
-        from: first.0,
-        to: marker.0 + 1,
-    });
+    finding.offsets = Some(OffsetRange { from: first.0, to });
     Some(finding)
 }
 

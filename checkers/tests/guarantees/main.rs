@@ -6,6 +6,7 @@ mod contract;
 mod clients;
 mod copies;
 mod groups;
+mod harms;
 mod leaders;
 mod logs;
 mod loss;
