@@ -118,7 +118,7 @@ fn gaps(case: &Case, group: &Group, part: &PartFacts, story: &Story) -> (u64, Ve
     let mut given: Vec<(Offset, u32)> = story.given.iter().map(|&r| (read(r).offset, r)).collect();
     given.sort_unstable();
     given.dedup_by_key(|(offset, _)| *offset);
-    let Some((start, end)) = reach(group, story, &given, fin.start) else {
+    let Some((start, end)) = reach(case, group, story, &given, fin.start) else {
         return (0, Vec::new());
     };
     let stretches = group.read_committed.then(|| Stretches::of(log));
@@ -144,26 +144,31 @@ fn gaps(case: &Case, group: &Group, part: &PartFacts, story: &Story) -> (u64, Ve
                 continue;
             }
             let behind = given.get(next).map(|(_, read)| *read);
+            let why = match sought_beyond(case, story, record.offset, behind) {
+                true => Why::Sought,
+                false => Why::Unexplained,
+            };
             match gaps.last_mut() {
                 // The same delivery is behind both: one gap.
-                Some((_, _, to, count, same)) if *same == behind => {
+                Some((same_why, _, to, count, same)) if (*same_why, *same) == (why, behind) => {
                     (*to, *count) = (Offset(record.offset.0 + 1), *count + 1);
                 }
                 _ => {
                     let to = Offset(record.offset.0 + 1);
-                    gaps.push((Why::Unexplained, record.offset, to, 1, behind));
+                    gaps.push((why, record.offset, to, 1, behind));
                 }
             }
         }
     }
-    for gap in &mut gaps {
+    for gap in gaps.iter_mut().filter(|gap| gap.0 != Why::Sought) {
         gap.0 = why(case, group, story, gap);
     }
     (examined, gaps)
 }
 
-/// From where and how far a group must have processed.
+/// From where and how far a group must have processed. Where it began it may have asked for.
 fn reach(
+    case: &Case,
     group: &Group,
     story: &Story,
     given: &[(Offset, u32)],
@@ -173,7 +178,12 @@ fn reach(
     let committed = story.commits.iter().map(|commit| commit.next);
     let furthest = given.last().map(|(at, _)| Offset(at.0 + 1));
     let end = furthest.into_iter().chain(committed).max()?;
-    let asked = story.sought.iter().map(|(.., at)| *at).min();
+    let began = story.given.iter().map(|&read| case.facts.ops.read(read));
+    let began = began.min_by_key(|read| read.returned);
+    let asked = story.sought.iter().filter(|(at, by, _)| {
+        began.is_some_and(|began| *at <= began.returned && *by == began.client)
+    });
+    let asked = asked.map(|(.., at)| *at).min();
     let start = match asked {
         Some(asked) if asked.0 >= 0 => asked.min(first.unwrap_or(asked)),
         _ if group.from_start && !group.alone() => log_start,
@@ -182,16 +192,22 @@ fn reach(
     Some((start.max(log_start), end))
 }
 
-fn why(case: &Case, group: &Group, story: &Story, gap: &Gap) -> Why {
-    let &(_, from, to, _, behind) = gap;
-    let behind = behind.map(|read| case.facts.ops.read(read));
-    let sought = behind.is_some_and(|read| {
-        let places = (Offset(from.0 + 1), read.offset);
-        story.sought_within(read.client, places, (Mark(0), read.returned))
-    });
-    if sought {
-        return Why::Sought;
+/// Whether who came behind a record, by a delivery or a commit, had asked for a position beyond it.
+fn sought_beyond(case: &Case, story: &Story, at: Offset, behind: Option<u32>) -> bool {
+    let by =
+        |client, to, until| story.sought_within(client, (Offset(at.0 + 1), to), (Mark(0), until));
+    match behind.map(|read| case.facts.ops.read(read)) {
+        Some(read) => by(read.client, read.offset, read.returned),
+        None => {
+            let mut behind = story.commits.iter().filter(|commit| commit.next > at);
+            behind.any(|commit| by(commit.call.client, commit.next, commit.asked))
+        }
     }
+}
+
+fn why(case: &Case, group: &Group, story: &Story, gap: &Gap) -> Why {
+    let &(_, _, to, _, behind) = gap;
+    let behind = behind.map(|read| case.facts.ops.read(read));
     if commits_first(group) {
         return Why::CommittedFirst;
     }

@@ -302,6 +302,41 @@ fn a_group_skips_nothing_that_it_has_passed() {
     acquits(SKIPPED, &scene(&group("after"), &strangers), 2);
 }
 
+/// Asking for a position excuses what lies before it, from then on, and nothing behind it.
+#[test]
+fn a_seek_excuses_what_it_passes() {
+    let convicted = |calls: &str| {
+        let text = scene(&group("after"), &format!("{JOIN}{calls}"));
+        convicts(SKIPPED, &text, "1 record skipped by group g, without cause");
+    };
+    let permitted = |calls: &str| {
+        let text = scene(&group("after"), &format!("{JOIN}{calls}"));
+        permits(SKIPPED, &text, 1, "on request");
+    };
+    let one = "c5 poll -> t/0 @0=v0 by n0 at 1.0s..1.1s\n";
+    let last = "c5 poll -> t/0 @3=v3 by n0 at 3.0s..3.1s\n";
+    // To 2, and then 3 came.
+    let text = format!("{JOIN}{one}c5 seek t/0@2 at 2.0s..2.1s\n{last}");
+    convicts(
+        SKIPPED,
+        &scene(&group("after"), &text),
+        "1 record skipped by group g, without cause",
+    );
+    // What was skipped before anybody asked for anything.
+    let first = "c5 poll -> t/0 @1=v1 @2=v2 by n0 at 1.0s..1.1s\n";
+    convicted(&format!("{first}c5 seek t/0@3 at 2.0s..2.1s\n{last}"));
+    // Another's seek is its own.
+    convicted(&format!("{FIRST}c6 seek t/0@3 at 2.0s..2.1s\n{last}"));
+    permitted(&format!("{FIRST}c5 seek t/0@3 at 2.0s..2.1s\n{last}"));
+    // It went on and committed where it was.
+    permitted(&format!(
+        "{one}c6 seek t/0@2 at 2.0s..2.1s\nc6 commit t/0@2 at 2.2s..2.3s"
+    ));
+    convicted(&format!(
+        "{one}c6 commit t/0@2 at 2.0s..2.1s\nc6 seek t/0@2 at 2.2s..2.3s"
+    ));
+}
+
 #[test]
 fn what_is_committed_first_may_be_skipped() {
     let gap = format!("{JOIN}{FIRST}{}", REST.replace("@2=v2 ", ""));

@@ -6,6 +6,7 @@
 mod scene;
 
 mod foreign;
+mod groups;
 mod leaders;
 mod metamorphic;
 mod obvious;
