@@ -211,6 +211,13 @@ fn a_leaders_watermark_never_goes_back() {
         ),
         2,
     );
+    // The same, or more.
+    for second in ["@2", "@3"] {
+        let answers = format!(
+            "n1 leader-hw t/0 e1 @2 at 8.0s..8.1s\nn1 leader-hw t/0 e1 {second} at 8.2s..8.3s"
+        );
+        acquits("hw-regressed", &scene(&answers), 2);
+    }
     // Another epoch, another process: normal.
     acquits(
         "hw-regressed",

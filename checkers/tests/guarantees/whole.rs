@@ -335,6 +335,37 @@ fn the_timeline_shows_who_still_believed_that_it_led() {
 }
 
 #[test]
+fn the_gap_between_log_end_and_high_watermark_keeps_the_widest_of_each_half_second() {
+    let points = |more: &str| -> Vec<(String, u64, i64, i64)> {
+        let gaps = judged(&format!("{DEMO}\n{more}")).timeline.gaps;
+        let ledger = gaps.iter().filter(|gap| gap.partition == "ledger/0");
+        let points = ledger.flat_map(|gap| gap.points.iter().map(|p| (gap.node, p)));
+        points
+            .filter(|(_, point)| point.at < history::Mark::from_millis(90_000))
+            .map(|(node, p)| (node.to_string(), p.at.0 / 1_000_000, p.leo, p.hw))
+            .collect()
+    };
+    assert_eq!(points(""), []);
+    let seen = "
+        n0 marks ledger/0 hw @1 at 0.9s..1.0s
+        n0 leo ledger/0 @3 at 1.5s..1.51s
+        n0 marks ledger/0 hw @1 at 1.52s..1.55s
+        n0 leo ledger/0 @4 at 1.56s..1.57s
+        n0 marks ledger/0 hw @1 at 1.6s..1.7s
+        n0 marks ledger/0 hw @3 at 1.8s..1.9s
+        n0 marks ledger/0 hw @4 at 2.0s..2.1s
+        n0 marks ledger/0 hw @5 at 2.5s..2.6s
+        n1 leo ledger/0 @3 at 2.5s..2.6s
+        n1 marks ledger/0 hw @2 at 2.7s..2.8s";
+    // None before the log end was asked for, and none of a broker that did not lead then.
+    let n0 = |at, leo, hw| ("n0".to_owned(), at, leo, hw);
+    assert_eq!(
+        points(seen),
+        [n0(1700, 4, 1), n0(2100, 4, 4), n0(2600, 5, 5)]
+    );
+}
+
+#[test]
 fn availability_is_measured_around_the_fault() {
     let judgement = demo();
     let fact = judgement
