@@ -409,6 +409,31 @@ fn wrong_indexes_are_said_and_weighed() {
 }
 
 #[test]
+fn an_aborted_transaction_begins_where_the_index_says() {
+    let said = |change: &dyn Fn(&mut Files)| -> Vec<String> {
+        let (image, _) = beside(change);
+        flaws(&image).into_iter().map(|(.., why)| why).collect()
+    };
+    let named = |from: i64| {
+        let why =
+            format!("it lists an abort of producer 9 from @{from} to @2001, which began at @2000");
+        vec![why]
+    };
+    let first = |files: &mut Files, offset: i64| {
+        edit(files, 2000, "txnindex")[10..18].copy_from_slice(&offset.to_be_bytes());
+    };
+    assert_eq!(said(&|files| first(files, 2001)), named(2001));
+    assert_eq!(said(&|files| first(files, 1999)), named(1999));
+    // What retention took away may have been its beginning.
+    let taken = |files: &mut Files, offset: i64| {
+        first(files, offset);
+        files.retain(|(name, _)| !name.starts_with("00000000000000000000"));
+    };
+    assert_eq!(said(&|files| taken(files, 1999)), Vec::<String>::new());
+    assert_eq!(said(&|files| taken(files, 2001)), named(2001));
+}
+
+#[test]
 fn damage_is_weighed_against_the_recovery_point() {
     let durable = |change: &dyn Fn(&mut Files)| {
         let (image, _) = beside(change);
@@ -418,6 +443,9 @@ fn damage_is_weighed_against_the_recovery_point() {
     };
     let below = durable(&|files| edit(files, 0, "log")[53 * 76 + 30] ^= 1);
     assert_eq!(below, [(Offset(53), Some(true))]);
+    // All below the point was flushed; what begins at it need not have been.
+    let at = durable(&|files| edit(files, 2000, "log")[30] ^= 1);
+    assert_eq!(at, [(Offset(2000), Some(false))]);
     let above = durable(&|files| {
         edit(files, 2000, "log").pop();
     });

@@ -278,3 +278,14 @@ fn a_transaction_index_out_of_order_is_said() {
         ]
     );
 }
+
+#[test]
+fn keys_are_told_apart_by_61_bits_of_xxh3() {
+    // What XXH3's authors give for the empty input.
+    assert_eq!(key_hash(b""), 0x2d06_8005_38d3_94c2 >> 3);
+    let hashes: std::collections::BTreeSet<u64> = (0..1000_u32)
+        .map(|key| key_hash(&key.to_be_bytes()))
+        .collect();
+    assert_eq!(hashes.len(), 1000);
+    assert!(hashes.iter().all(|hash| *hash < 1 << 61));
+}
