@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 TIDEMARK := target/release/tidemark
 
-.PHONY: help setup build demo test test-slow bench-workload bench-judge bench-evidence bench-jepsen fuzz install
+.PHONY: help setup build demo test test-slow bench-workload bench-judge bench-evidence bench-jepsen fuzz mutants install
 
 help:
 	@echo "make demo            the main job on a real Kafka 3.0.0, in the local lab"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench-evidence  reading segments, against DumpLogSegments on the same files"
 	@echo "make bench-jepsen    Jepsen's rules on a history of a million operations"
 	@echo "make fuzz            ten minutes of any bytes at each reader (nightly Rust, cargo-fuzz)"
+	@echo "make mutants         changes to the judge, drawn by lot, that no test notices (cargo-mutants; hours)"
 	@echo "make install         the tidemark binary to $(PREFIX)/bin"
 
 setup:
@@ -61,6 +62,12 @@ FUZZ_TARGETS := segment side checkpoint frames lines foreign
 fuzz:
 	cd harness/fuzz && for target in $(FUZZ_TARGETS); do \
 	  cargo +nightly fuzz run --fuzz-dir . $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit; done
+
+# Another seed draws other places.
+SEED ?= 1071
+
+mutants:
+	checkers/tests/mutants/sample.sh $(SEED)
 
 install: build
 	install -D -m 755 $(TIDEMARK) $(DESTDIR)$(PREFIX)/bin/tidemark
