@@ -160,6 +160,67 @@ impl Ask {
             | Ask::CrashClient { .. } => false,
         }
     }
+
+    /// Whether there is nothing to hold: what it did is done, and stays.
+    pub(crate) fn leaves_nothing_to_hold(&self) -> bool {
+        self.is_momentary() && !matches!(self, Ask::Process { .. })
+    }
+
+    /// Whom it befalls, where it says so by a target.
+    pub fn target(&self) -> Option<&Target> {
+        match self {
+            Ask::Process { target, .. }
+            | Ask::Isolate(target)
+            | Ask::Bridge(target)
+            | Ask::Part { target, .. }
+            | Ask::FillDisk(target)
+            | Ask::SlowDisk(target, _)
+            | Ask::FailDisk(target)
+            | Ask::PowerCut { target, .. }
+            | Ask::FlipBit { target, .. }
+            | Ask::Checkpoints { target, .. }
+            | Ask::Wipe(target)
+            | Ask::Clock { target, .. } => Some(target),
+            Ask::Flap { cut, .. } => cut.target(),
+            Ask::Shape { target, .. } => target.as_ref(),
+            Ask::Cut(_)
+            | Ask::Split(_)
+            | Ask::Ring
+            | Ask::Elect { .. }
+            | Ask::Reassign { .. }
+            | Ask::Configure { .. }
+            | Ask::DeleteRecords { .. }
+            | Ask::CrashClient { .. } => None,
+        }
+    }
+
+    /// The same, to be settled.
+    pub(crate) fn target_mut(&mut self) -> Option<&mut Target> {
+        match self {
+            Ask::Process { target, .. }
+            | Ask::Isolate(target)
+            | Ask::Bridge(target)
+            | Ask::Part { target, .. }
+            | Ask::FillDisk(target)
+            | Ask::SlowDisk(target, _)
+            | Ask::FailDisk(target)
+            | Ask::PowerCut { target, .. }
+            | Ask::FlipBit { target, .. }
+            | Ask::Checkpoints { target, .. }
+            | Ask::Wipe(target)
+            | Ask::Clock { target, .. } => Some(target),
+            Ask::Flap { cut, .. } => cut.target_mut(),
+            Ask::Shape { target, .. } => target.as_mut(),
+            Ask::Cut(_)
+            | Ask::Split(_)
+            | Ask::Ring
+            | Ask::Elect { .. }
+            | Ask::Reassign { .. }
+            | Ask::Configure { .. }
+            | Ask::DeleteRecords { .. }
+            | Ask::CrashClient { .. } => None,
+        }
+    }
 }
 
 /// From whom a node can be parted.
@@ -247,3 +308,51 @@ pub enum Target {
     /// The broker that coordinates a consumer group.
     CoordinatorOf(String),
 }
+
+/// Every kind of fault once, as a plan writes it; where one has several forms, each of them. A test
+/// holds this list to the language, and the documentation to this list.
+pub const EXAMPLES: &[&str] = &[
+    "kill leader of ledger/0",
+    "pause a follower of ledger/0",
+    "stop controller",
+    "restart zookeeper of zookeeper leader",
+    "isolate n0",
+    "cut n2 -> n1 port broker, n1 -> n2",
+    "split {n0} | {n1, n2}",
+    "bridge n1",
+    "ring",
+    "part any from zookeeper",
+    "part leader of ledger/0 from peers",
+    "part n2 from clients",
+    "flap isolate n1 every 0.5s",
+    "delay n1 -> n2 by 0.1s jitter 0.02s",
+    "lose 5% of all",
+    "duplicate 1.5% of n1",
+    "corrupt 0.125% of n1 -> n2",
+    "reorder 25% of followers of ledger/0",
+    "limit coordinator of payments to 2mbit",
+    "elect preferred of ledger/0",
+    "elect unclean of ledger/0",
+    "reassign ledger/0 to n1, n2, n0",
+    "configure ledger min.insync.replicas = 1",
+    "fill disk of n1",
+    "slow disk of minority by 0.05s",
+    "fail disk of any",
+    "power-cut last in sync of ledger/0",
+    "power-cut majority torn",
+    "power-cut n1 zeroed",
+    "flip bit of ledger/0 on n1",
+    "flip bit of ledger/0 on a follower of ledger/0 closed",
+    "remove checkpoints of n1",
+    "stale checkpoints of n1",
+    "wipe n1",
+    "delete records of ledger/0 before @500",
+    "delete records of ledger/0 before hw",
+    "bump clock of n1 by -0.5s",
+    "strobe clock of n1 by 0.2s every 0.05s",
+    "crash producer of ledger",
+    "crash consumer of ledger",
+];
+
+#[cfg(test)]
+mod tests;

@@ -3,18 +3,15 @@
 //! Pure rules without places; `parse` adds the line. A rule that Kafka itself enforces is checked
 //! here too, so that a plan fails in a second and not when the first broker has started.
 
+mod steps;
+
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use history::{NodeId, Partition, Topic};
+use history::Topic;
 
-use crate::ask::{Ask, Target};
-use crate::duration::Seconds;
-use crate::model::{
-    Action, Condition, Minimum, Profile, Quantity, Rate, Step, Storm, TopicSpec, When,
-};
-use crate::nearest::{hint, nearest};
-use crate::parse::NODES;
+use crate::model::{Action, Minimum, Profile, Rate, Storm, TopicSpec};
+
+pub(crate) use steps::{Order, Scope};
 
 type Topics = BTreeMap<Topic, TopicSpec>;
 
@@ -30,110 +27,6 @@ pub(crate) fn topic_name(name: &str) -> Result<(), String> {
         return Err(format!("`{name}` cannot be a topic's name: it is reserved"));
     }
     Ok(())
-}
-
-/// Steps that fire at a time are in the order of their times.
-pub(crate) fn times(steps: &[Step]) -> Result<(), String> {
-    let mut latest = Duration::ZERO;
-    for step in steps {
-        if let When::At(at) = step.when {
-            if at < latest {
-                return Err(format!(
-                    "`{step}` would fire before the step at {} that stands above it",
-                    Seconds(latest)
-                ));
-            }
-            latest = at;
-        }
-    }
-    Ok(())
-}
-
-/// A step names only what there is.
-pub(crate) fn step(step: &Step, topics: &Topics) -> Result<(), String> {
-    match &step.action {
-        Action::Send { partition, .. } => replicas(partition, topics).map(|_| ()),
-        Action::Fault { ask, .. } => self::ask(ask, topics),
-        Action::Heal(_) | Action::Wait(_) => Ok(()),
-        Action::Await { condition, .. } => self::condition(condition, topics),
-    }
-}
-
-/// A fault names only what there is.
-pub(crate) fn ask(ask: &Ask, topics: &Topics) -> Result<(), String> {
-    match ask {
-        Ask::Process { target, .. } | Ask::Isolate(target) => self::target(target, topics),
-        Ask::Cut(links) => links
-            .iter()
-            .flat_map(|link| [link.from, link.to])
-            .try_for_each(node),
-        other => Err(format!("{other:?} has no grammar yet")),
-    }
-}
-
-fn target(target: &Target, topics: &Topics) -> Result<(), String> {
-    match target {
-        Target::Node(known) => node(*known),
-        Target::Any | Target::All | Target::Controller => Ok(()),
-        Target::LeaderOf(partition) => replicas(partition, topics).map(|_| ()),
-        Target::FollowerOf(partition) => {
-            if replicas(partition, topics)?.len() < 2 {
-                return Err(format!("{partition} has one replica, so no follower"));
-            }
-            Ok(())
-        }
-        other => Err(format!("{other:?} has no grammar yet")),
-    }
-}
-
-fn condition(condition: &Condition, topics: &Topics) -> Result<(), String> {
-    match condition {
-        Condition::Leader { partition, is } => replica(partition, *is, topics),
-        Condition::Isr { partition, members } => members
-            .iter()
-            .try_for_each(|member| replica(partition, *member, topics)),
-        Condition::Controller(known) => node(*known),
-        Condition::Compare {
-            quantity: Quantity::Acked(Some(topic)),
-            ..
-        } => known_topic(topic, topics).map(|_| ()),
-        Condition::LogLine { node: known, .. } => node(*known),
-        other => Err(format!("{other:?} has no grammar yet")),
-    }
-}
-
-fn node(node: NodeId) -> Result<(), String> {
-    if NODES.contains(&node) {
-        Ok(())
-    } else {
-        Err(format!("`{node}` is not a node; there are n0, n1 and n2"))
-    }
-}
-
-fn replica(partition: &Partition, node: NodeId, topics: &Topics) -> Result<(), String> {
-    if replicas(partition, topics)?.contains(&node) {
-        Ok(())
-    } else {
-        Err(format!("{node} is no replica of {partition}"))
-    }
-}
-
-fn known_topic<'a>(topic: &Topic, topics: &'a Topics) -> Result<&'a TopicSpec, String> {
-    topics.get(topic).ok_or_else(|| {
-        let near = nearest(topic, topics.keys().map(AsRef::as_ref));
-        format!("there is no topic `{topic}`{}", hint(near))
-    })
-}
-
-fn replicas<'a>(partition: &Partition, topics: &'a Topics) -> Result<&'a [NodeId], String> {
-    let spec = known_topic(&partition.topic, topics)?;
-    let found = usize::try_from(partition.index)
-        .ok()
-        .and_then(|index| spec.assignment.get(index));
-    found.map(Vec::as_slice).ok_or_else(|| {
-        let count = spec.assignment.len();
-        format!("there is no {partition}: the topic has {count} (numbered from 0)")
-    })
 }
 
 /// A minimum that no run of the plan can reach.

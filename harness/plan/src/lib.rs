@@ -15,6 +15,7 @@ pub mod schedule;
 pub mod seed;
 pub mod step;
 mod table;
+mod toll;
 mod write;
 
 pub use ask::{Ask, Counterpart, SegmentChoice, Shape, Tail, Target};

@@ -14,7 +14,7 @@ use history::{NodeId, Topic};
 use crate::check;
 use crate::error::PlanError;
 use crate::model::{
-    Acks, Budget, ClusterSpec, Compression, Expected, Minimum, Phases, Plan, Profile, Rate, Storm,
+    Acks, ClusterSpec, Compression, Expected, Minimum, Phases, Plan, Profile, Rate, Storm,
     TopicSpec,
 };
 use crate::properties::{self, check_broker};
@@ -29,6 +29,12 @@ pub const KAFKA_VERSIONS: [&str; 1] = ["3.0.0"];
 /// The largest payload, in bytes: Kafka's and librdkafka's limits for a batch are just above 1 MB,
 /// and a record needs some of it for its framing.
 pub const MAX_VALUE_BYTES: u32 = 1_000_000 - 1_000;
+
+/// How large a disk of a broker's own may be, in bytes.
+const DISK_BYTES: std::ops::RangeInclusive<u64> = 64 << 20..=16 << 30;
+
+/// Units of a disk's size in bytes, the largest first.
+pub(crate) const SIZES: &[(&str, u64)] = &[("GiB", 1 << 30), ("MiB", 1 << 20)];
 
 pub(crate) const EXPECTED: &[(&str, Expected)] = &[
     ("held", Expected::Held),
@@ -80,19 +86,20 @@ impl Plan {
             "storm",
             "what is done to the cluster; `steps = []` for nothing",
         )?;
-        let storm = storm::storm(&storm, &topics)?;
+        let cluster = cluster(&root.need("cluster", "the brokers under test")?)?;
+        let (storm, budget) = storm::storm(&storm, &topics, &cluster)?;
         let minimum = root.need("minimum", "the load below which a run means nothing")?;
         let minimum = minimum_of(&minimum, &topics, &storm)?;
         Ok(Plan {
             name: plan_name(&name)?,
             about: about.line()?.to_owned(),
             expect,
-            cluster: cluster(&root.need("cluster", "the brokers under test")?)?,
+            cluster,
             topics,
             phases: phases(&root.need("phases", "how long each phase may take")?)?,
             minimum,
             storm,
-            budget: Budget::default(),
+            budget,
         })
     }
 }
@@ -114,7 +121,7 @@ fn plan_name(value: &Value<'_>) -> Result<String, PlanError> {
 }
 
 fn cluster(value: &Value<'_>) -> Result<ClusterSpec, PlanError> {
-    let table = value.table(&["kafka", "profile", "start_order", "properties"])?;
+    let table = value.table(&["kafka", "profile", "start_order", "disk", "properties"])?;
     let kafka = table.need("kafka", "Kafka's version, such as \"3.0.0\"")?;
     let version = kafka.text()?;
     if !KAFKA_VERSIONS.contains(&version) {
@@ -150,8 +157,25 @@ fn cluster(value: &Value<'_>) -> Result<ClusterSpec, PlanError> {
         profile,
         properties,
         start_order,
-        disk_bytes: None,
+        disk_bytes: table.get("disk").map(|v| disk(&v)).transpose()?,
     })
+}
+
+/// `"512MiB"`: whole MiB or GiB. A smaller disk is full of Kafka's own files before a fault fills
+/// it; a larger one takes too long to fill.
+fn disk(value: &Value<'_>) -> Result<u64, PlanError> {
+    let text = value.text()?;
+    let bytes = SIZES.iter().find_map(|(unit, bytes)| {
+        let number: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+        number.checked_mul(*bytes)
+    });
+    match bytes {
+        Some(bytes) if DISK_BYTES.contains(&bytes) => Ok(bytes),
+        Some(_) => Err(value.bad("must be from 64MiB to 16GiB")),
+        None => Err(value.bad(format!(
+            "`{text}` is not a size such as \"512MiB\" or \"1GiB\""
+        ))),
+    }
 }
 
 fn start_order(value: &Value<'_>) -> Result<Vec<NodeId>, PlanError> {

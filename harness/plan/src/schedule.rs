@@ -3,18 +3,22 @@
 //! A schedule is data: printed, saved as `schedule.toml`, edited and replayed. Nothing here knows
 //! whether a step can be done.
 
+mod drawing;
+mod figure;
+
 use std::fmt::{self, Write};
-use std::time::Duration;
 
 use crate::ask::{Ask, Target};
-use crate::check;
+use crate::check::{Order, Scope};
 use crate::error::PlanError;
-use crate::model::{Action, Palette, Plan, Step, Storm, When};
+use crate::model::{Action, Plan, Step, Storm};
 use crate::parse::NODES;
 use crate::seed::{Seed, Stream};
 use crate::step;
 use crate::table::{Source, Table};
 use crate::write;
+
+pub(crate) use drawing::capacity;
 
 /// What will be done, in order, and the seed of all that is still left to chance.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +35,7 @@ impl Schedule {
     pub fn draw(plan: &Plan, seed: Seed) -> Schedule {
         let mut steps = match &plan.storm {
             Storm::Steps(steps) => steps.clone(),
-            Storm::Drawn(palette) => drawn(palette, seed),
+            Storm::Drawn(palette) => drawing::drawn(palette, &plan.budget, seed),
         };
         let mut targets = seed.stream("any");
         for step in &mut steps {
@@ -60,18 +64,24 @@ impl Schedule {
         };
         let list = root.need("steps", "the steps of the storm")?;
         let mut steps: Vec<Step> = Vec::new();
+        let mut order = Order::default();
         for element in list.list()? {
-            steps.extend(step::read(element.text()?).map_err(|why| element.flawed(why))?);
+            let several = step::read(element.text()?).map_err(|why| element.flawed(why))?;
+            for step in several {
+                order.step(&step).map_err(|why| element.bad(why))?;
+                steps.push(step);
+            }
         }
-        check::times(&steps).map_err(|why| list.bad(why))?;
         Ok(Schedule { seed, steps })
     }
 
-    /// Whether every step names only partitions and nodes that the plan has; the error is a
+    /// Whether every step names only what the plan has and keeps to its budget; the error is a
     /// sentence. For schedules that were saved, edited, or taken from another plan.
     pub fn fits(&self, plan: &Plan) -> Result<(), String> {
+        let mut scope = Scope::new(&plan.topics, &plan.cluster, &plan.budget);
         self.steps.iter().try_for_each(|step| {
-            check::step(step, &plan.topics).map_err(|why| format!("`{step}`: {why}"))
+            let named = scope.step(step);
+            named.map_err(|why| format!("`{step}`: {why}"))
         })
     }
 
@@ -108,44 +118,10 @@ impl fmt::Display for Schedule {
     }
 }
 
-/// Quiet, fault, quiet, fault, ... until the next fault would not end within the length. Times
-/// count from the start of the storm; a heal that takes long (a broker starts again) eats into the
-/// quiet time after it, and never moves a later fault unless it takes longer than that.
-fn drawn(palette: &Palette, seed: Seed) -> Vec<Step> {
-    let mut faults = seed.stream("fault");
-    let mut holds = seed.stream("hold");
-    let mut quiets = seed.stream("quiet");
-    let mut steps = Vec::new();
-    let mut now = Duration::ZERO;
-    loop {
-        let at = now + quiets.duration(palette.quiet);
-        let hold = holds.duration(palette.hold);
-        let Some(ask) = faults.pick_weighted(&palette.faults) else {
-            return steps;
-        };
-        now = at + hold;
-        if now > palette.length {
-            return steps;
-        }
-        steps.push(Step {
-            when: When::At(at),
-            action: Action::Fault {
-                ask: ask.clone(),
-                hold: Some(hold),
-                meanwhile: false,
-                required: false,
-            },
-            name: None,
-        });
-    }
-}
-
 /// Draws a node for `any`; every other target is found at the moment of injection.
 fn settle(ask: &mut Ask, targets: &mut Stream) {
-    let (Ask::Process { target, .. } | Ask::Isolate(target)) = ask else {
-        return;
-    };
-    if *target == Target::Any
+    if let Some(target) = ask.target_mut()
+        && *target == Target::Any
         && let Some(node) = targets.pick(&NODES)
     {
         *target = Target::Node(*node);

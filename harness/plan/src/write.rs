@@ -5,8 +5,8 @@
 use std::fmt::{self, Display, Write};
 
 use crate::duration::Seconds;
-use crate::model::{ClusterSpec, Load, Palette, Plan, Rate, Storm, TopicSpec};
-use crate::parse::{COMPRESSIONS, EXPECTED, PROFILES};
+use crate::model::{Budget, ClusterSpec, Load, Palette, Plan, Rate, Storm, TopicSpec};
+use crate::parse::{COMPRESSIONS, EXPECTED, PROFILES, SIZES};
 
 impl Plan {
     /// The plan as TOML; [`Plan::parse`] of it is the plan again.
@@ -37,9 +37,10 @@ impl Plan {
         writeln!(out, "acked_per_second = {}", self.minimum.acked_per_second)?;
         writeln!(out, "\n[storm]")?;
         match &self.storm {
-            Storm::Steps(written) => steps(out, written),
-            Storm::Drawn(drawn) => palette(out, drawn),
+            Storm::Steps(written) => steps(out, written)?,
+            Storm::Drawn(drawn) => palette(out, drawn)?,
         }
+        budget(out, &self.budget)
     }
 }
 
@@ -49,6 +50,13 @@ fn cluster(out: &mut String, spec: &ClusterSpec) -> fmt::Result {
     writeln!(out, "profile = {}", quote(word(PROFILES, &spec.profile)))?;
     if !spec.start_order.is_empty() {
         writeln!(out, "start_order = {}", list(&spec.start_order))?;
+    }
+    if let Some(bytes) = spec.disk_bytes {
+        let (unit, of) = SIZES
+            .iter()
+            .find(|(_, of)| bytes.is_multiple_of(*of))
+            .unwrap_or_else(|| unreachable!("a disk has whole MiB"));
+        writeln!(out, "disk = {}", quote(&format!("{}{unit}", bytes / of)))?;
     }
     if !spec.properties.is_empty() {
         writeln!(out, "\n[cluster.properties]")?;
@@ -112,9 +120,35 @@ fn palette(out: &mut String, palette: &Palette) -> fmt::Result {
     writeln!(out, "length = {}", seconds(palette.length))?;
     writeln!(out, "hold = {}", bounds(palette.hold))?;
     writeln!(out, "quiet = {}", bounds(palette.quiet))?;
+    if palette.at_once != 1 {
+        writeln!(out, "at_once = {}", palette.at_once)?;
+    }
+    if let Some(count) = palette.count {
+        writeln!(out, "count = {count}")?;
+    }
+    if let Some(shift) = &palette.shift {
+        writeln!(out, "\n[storm.shift]")?;
+        writeln!(out, "every = {}", bounds(shift.every))?;
+        writeln!(out, "kinds = {}", shift.kinds)?;
+        writeln!(out, "rest = {}", bounds(shift.rest))?;
+    }
     writeln!(out, "\n[storm.faults]")?;
     for (ask, weight) in &palette.faults {
         writeln!(out, "{} = {weight}", quote(&ask.to_string()))?;
+    }
+    Ok(())
+}
+
+fn budget(out: &mut String, budget: &Budget) -> fmt::Result {
+    if budget.is_open() {
+        return Ok(());
+    }
+    writeln!(out, "\n[storm.budget]")?;
+    if let Some(brokers) = budget.brokers {
+        writeln!(out, "brokers = {brokers}")?;
+    }
+    if budget.zookeeper_majority {
+        writeln!(out, "zookeeper = \"majority\"")?;
     }
     Ok(())
 }

@@ -89,7 +89,16 @@ fn what_is_written_is_read_as_the_same_plan() {
         "\"kill leader of ledger/0 for 8s\"",
         "'await log of n2 has \"is \\\\ it\" within 2s or go on'",
     );
-    for text in [GOOD, drawn, &odd, &quoted] {
+    let bounded = with("\nprofile", "\ndisk = \"1536MiB\"\nprofile").replace(
+        "within 30s\",\n]",
+        "within 30s\",\n\"fill disk of n1 for 2s\", \"roll every 1s\"]\n\
+         [storm.budget]\nbrokers = 2\nzookeeper = \"majority\"",
+    );
+    let shifting = format!(
+        "{drawn}\nat_once = 2\ncount = 4\n[storm.shift]\nevery = [\"20s\", \"30s\"]\nkinds = 1\n\
+         rest = [\"1s\", \"2s\"]\n[storm.budget]\nbrokers = 1\n",
+    );
+    for text in [GOOD, drawn, &odd, &quoted, &bounded, &shifting] {
         let plan = Plan::parse(text, "x.toml").unwrap_or_else(|e| panic!("{e}\n{text}"));
         let again = plan.to_toml();
         assert_eq!(Plan::parse(&again, "again").as_ref(), Ok(&plan), "{again}");
@@ -239,12 +248,92 @@ fn every_other_mistake_has_a_line_and_a_remedy() {
         (
             "\"kill leader",
             "\"at 9s heal\", \"at 3s kill leader",
-            "x.toml:32: `storm.steps`: `at 3s kill leader of ledger/0 for 8s` would fire before the step at 9s that stands above it",
+            "x.toml:33: `storm.steps`: `at 3s kill leader of ledger/0 for 8s` would fire before the step at 9s that stands above it",
         ),
         (
             "steps = [",
             "length = \"9s\"\nsteps = [",
             "x.toml:32: `storm.length`: a storm is either written as `steps` or drawn, not both",
+        ),
+        (
+            "\"kill leader",
+            "\"wait 1s as pause\", \"after puase 3s kill leader",
+            "x.toml:33: `storm.steps`: no step above is called `puase`; did you mean `pause`? (a step is named by `as puase`)",
+        ),
+        (
+            "\"kill leader",
+            "\"wait 1s as pause\", \"heal pause\", \"kill leader",
+            "x.toml:33: `storm.steps`: the step `pause` injects no fault to heal",
+        ),
+        (
+            "\"kill leader",
+            "\"wait 1s as twice\", \"wait 1s as twice\", \"kill leader",
+            "x.toml:33: `storm.steps`: two steps are called `twice`",
+        ),
+        (
+            "kill leader of ledger/0 for 8s",
+            "elect unclean of ledger/0",
+            "x.toml:33: `storm.steps`: elect unclean of ledger/0: ledger does not allow unclean elections: give it the property `unclean.leader.election.enable` = true, or say `configure ledger unclean.leader.election.enable = true` in a step above",
+        ),
+        (
+            "kill leader of ledger/0 for 8s",
+            "fill disk of n1 for 8s",
+            "x.toml:33: `storm.steps`: fill disk of n1 for 8s: only a disk of its own may be filled: give `disk = \"512MiB\"` in `[cluster]`",
+        ),
+        (
+            "kill leader of ledger/0 for 8s",
+            "configure ledger min.insync.replica = 1",
+            "x.toml:33: `storm.steps`: configure ledger min.insync.replica = 1: Kafka 3.0.0 has no topic property `min.insync.replica`; did you mean `min.insync.replicas`?",
+        ),
+        (
+            "kill leader of ledger/0 for 8s",
+            "bridge followers of ledger/0",
+            "x.toml:33: `storm.steps`: bridge followers of ledger/0: one node is a bridge, and `followers of ledger/0` may be several",
+        ),
+        (
+            "kill leader of ledger/0 for 8s",
+            "reassign ledger/0 to n1, n4",
+            "x.toml:33: `storm.steps`: reassign ledger/0 to n1, n4: `n4` is not a node; there are n0, n1 and n2",
+        ),
+        (
+            "kill leader of ledger/0 for 8s",
+            "crash consumer of ledger",
+            "x.toml:33: `storm.steps`: crash consumer of ledger: ledger has no consumer that reads along: its load has `consumers = 0`",
+        ),
+        (
+            "kill leader of ledger/0 for 8s",
+            "elect preferred of ledger/0 for 8s",
+            "x.toml:33: `storm.steps`: elect preferred of ledger/0 for 8s: it is over at once; leave out `for`",
+        ),
+        (
+            "kill leader of ledger/0 for 8s",
+            "when lag of ledger/0 on n2 > 5 and epoch of legder/0 > 3 within 9s heal",
+            "x.toml:33: `storm.steps`: when lag of ledger/0 on n2 > 5 and epoch of legder/0 > 3 within 9s heal: there is no topic `legder`; did you mean `ledger`?",
+        ),
+        (
+            "profile = \"fast\"",
+            "profile = \"fast\"\ndisk = \"63MiB\"",
+            "x.toml:7: `cluster.disk`: must be from 64MiB to 16GiB",
+        ),
+        (
+            "profile = \"fast\"",
+            "profile = \"fast\"\ndisk = \"1GB\"",
+            "x.toml:7: `cluster.disk`: `1GB` is not a size such as \"512MiB\" or \"1GiB\"",
+        ),
+        (
+            "within 30s\",\n]",
+            "within 30s\",\n]\n[storm.budget]\nbrokers = 4",
+            "x.toml:37: `storm.budget.brokers`: 4 are more than n0, n1 and n2",
+        ),
+        (
+            "within 30s\",\n]",
+            "within 30s\",\n]\n[storm.budget]\nzookeeper = \"all\"",
+            "x.toml:37: `storm.budget.zookeeper`: `all` is none of `majority`",
+        ),
+        (
+            "within 30s\",\n]",
+            "within 30s\",\n\"kill all\",\n]\n[storm.budget]\nbrokers = 2",
+            "x.toml:35: `storm.steps`: kill all: it may take 3 brokers at once, and the budget allows 2",
         ),
         ("name = \"small\"", "name = \"small", "x.toml:1: "),
     ] {
@@ -300,10 +389,97 @@ fn palettes_are_checked() {
         ))
         .contains("`kill n1` is here twice")
     );
+    let faults = "faults = { \"kill any\" = 1 }";
+    for (keys, wanted) in [
+        ("at_once = 0", "`storm.at_once`: must be at least 1"),
+        ("count = 13", "`storm.count`: no more than 12 faults fit"),
+        (
+            "shift = { every = [\"4s\", \"9s\"], kinds = 1, rest = [\"1s\", \"1s\"] }",
+            "no time for even one",
+        ),
+        (
+            "shift = { every = [\"9s\", \"9s\"], kinds = 1 }",
+            "`storm.shift.rest` is missing",
+        ),
+        (
+            "shift = { every = [\"9s\", \"9s\"], knds = 1 }",
+            "did you mean `kinds`?",
+        ),
+        ("at_onec = 2", "did you mean `at_once`?"),
+    ] {
+        let told = storm(&format!("length = \"60s\"\n{hold}\n{faults}\n{keys}"));
+        assert!(told.contains(wanted), "{told}");
+    }
+    let told = storm(&format!(
+        "length = \"60s\"\n{hold}\nfaults = {{ \"kill majority\" = 1 }}\nbudget = {{ brokers = 1 }}"
+    ));
+    assert!(
+        told.contains("`storm.faults.kill majority`: it may take 2 brokers"),
+        "{told}"
+    );
     let nudge = storm(&format!(
         "length = \"60s\"\n{hold}\nfaults = {{ \"kil any\" = 1 }}"
     ));
     assert!(nudge.contains("did you mean `kill`?"), "{nudge}");
+}
+
+#[test]
+fn earlier_steps_allow_and_move() {
+    for steps in [
+        "configure ledger unclean.leader.election.enable = true\", \"elect unclean of ledger/0",
+        "reassign ledger/0 to n2\", \"await isr of ledger/0 == {n2} within 9s",
+    ] {
+        let text = with(
+            "assignment = [[\"n0\", \"n1\", \"n2\"]]",
+            "assignment = [[\"n0\", \"n1\"]]",
+        )
+        .replace("{n0, n1, n2}", "{n0, n1}");
+        let text = text.replace("kill leader of ledger/0 for 8s", steps);
+        Plan::parse(&text, "x.toml").unwrap_or_else(|e| panic!("{e}"));
+        // The other way round nobody has allowed or moved anything yet.
+        let (first, second) = steps.split_once("\", \"").expect("two steps");
+        let turned = text.replace(steps, &format!("{second}\", \"{first}"));
+        assert!(Plan::parse(&turned, "x.toml").is_err(), "{turned}");
+    }
+    // A property of the topic, or of all brokers, allows it too; a topic's own word is the last.
+    let unclean = |whose: &str, value| {
+        with(
+            "kill leader of ledger/0 for 8s",
+            "elect unclean of ledger/0",
+        )
+        .replacen(
+            whose,
+            &format!("\"unclean.leader.election.enable\" = {value}\n{whose}"),
+            1,
+        )
+    };
+    let of_topic = |value| {
+        unclean("[topics.ledger.load]", value)
+            .replace("\"unclean", "[topics.ledger.properties]\n\"unclean")
+    };
+    let of_brokers = unclean("\"inter.broker", true);
+    assert!(Plan::parse(&of_topic(true), "x.toml").is_ok());
+    assert!(Plan::parse(&of_brokers, "x.toml").is_ok());
+    assert!(Plan::parse(&of_topic(false), "x.toml").is_err());
+    let both = of_brokers.replacen(
+        "[topics.ledger.load]",
+        "[topics.ledger.properties]\n\"unclean.leader.election.enable\" = false\n[topics.ledger.load]",
+        1,
+    );
+    assert!(complaint(&both).contains("does not allow unclean elections"));
+}
+
+#[test]
+fn records_of_a_compacted_topic_are_not_deleted() {
+    let text = |policy: &str| {
+        with("kill leader of ledger/0 for 8s", "delete records of ledger/0 before hw").replacen(
+            "[topics.ledger.load]",
+            &format!("[topics.ledger.properties]\n\"cleanup.policy\" = \"{policy}\"\n[topics.ledger.load]"),
+            1,
+        )
+    };
+    assert!(complaint(&text("compact")).contains("cannot be deleted"));
+    assert!(Plan::parse(&text("compact, delete"), "x.toml").is_ok());
 }
 
 #[test]

@@ -1,7 +1,12 @@
 //! The embedded plans: each reads, is what its file name says, and is complete in the list.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use super::*;
-use crate::model::{Acks, Expected, Plan};
+use crate::model::{Acks, Action, Budget, Expected, Plan, Rate, When};
+use crate::schedule::Schedule;
+use crate::seed::Seed;
 
 #[test]
 fn every_plan_of_the_repository_is_embedded_and_reads() {
@@ -82,5 +87,43 @@ fn the_demo_puts_two_contracts_under_one_leader() {
     assert_eq!(
         ledger.assignment, metrics.assignment,
         "one broker leads both"
+    );
+}
+
+#[test]
+fn the_standard_storm_is_twenty_faults_in_five_minutes_that_excuse_nothing() {
+    let plan = embedded("standard-storm");
+    let budget = Budget {
+        brokers: Some(1),
+        zookeeper_majority: true,
+    };
+    assert_eq!(plan.budget, budget);
+    assert_eq!(plan.expect, Some(Expected::Held));
+    assert_eq!(plan.topics["ledger"].load.rate, Rate::PerSecond(2_000));
+    let mut kinds = BTreeSet::new();
+    for seed in 0..200 {
+        let drawn = Schedule::draw(&plan, Seed(seed));
+        assert_eq!(drawn.steps.len(), 20, "{drawn}");
+        assert_eq!(drawn.fits(&plan), Ok(()));
+        for step in &drawn.steps {
+            let Action::Fault {
+                ask,
+                hold: Some(hold),
+                ..
+            } = &step.action
+            else {
+                panic!("{step} is no fault that is held");
+            };
+            let When::At(at) = step.when else {
+                panic!("{step} has no time");
+            };
+            assert!(at + *hold <= Duration::from_secs(300), "{step}");
+            kinds.extend(ask.to_string().split(' ').next().map(str::to_owned));
+        }
+    }
+    assert_eq!(
+        kinds.len(),
+        11,
+        "every kind is drawn by some seed: {kinds:?}"
     );
 }
