@@ -127,3 +127,24 @@ fn the_standard_storm_is_twenty_faults_in_five_minutes_that_excuse_nothing() {
         "every kind is drawn by some seed: {kinds:?}"
     );
 }
+
+/// The steps and palettes of docs/plans.md, in the demo's surroundings.
+#[test]
+fn the_examples_of_the_documentation_read() {
+    let docs = include_str!("../../../../docs/plans.md");
+    let (_, demo) = find("demo").unwrap_or_else(|e| panic!("{e}"));
+    let head = demo.split("[storm]").next().expect("the demo has a storm");
+    let blocks = docs.split("```toml\n").skip(1);
+    let mut read = 0;
+    for block in blocks.filter_map(|rest| rest.split("```").next()) {
+        let header = if block.contains("[storm]") {
+            ""
+        } else {
+            "[storm]\n"
+        };
+        let plan = Plan::parse(&format!("{head}{header}{block}"), "docs/plans.md");
+        plan.unwrap_or_else(|e| panic!("{e}\n{block}"));
+        read += 1;
+    }
+    assert_eq!(read, 3);
+}

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Schedule;
 use crate::model::{Action, Step, When};
 
-/// Columns of the least and the widest axis.
+/// Columns of the narrowest and of the widest axis.
 const AXIS: (usize, usize) = (20, 100);
 /// Columns from one mark of the axis to the next, at least.
 const MARK_COLUMNS: u64 = 8;
@@ -24,8 +24,8 @@ const HELD_AT_THE_EARLIEST: char = '░';
 const MOMENT: char = '·';
 
 impl Schedule {
-    /// The schedule as a figure of so many columns: one row a step, with a bar while a fault is
-    /// held, and the step in words at the right.
+    /// The schedule as a figure: one row a step, with a bar while a fault is held, and the step in
+    /// words at the right. The axis takes half of the width, in columns; words are never cut short.
     pub fn figure(&self, width: usize) -> String {
         let mut out = String::new();
         self.draw_figure(&mut out, width)
@@ -43,13 +43,11 @@ impl Schedule {
             end: end.max(Duration::from_secs(1)),
         };
         let number = self.steps.len().to_string().len();
-        let words = width.saturating_sub(number + scale.columns + 4).max(AXIS.0);
         let (labels, marks) = scale.axis();
         writeln!(out, "{:number$}  {labels}", "")?;
         writeln!(out, "{:number$}  {marks}", "")?;
         for (index, (step, span)) in self.steps.iter().zip(&spans).enumerate() {
             let bar = scale.bar(span);
-            let step = shortened(&step.to_string(), words);
             writeln!(out, "{:>number$}  {bar}  {step}", index + 1)?;
         }
         if spans.iter().any(|span| !span.sure) {
@@ -185,13 +183,4 @@ impl Scale {
             })
             .collect()
     }
-}
-
-/// At most so many characters.
-fn shortened(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(most - 1).collect();
-    format!("{kept}…")
 }

@@ -65,25 +65,26 @@ fn what_waits_for_a_condition_is_drawn_at_the_earliest() {
             "2          ·                                           await all in sync within 30s\n",
             "3          ░░░░░░░░░░                                  pause n2 for 5s\n",
             "4                                     ██████████       at 20s pause n0 for 5s\n",
-            "5                                              ░░░░░░  when hw lag of ledger/0 on n2 >= 100 within …\n",
+            "5                                              ░░░░░░  when hw lag of ledger/0 on n2 >= 100 within 20s or go on kill leader of ledger/0 for 3s\n",
             "   ░ at the earliest: a step before it waits for something\n",
         )
     );
 }
 
 #[test]
-fn a_figure_has_its_width_whatever_is_drawn() {
+fn the_axis_has_its_width_whatever_is_drawn() {
     assert_eq!(figure("", 80), "");
-    for width in [0, 40, 80, 120, 400] {
+    for (width, axis) in [(0, 20), (40, 20), (80, 40), (120, 60), (400, 100)] {
         for seed in 0..20 {
             let drawn = Schedule::draw(&stormy(), Seed(seed));
             let figure = drawn.figure(width);
             assert_eq!(figure.lines().count(), drawn.steps.len() + 2, "{figure}");
-            let widest = figure.lines().map(|line| line.chars().count()).max();
-            assert!(
-                widest <= Some(width.max(50)),
-                "{widest:?} of {width}\n{figure}"
-            );
+            for (line, step) in figure.lines().skip(2).zip(&drawn.steps) {
+                let words = step.to_string();
+                let bar = line.strip_suffix(&words).expect("the words come last");
+                assert_eq!(bar.chars().count(), 1 + 2 + axis + 2, "{figure}");
+                assert!(bar.contains('█'), "{figure}");
+            }
         }
     }
 }
