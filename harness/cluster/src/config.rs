@@ -16,6 +16,7 @@ use crate::properties::ZkTimes;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     dir: String,
+    lab: String,
 }
 
 impl Layout {
@@ -23,12 +24,18 @@ impl Layout {
     pub fn new(lab: &LabFile) -> Self {
         Self {
             dir: lab.dir.trim_end_matches('/').to_owned(),
+            lab: lab.name.clone(),
         }
     }
 
     /// The lab's directory.
     pub fn dir(&self) -> &str {
         &self.dir
+    }
+
+    /// What devices and file systems of ours are called: `tidemark-local`.
+    pub fn mark(&self) -> String {
+        format!("tidemark-{}", self.lab)
     }
 
     /// Jars, by digest; outlives runs.

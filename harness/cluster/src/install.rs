@@ -15,6 +15,7 @@ use crate::artefacts::{Artefacts, Jar};
 use crate::broker::Process;
 use crate::cmd::Cmd;
 use crate::config::{self, Layout};
+use crate::disk;
 use crate::error::ClusterError;
 use crate::host::{Host, Lane};
 use crate::labfile::LabFile;
@@ -72,11 +73,14 @@ pub async fn install(
     java(host, &lab.java).await?;
     clear(host, &layout).await?;
     ports_free(host, lab).await?;
-    jars(host, &layout, artefacts).await?;
+    jars(host, &layout, artefacts, spec.disk_bytes.unwrap_or(0)).await?;
+    if let Some(bytes) = spec.disk_bytes {
+        disk::mount(host, lab, &layout, bytes).await?;
+    }
     files(host, lab, &layout, spec).await
 }
 
-/// Ends this lab's processes, if any still run, and removes a run's files.
+/// Ends this lab's processes, if any still run, and removes a run's files and its file system.
 pub async fn clear(host: &Host, layout: &Layout) -> Result<(), ClusterError> {
     for service in [Service::Broker, Service::ZooKeeper] {
         let process = Process {
@@ -86,8 +90,7 @@ pub async fn clear(host: &Host, layout: &Layout) -> Result<(), ClusterError> {
         };
         process.kill().await?;
     }
-    let cmd = Cmd::new("rm").args(["-rf", "--"]).arg(layout.run());
-    host.ok(Lane::Control, &cmd, LONG).await.map(drop)
+    disk::clear(host, layout).await
 }
 
 async fn java(host: &Host, java: &str) -> Result<(), ClusterError> {
@@ -151,7 +154,14 @@ fn listening(table: &str) -> BTreeSet<u16> {
 }
 
 /// Copies the jars that the host does not have, in one archive.
-async fn jars(host: &Host, layout: &Layout, artefacts: &Artefacts) -> Result<(), ClusterError> {
+///
+/// `disk` is how large the log directory's own file system may grow.
+async fn jars(
+    host: &Host,
+    layout: &Layout,
+    artefacts: &Artefacts,
+    disk: u64,
+) -> Result<(), ClusterError> {
     let store = layout.store();
     let list = "mkdir -p -- \"$1\" && df -Pk -- \"$1\" | awk 'NR==2 {print $4}' && ls -- \"$1\"";
     let cmd = Cmd::script(list, [store.clone()]);
@@ -165,7 +175,7 @@ async fn jars(host: &Host, layout: &Layout, artefacts: &Artefacts) -> Result<(),
         .filter(|jar| !there.contains(format!("{}.jar", jar.sha256).as_str()))
         .collect();
     // For a moment both the archive and what comes out of it are there.
-    let needed = 2 * missing.iter().map(|jar| jar.bytes).sum::<u64>() + ROOM_FOR_A_RUN;
+    let needed = 2 * missing.iter().map(|jar| jar.bytes).sum::<u64>() + ROOM_FOR_A_RUN + disk;
     if free < needed {
         return Err(full(host, layout, free, needed));
     }

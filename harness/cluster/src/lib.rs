@@ -9,6 +9,7 @@ pub mod change;
 pub mod claim;
 pub mod cmd;
 pub mod config;
+mod disk;
 pub mod error;
 pub mod fabric;
 pub mod host;

@@ -1,0 +1,139 @@
+//! The scripts of disk faults: on a real bounded file system where this machine has root, and with
+//! stand-ins for device-mapper's tools.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use super::*;
+use crate::disk::PRELUDE;
+
+/// As a host runs it: login is root, the run's directory, a mark.
+fn sh(text: &str, run: &Path, path: &str, args: &[&str]) -> Output {
+    let mut cmd = Command::new("sh");
+    cmd.args(["-c", &format!("{PRELUDE}{text}"), "sh", ""])
+        .arg(run)
+        .arg("tidemark-x")
+        .args(args)
+        .env("PATH", path)
+        .output()
+        .unwrap()
+}
+
+fn said(out: &Output) -> String {
+    assert!(out.status.success(), "{out:?}");
+    String::from_utf8(out.stdout.clone()).unwrap()
+}
+
+#[test]
+fn what_is_not_ours_is_not_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("data/broker")).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    for text in [FILL, EMPTY, TABLE] {
+        let out = sh(&format!("{OURS}{text}"), dir.path(), &path, &["x", "1"]);
+        assert_eq!(out.status.code(), Some(NOT_OURS), "{out:?}");
+    }
+    assert_eq!(
+        fs::read_dir(dir.path().join("data/broker"))
+            .unwrap()
+            .count(),
+        0
+    );
+}
+
+/// Tools that write down how they were called. `ours` believes them, since no mount can be made
+/// here for everybody.
+fn with_stand_ins(text: &str, args: &[&str]) -> (String, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let bin = dir.path().join("bin");
+    fs::create_dir_all(&bin).unwrap();
+    fs::create_dir_all(dir.path().join("data/broker")).unwrap();
+    for (name, body) in [
+        (
+            "dmsetup",
+            "[ \"$1\" != table ] || echo '0 2048 delay 7:3 0 0 7:3 0 50'",
+        ),
+        ("losetup", "echo \"/dev/loop3: []: ($2)\""),
+        ("blockdev", "echo 2048"),
+    ] {
+        let file = bin.join(name);
+        let log = dir.path().join("calls");
+        let text = format!(
+            "#!/bin/sh\necho \"{name} $*\" >>{}\n{body}\n",
+            log.display()
+        );
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    // The device node cannot be made without the kernel's help; a file stands in for it.
+    let node = dir.path().join("node");
+    fs::write(&node, "").unwrap();
+    let text = format!("{OURS}{text}")
+        .replace("ours || exit 8", "cd . ")
+        .replace("/dev/mapper/$mark", node.to_str().unwrap());
+    let out = said(&sh(&text, dir.path(), &path, args));
+    let calls = fs::read_to_string(dir.path().join("calls")).unwrap();
+    let image = dir.path().join("broker.img");
+    (out, calls.replace(image.to_str().unwrap(), "IMAGE"))
+}
+
+#[test]
+fn a_device_is_slowed_by_another_table() {
+    let (out, calls) = with_stand_ins(TABLE, &["delay", "50"]);
+    assert_eq!(
+        calls,
+        "losetup -j IMAGE\n\
+         blockdev --getsz /dev/loop3\n\
+         dmsetup load tidemark-x --table 0 2048 delay /dev/loop3 0 0 /dev/loop3 0 50\n\
+         dmsetup suspend --noflush --nolockfs tidemark-x\n\
+         dmsetup resume tidemark-x\n\
+         dmsetup table tidemark-x\n"
+    );
+    let (in_force, evidence) = slow(NodeId(0), &out, Duration::from_millis(50));
+    assert!(!in_force, "nothing became slow here: {evidence}");
+    for (word, wanted) in [
+        ("error", "--table 0 2048 error\n"),
+        ("linear", "--table 0 2048 linear /dev/loop3 0\n"),
+    ] {
+        let (_, calls) = with_stand_ins(TABLE, &[word]);
+        assert!(calls.contains(wanted), "{calls}");
+    }
+}
+
+#[test]
+fn a_proof_is_a_change() {
+    let n = NodeId(1);
+    let slowed = "write taken 0 \ntable 0 8 delay 7:3 0 0 7:3 0 50\nwrite taken 60 \n";
+    assert!(slow(n, slowed, Duration::from_millis(50)).0);
+    assert!(!slow(n, slowed, Duration::from_millis(500)).0);
+    assert!(
+        !slow(
+            n,
+            &slowed.replace("taken 0", "taken 60"),
+            Duration::from_millis(50)
+        )
+        .0
+    );
+    let failed = "write taken 0 \ntable 0 8 error\nwrite refused 0 writing: Input/output error\n";
+    assert!(failing(n, failed).0);
+    assert!(!failing(n, &failed.replace("write taken", "write refused")).0);
+    let filled = "room 400\nwrite taken 0 \nroom 0\nwrite refused 0 error writing 'x': No space left on device\n";
+    let (in_force, evidence) = full(n, filled);
+    assert!(in_force);
+    assert_eq!(
+        evidence,
+        "the file system of n1's log directory had 400 KiB free and has 0; a write of 4 KiB was \
+         refused: error writing 'x': No space left on device"
+    );
+    assert!(
+        !full(
+            n,
+            &filled.replace("No space left on device", "Permission denied")
+        )
+        .0
+    );
+    assert!(!full(n, "room 3\n").0);
+}
