@@ -11,7 +11,8 @@ use evidence::{Extent, extents, file_name, value_byte};
 use history::{Clock, Harm, Offset, Partition, Service};
 use plan::SegmentChoice;
 
-use super::survey::{SURVEY, Segment, Survey};
+use super::survey::Segment;
+use super::unflushed::survey;
 use super::{WITHIN, effect, unsure};
 use crate::cmd::Cmd;
 use crate::error::ClusterError;
@@ -40,9 +41,7 @@ pub(super) async fn flip(
     clock: &Clock,
 ) -> Result<Effect, ClusterError> {
     let data = cluster.layout.data(Service::Broker);
-    let args = [data.clone(), cluster.layout.log(Service::Broker)];
-    let cmd = Cmd::script(SURVEY, args.into_iter().chain([partition.dir_name()]));
-    let survey = Survey::read(&host.ok(Lane::Bulk, &cmd, WITHIN).await?);
+    let survey = survey(cluster, host, std::slice::from_ref(partition)).await?;
     let segments = survey
         .segments
         .get(partition)

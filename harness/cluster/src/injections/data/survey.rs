@@ -8,17 +8,20 @@ use std::collections::BTreeMap;
 use evidence::{Says, checkpoint, says};
 use history::{Offset, Partition};
 
-/// `$1` log directory, `$2` the broker's log, then partition directories; those that exist.
+/// `$1` log directory, `$2` the broker's log, `$3` its pid file, `$4` where cuts are noted, then
+/// partition directories; those that exist.
 pub(super) const SURVEY: &str = r#"cd -- "$1" || exit 9
 date +'now %s%3N'
+[ -f "$3" ] && echo "life $(cat -- "$3")"
 [ -e .kafka_cleanshutdown ] && echo clean
 say() { [ -f "$2" ] || return 0; sed "s/^/$1 /" "$2"; echo; }
 say point recovery-point-offset-checkpoint
 say start log-start-offset-checkpoint
 say hw replication-offset-checkpoint
 [ -f "$2" ] && sed -n '/Rolled new log segment at offset/s/^/roll /p' "$2"
-shift 2
+noted=$4; shift 4
 for d; do
+  [ -f "$noted/$d" ] && echo "noted $d $(cat -- "$noted/$d")"
   for f in "$d"/*.log; do
     [ -f "$f" ] && stat -c 'file %s %n' -- "$f"
   done
@@ -43,6 +46,10 @@ pub(super) struct Survey {
     pub watermarks: BTreeMap<Partition, Offset>,
     /// Where segments were rolled, with the host's time of the line.
     rolls: Vec<(Partition, Offset, i64)>,
+    /// The broker's last process: its id and start time.
+    pub life: String,
+    /// Where logs were cut before, and after which process's end.
+    noted: BTreeMap<Partition, (String, Offset)>,
     /// Segment files, ascending by base offset.
     pub segments: BTreeMap<Partition, Vec<Segment>>,
 }
@@ -78,6 +85,8 @@ impl Survey {
                 "point" => points += &format!("{rest}\n"),
                 "start" => starts += &format!("{rest}\n"),
                 "hw" => watermarks += &format!("{rest}\n"),
+                "life" => found.life = rest.to_owned(),
+                "noted" => found.noted.extend(noted(rest)),
                 "roll" => found.rolls.extend(rolled(rest)),
                 "file" => {
                     if let Some((partition, segment)) = listed(rest) {
@@ -98,6 +107,14 @@ impl Survey {
 
     /// Below what a log that ends at `end` is durable. `flush_every` is its `flush.messages`.
     pub fn durable(&self, partition: &Partition, end: Offset, flush_every: Option<i64>) -> Durable {
+        if let Some((life, cut)) = self.noted.get(partition)
+            && *life == self.life
+        {
+            return Durable {
+                below: *cut,
+                because: format!("what its last process had not flushed was cut at {cut} already"),
+            };
+        }
         let point = self.points.get(partition).copied().unwrap_or(Offset(0));
         let mut durable = Durable {
             below: point,
@@ -144,6 +161,14 @@ fn rolled(line: &str) -> Option<(Partition, Offset, i64)> {
     }
 }
 
+/// `ledger-0 4812 356 71250`: the directory, where it was cut, and the process before.
+fn noted(rest: &str) -> Option<(Partition, (String, Offset))> {
+    let (dir, rest) = rest.split_once(' ')?;
+    let (cut, life) = rest.split_once(' ')?;
+    let cut = Offset(cut.parse().ok()?);
+    Some((Partition::from_dir_name(dir)?, (life.to_owned(), cut)))
+}
+
 /// `4096 ledger-0/00000000000000000000.log`.
 fn listed(rest: &str) -> Option<(Partition, Segment)> {
     let (bytes, path) = rest.split_once(' ')?;
@@ -185,7 +210,7 @@ mod tests {
         .unwrap();
         let out = Command::new("sh")
             .args(["-c", SURVEY, "sh"])
-            .args([dir.path(), &log])
+            .args([dir.path(), &log, &dir.path().join("pid"), dir.path()])
             .args(["ledger-0", "absent-1"])
             .output()
             .unwrap();
@@ -204,7 +229,7 @@ mod tests {
         write(".kafka_cleanshutdown", "");
         let out = Command::new("sh")
             .args(["-c", SURVEY, "sh"])
-            .args([dir.path(), &log])
+            .args([dir.path(), &log, &dir.path().join("pid"), dir.path()])
             .output()
             .unwrap();
         assert!(Survey::read(&String::from_utf8(out.stdout).unwrap()).clean);
@@ -227,6 +252,11 @@ mod tests {
         assert_eq!(at("1767225620000", Some(1)), Offset(150));
         assert_eq!(at("1767225620000", Some(11)), Offset(140));
         assert_eq!(at("1767225620000", Some(i64::MAX)), Offset(100));
+        let again = "life 7 300\nnoted ledger-0 120 7 300\n";
+        let below = |said: &str| Survey::read(said).durable(&ledger(), Offset(120), Some(10));
+        assert_eq!(below(again).below, Offset(120), "one life, one loss");
+        let other = again.replace("life 7", "life 8");
+        assert_eq!(below(&other).below, Offset(111));
         let nothing = Survey::read("now 1\n").durable(&ledger(), Offset(5), None);
         assert_eq!(nothing.because, "its recovery point is @0");
     }

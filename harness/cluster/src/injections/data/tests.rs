@@ -76,10 +76,15 @@ fn by_script(dir: &Path, cut: &Cut, left: &[Offset]) {
         .arg(dir)
         .arg(name(&cut.segment))
         .args([cut.keep, cut.stay, cut.length].map(|n| n.to_string()))
+        .arg(dir.join("noted"))
+        .arg("7 8 9")
         .args(cut.removed.iter().map(name))
         .output()
         .unwrap();
     assert!(out.status.success(), "{out:?}");
+    let note = dir.join("noted").join(dir.file_name().unwrap());
+    assert_eq!(fs::read_to_string(&note).unwrap(), "7 8 9\n");
+    fs::remove_dir_all(dir.join("noted")).unwrap();
     let digest = digest(&before[..], cut.keep).unwrap();
     let said = String::from_utf8(out.stdout).unwrap();
     assert_eq!(said, meant(cut, &digest, left));

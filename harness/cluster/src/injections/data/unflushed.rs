@@ -17,17 +17,20 @@ use super::WITHIN;
 use super::survey::{SURVEY, Segment, Survey};
 use super::tail::{Cut, cut, end_of, kept, segment_of};
 use crate::cmd::Cmd;
+use crate::config::Layout;
 use crate::error::ClusterError;
 use crate::host::{Host, Lane};
 use crate::injection::Effect;
 use crate::remote::RemoteCluster;
 
 /// `$1` partition directory, `$2` the segment's name, `$3` bytes kept, `$4` bytes that stay, `$5` its
-/// length afterwards, then the names of segments that go. Whenever it is interrupted, what is left
-/// is what a power cut may leave. Prints what is there now.
+/// length afterwards, `$6` the directory where the cut is noted and `$7` the note, then the names of
+/// segments that go. Whenever it is interrupted, what is left is what a power cut may leave. Prints
+/// what is there now.
 pub(super) const CUT: &str = r#"cd -- "$1" || exit 9
-s=$2 keep=$3 stay=$4 length=$5; shift 5
 set -e
+mkdir -p -- "$6"; echo "$7" >"$6/${1##*/}"
+s=$2 keep=$3 stay=$4 length=$5; shift 7
 for r; do
   rm -f -- "$r.log" "$r.index" "$r.timeindex" "$r.txnindex" "$r.snapshot"
 done
@@ -63,10 +66,7 @@ pub(super) async fn lose(
     clock: &Clock,
 ) -> Result<Effect, ClusterError> {
     let data = cluster.layout.data(Service::Broker);
-    let args = [data.clone(), cluster.layout.log(Service::Broker)];
-    let dirs = partitions.iter().map(Partition::dir_name);
-    let cmd = Cmd::script(SURVEY, args.into_iter().chain(dirs));
-    let survey = Survey::read(&host.ok(Lane::Bulk, &cmd, WITHIN).await?);
+    let survey = survey(cluster, host, partitions).await?;
     let mut said = Vec::new();
     let mut planned = Vec::new();
     if survey.clean {
@@ -99,7 +99,9 @@ pub(super) async fn lose(
     };
     let mut lost = Vec::new();
     for plan in &planned {
-        let done = plan.carry_out(host, &data).await;
+        let note = format!("{} {}", plan.cut.end.0, survey.life);
+        let noting = [noted_in(&cluster.layout), note];
+        let done = plan.carry_out(host, &data, noting).await;
         // What was begun may have happened, whatever became of the answer.
         let harm = Harm::SuffixLost {
             node: host.node(),
@@ -192,13 +194,19 @@ impl Log<'_> {
 
 impl Planned {
     /// Cuts the log and compares what is there afterwards with what was meant.
-    async fn carry_out(&self, host: &Host, data: &str) -> Result<String, ClusterError> {
+    async fn carry_out(
+        &self,
+        host: &Host,
+        data: &str,
+        noting: [String; 2],
+    ) -> Result<String, ClusterError> {
         let name = |base: &Offset| format!("{:020}", base.0);
         let mut args = vec![
             format!("{data}/{}", self.partition.dir_name()),
             name(&self.cut.segment),
         ];
         args.extend([self.cut.keep, self.cut.stay, self.cut.length].map(|n| n.to_string()));
+        args.extend(noting);
         args.extend(self.cut.removed.iter().map(name));
         let said = host.ok(Lane::Bulk, &Cmd::script(CUT, args), WITHIN).await?;
         if said != meant(&self.cut, &self.digest, &self.left) {
@@ -227,6 +235,30 @@ pub(super) fn meant(cut: &Cut, digest: &str, left: &[Offset]) -> String {
         text += &format!("file {}\n", evidence::file_name(*base, "log"));
     }
     text
+}
+
+/// What a log directory says of these partitions.
+pub(super) async fn survey(
+    cluster: &RemoteCluster,
+    host: &Host,
+    partitions: &[Partition],
+) -> Result<Survey, ClusterError> {
+    let layout = &cluster.layout;
+    let args = [
+        layout.data(Service::Broker),
+        layout.log(Service::Broker),
+        layout.pid_file(Service::Broker),
+        noted_in(layout),
+    ];
+    let dirs = partitions.iter().map(Partition::dir_name);
+    let cmd = Cmd::script(SURVEY, args.into_iter().chain(dirs));
+    Ok(Survey::read(&host.ok(Lane::Bulk, &cmd, WITHIN).await?))
+}
+
+/// Where cuts are noted: a process loses what it had not flushed once. What `flush.messages` had it
+/// flush is reckoned from its log's end, which is another one after a cut.
+fn noted_in(layout: &Layout) -> String {
+    format!("{}/lost", layout.run())
 }
 
 /// After how many records a log of this topic is flushed: as ZooKeeper has it where it answers,
