@@ -106,9 +106,9 @@ fn epoch_faults(log: &ReplicaLog) -> Vec<Fault> {
     }
     let mut place = 0;
     let first = log.epochs[0].1;
-    let mut highest = first;
+    let mut highest = Offset(i64::MIN);
     // Batches below the first entry lie below the log start.
-    for batch in log.batches.iter().filter(|batch| batch.base >= first) {
+    for batch in log.batches.iter().filter(|batch| batch.last >= first) {
         if batch.base < highest {
             // Out of order: another guarantee speaks of it.
             continue;
@@ -121,11 +121,16 @@ fn epoch_faults(log: &ReplicaLog) -> Vec<Fault> {
         {
             place += 1;
         }
-        let said = log.epochs[place].0;
-        if said != batch.epoch {
+        // An epoch begins where a batch does: truncation would cut one in two.
+        let mut said = log.epochs[place..]
+            .iter()
+            .take_while(|from| from.1 <= batch.last);
+        let wrong = said.find(|(epoch, _)| *epoch != batch.epoch);
+        if let Some((said, from)) = wrong {
+            let at = batch.base.max(*from);
             let text = format!(
-                "The epoch file gives {said} to {}, where a batch of {} stands.",
-                batch.base, batch.epoch
+                "The epoch file gives {said} to {at}, where a batch of {} stands.",
+                batch.epoch
             );
             faults.push((batch.last, text));
         }

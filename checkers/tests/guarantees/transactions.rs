@@ -261,6 +261,29 @@ fn read_committed_consumers_are_given_what_is_committed() {
     );
 }
 
+/// Beyond a transaction that nothing ends nobody reads; who does is owed what stands there.
+#[test]
+fn an_open_transaction_excuses_nothing_behind_it() {
+    let log = "e0 @0 v9 pid=8.0+0 txn | e0 @1 v0 pid=7.0+0 txn | e0 @2 v1 pid=7.0+1 txn \
+               | e0 @3 commit pid=7.0";
+    let text = |polls: &str| {
+        let text = drained("commit", log, polls).replace("@0=v0 @1=v1 by n0", "@1=v0 @2=v1 by n0");
+        let text = text
+            .replace("v0 -> @0", "v0 -> @1")
+            .replace("v1 -> @1", "v1 -> @2");
+        let begun = "c2 begin at 0.6s\nc2 send t/0 v9 -> ? lost at 0.7s..0.8s";
+        text.replace("by c1 ", "by c1,c2 ")
+            .replace("c1 begin", &format!("{begun}\nc1 begin"))
+    };
+    let past = "c7 poll -> t/0 @2=v1 by n0 at 99.7s..99.8s";
+    convicts(
+        NAME,
+        &text(past),
+        "1 record are committed and were withheld",
+    );
+    acquits(NAME, &text("c7 poll -> nothing at 99.7s..99.8s"), 2);
+}
+
 /// What its producer gave up may be left out of a committed transaction; then no reader is given it.
 #[test]
 fn what_was_left_out_is_given_to_nobody() {

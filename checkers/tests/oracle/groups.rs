@@ -16,7 +16,7 @@ const RECORDS: i64 = 6;
 
 /// What two consumers of one group did, one after the other: step `n` at `2 n + 2` seconds.
 #[derive(Debug, Clone)]
-struct World {
+pub struct World {
     mode: Mode,
     steps: Vec<(Client, Step)>,
 }
@@ -45,7 +45,7 @@ enum Step {
 }
 
 impl World {
-    fn print(&self) -> String {
+    pub fn print(&self) -> String {
         let mode = match self.mode {
             Mode::After => "after",
             Mode::Before => "before",
@@ -237,7 +237,7 @@ fn went_back(world: &World) -> Found {
     }
 }
 
-fn any_world() -> impl Strategy<Value = World> {
+pub fn any_world() -> impl Strategy<Value = World> {
     let mode = prop_oneof![
         3 => Just(Mode::After),
         2 => Just(Mode::Before),

@@ -16,7 +16,7 @@ use crate::{CASES, Seen, check_any, compare, guilty, scene};
 
 /// All that was recorded: three replicas of one partition.
 #[derive(Debug, Clone)]
-struct World {
+pub struct World {
     slots: Vec<Slot>,
 }
 
@@ -113,7 +113,7 @@ impl World {
         all.collect()
     }
 
-    fn print(&self) -> String {
+    pub fn print(&self) -> String {
         let mut text = "topic t on n0,n1,n2 by c1 acks=all\nno watch\n".to_owned();
         let mut events: Vec<(u64, String)> = Vec::new();
         for (n, slot) in self.slots.iter().enumerate() {
@@ -357,7 +357,7 @@ fn in_sync(world: &World, slot: usize, node: u8) -> bool {
     last.is_none_or(|slot| slot.change != Change::InSync { out: node })
 }
 
-fn any_world() -> impl Strategy<Value = World> {
+pub fn any_world() -> impl Strategy<Value = World> {
     let elected = (0u8..3, 0i64..5, 0i64..3).prop_map(|(node, leo, below)| Change::Elected {
         node,
         leo,

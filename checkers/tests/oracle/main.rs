@@ -5,11 +5,15 @@
 #[path = "../guarantees/scene.rs"]
 mod scene;
 
+mod cuts;
+mod files;
 mod foreign;
 mod groups;
 mod leaders;
 mod metamorphic;
+mod minimum;
 mod obvious;
+mod renamed;
 mod transactions;
 mod world;
 

@@ -2,6 +2,7 @@
 
 mod cycles;
 mod history;
+mod metamorphic;
 mod rules;
 
 use std::collections::BTreeMap;
