@@ -35,7 +35,7 @@ ours() {
 
 /// `$1` bytes, `$2` `mapper` where a device that can be slowed may be put in between. Prints the
 /// type of the file system, its source and its free KiB.
-const MOUNT: &str = r#"set -e
+pub(crate) const MOUNT: &str = r#"set -e
 mkdir -p -- "$at"
 loop() {
   command -v mkfs.ext4 >/dev/null 2>&1 && [ -e /dev/loop-control ] || return 1
@@ -59,7 +59,7 @@ df -PTk "$at" | awk 'NR == 2 { print $2, $1, $5 }'"#;
 
 /// Unmounts what is ours and removes the run's files. A process that has just been killed may hold
 /// the mount for a moment. What else is mounted below is not touched.
-const CLEAR: &str = r#"n=0
+pub(crate) const CLEAR: &str = r#"n=0
 while ours; do
   said=$($root umount "$at" 2>&1) && continue
   n=$((n + 1)); [ "$n" -lt 50 ] || { echo "$said" >&2; exit 1; }

@@ -227,7 +227,15 @@ async fn last_standing(
     system.start(leader, Service::Broker).await.unwrap();
     let end = format!("from offset {} with high watermark", from.0);
     println!("{}", line(system, leader, &end).await);
-    for node in others {
+    for (node, tail) in others.into_iter().zip([Tail::Zeroed, Tail::Aligned]) {
+        let lose = Injection::LoseUnflushed {
+            node,
+            partitions: vec![ledger.clone()],
+            tail,
+        };
+        let effect = system.inject(FaultId(2), &lose, clock).await.unwrap();
+        println!("{}", effect.evidence);
+        assert!(effect.in_force);
         system.start(node, Service::Broker).await.unwrap();
     }
     in_sync(system, clock, 3).await;
@@ -242,18 +250,18 @@ async fn bits_and_files(system: &RemoteCluster, clock: &Clock, ledger: &Partitio
             partition: ledger.clone(),
             segment,
         };
-        match system.inject(FaultId(3), &flip, clock).await {
-            Ok(effect) => {
-                println!("{}", effect.evidence);
-                assert!(effect.in_force);
-                assert!(effect.harms[0].1.replica().unwrap().1 < end);
+        // What is committed is written down once a second.
+        let until = tokio::time::Instant::now() + Duration::from_secs(10);
+        let effect = loop {
+            match system.inject(FaultId(3), &flip, clock).await {
+                Ok(effect) => break effect,
+                Err(why) => assert!(tokio::time::Instant::now() < until, "{why}"),
             }
-            // What was sent last may not be written down as committed yet.
-            Err(why) => {
-                println!("{why}");
-                assert_eq!(segment, SegmentChoice::Active, "{why}");
-            }
-        }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        println!("{}", effect.evidence);
+        assert!(effect.in_force);
+        assert!(effect.harms[0].1.replica().unwrap().1 < end);
     }
     let stale = |stale| Injection::Checkpoints { node: n2, stale };
     let keep = Injection::KeepCheckpoints(n2);

@@ -137,3 +137,70 @@ fn a_proof_is_a_change() {
     );
     assert!(!full(n, "room 3\n").0);
 }
+
+/// Mounts, fills, empties and removes in a mount namespace of its own, which ends with the shell.
+const STORY: &str = r#"(MOUNT
+) || exit 1
+(FILL
+)
+(EMPTY
+)
+touch "$at/left"
+(CLEAR
+)
+[ ! -e "$run" ] && ! ours && echo gone"#;
+
+/// What [`STORY`] says with these tools in front, or nothing where no namespace can be made.
+fn story(tools: &[(&str, &str)]) -> Option<String> {
+    let can = Command::new("unshare").args(["-m", "true"]).output();
+    if !can.is_ok_and(|out| out.status.success()) {
+        println!("SKIPPED: mounting takes root");
+        return None;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let bin = dir.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    for (name, body) in tools {
+        let file = bin.join(name);
+        fs::write(&file, format!("#!/bin/sh\n{body}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let run = dir.path().join("run");
+    fs::create_dir(&run).unwrap();
+    let text = STORY
+        .replace("MOUNT", disk::MOUNT)
+        .replace("FILL", &format!("{OURS}set -- .tidemark-filler-f1; {FILL}"))
+        .replace("EMPTY", &format!("{OURS}{EMPTY}"))
+        .replace("CLEAR", disk::CLEAR);
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let out = Command::new("unshare")
+        .args(["-m", "sh", "-c", &format!("{PRELUDE}{text}"), "sh", ""])
+        .arg(&run)
+        .args(["tidemark-x", "16777216", ""])
+        .env("PATH", path)
+        .output()
+        .unwrap();
+    Some(said(&out))
+}
+
+#[test]
+fn a_file_system_of_ones_own_is_filled_emptied_and_gone() {
+    for (tools, kind) in [
+        (&[][..], "ext4 /dev/loop"),
+        (
+            &[("mkfs.ext4", "echo no >&2; exit 1")][..],
+            "tmpfs tidemark-x",
+        ),
+    ] {
+        let Some(said) = story(tools) else { return };
+        assert!(said.starts_with(kind), "{said}");
+        assert!(said.ends_with("gone\n"), "{said}");
+        let at = said.rfind("room 0\nroom").unwrap();
+        let (filling, emptying) = said.split_at(at);
+        assert_eq!(rooms(&said).len(), 4, "{said}");
+        let (in_force, evidence) = full(NodeId(0), filling);
+        assert!(in_force, "{evidence}");
+        assert!(Write::all(emptying).pop().unwrap().taken, "{said}");
+        assert!(rooms(&said)[3] > 10_000, "{said}");
+    }
+}
