@@ -114,8 +114,6 @@ pub struct GoneTopic {
     /// Values that the log cleaner replaced by later ones of their keys, or took as aborted, by
     /// partition: excused. A copy of one may have stayed.
     pub superseded: BTreeMap<PartId, FxHashSet<ValueId>>,
-    /// Records with commit evidence that were looked up in the final log.
-    pub committed_examined: u64,
 }
 
 impl GoneTopic {

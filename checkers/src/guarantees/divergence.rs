@@ -36,10 +36,6 @@ fn unit(case: &Case, bytes: u64) -> String {
     }
 }
 
-fn blocked(case: &Case) -> Option<String> {
-    case.no_final_log().or_else(|| case.never_healed())
-}
-
 /// Agreement takes two.
 fn promise(case: &Case) -> Promise {
     if case.parts().all(|part| part.replicas.len() < 2) {
@@ -52,12 +48,14 @@ fn promise(case: &Case) -> Promise {
 }
 
 fn below(case: &Case, findings: &mut Findings) -> Tally {
+    let unsettled = case.never_healed();
     let mut tally = Tally {
         promise: promise(case),
-        blocked: blocked(case),
+        blocked: case.no_final_log().or_else(|| unsettled.clone()),
         ..Tally::of("replica logs, byte for byte")
     };
-    if tally.blocked.is_some() {
+    // A log that is missing hides nothing in the partitions of which it is there.
+    if unsettled.is_some() {
         return tally;
     }
     let mut bytes = 0;
@@ -99,12 +97,13 @@ fn below(case: &Case, findings: &mut Findings) -> Tally {
 }
 
 fn lasting(case: &Case, findings: &mut Findings) -> Tally {
+    let restless = case.never_healed().or_else(|| traffic_after_settle(case));
     let mut tally = Tally {
         promise: promise(case),
-        blocked: blocked(case).or_else(|| traffic_after_settle(case)),
+        blocked: case.no_final_log().or_else(|| restless.clone()),
         ..Tally::of("replica logs, byte for byte")
     };
-    if tally.blocked.is_some() {
+    if restless.is_some() {
         return tally;
     }
     let mut bytes = 0;

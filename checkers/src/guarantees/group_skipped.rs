@@ -55,7 +55,7 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
             .or_else(|| (!whole).then(|| "the history breaks off".to_owned())),
         ..Tally::of("records within reach of groups")
     };
-    if tally.blocked.is_some() {
+    if !whole {
         return tally;
     }
     let txns = Txns::of(case.facts);

@@ -131,6 +131,14 @@ fn of_two_losses_that_explain_it_the_one_that_may_be_counts() {
         let damaged = format!("{flushed}\nharm t/0 n0 damaged from @1 at {damage}");
         is(&damaged, Class::LastStanding, Standing::NotPromised);
     }
+    // Where both may have taken it, the first is told.
+    let both =
+        format!("{LAST}\nharm t/0 n0 damaged from @1 at 4.1s\nn0 before-f1 3.5s t/0: e0 @0 v0 v1");
+    let mut pointed = recording(&both);
+    let points = &mut pointed.evidence.images[0].recovery_point;
+    points.insert("t/0".parse().expect("a partition"), Offset(1));
+    let story = told(&lost(&judge(&pointed)));
+    assert!(story.contains("n0 lost its log from @1 on"), "{story}");
     // It was damaged elsewhere, or only after it had led.
     for innocent in ["damaged from @2 at 4.1s", "damaged from @1 at 7.0s"] {
         let damaged = format!("{flushed}\nharm t/0 n0 {innocent}");

@@ -65,6 +65,11 @@ fn what_nothing_replaced_is_lost() {
     );
     assert_eq!(finding.class, Class::Compaction);
     assert!(told(&finding).contains("KAFKA-13194"), "{}", told(&finding));
+    // Nothing takes the last record of a log but who cuts it.
+    let last = format!("{EARLIER} | e0 @2 v2 key=c");
+    let cut = "e0 @0 v0 key=a | e0 @1 v1 key=b";
+    let finding = convicts("acked-lost-below-hw", &scene(&last, cut, cut), "t/0 @2: 1");
+    assert_eq!(finding.class, Class::Unexplained);
     // A record of its key before it replaces nothing.
     let earlier = EARLIER.replace("v1 key=b", "v1 key=a");
     let log = "e0 @0 v0 key=a | e0 @2 v2 key=b";

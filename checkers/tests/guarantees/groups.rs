@@ -413,6 +413,10 @@ fn a_history_that_breaks_off_says_nothing_of_what_was_skipped() {
     abstains(SKIPPED, &torn, "the history breaks off");
     let cut = format!("{}\nended interrupted INT", scene(&group("after"), &gap));
     abstains(SKIPPED, &cut, "the history breaks off");
+    let skips = scene(&group("after"), &gap);
+    let two = skips.replace("topic t", "topic t partitions=2");
+    let two = format!("{two}\nn0 said 0.5s leader t/1 e0 from @0 hw @0 isr n0,n1 was none");
+    convicts(SKIPPED, &two, "t/0: 1 record skipped");
     let logless = scene(&group("after"), &gap).replace("final t/0", "final u/0");
     abstains(SKIPPED, &logless, "no log of t/0");
     abstains(

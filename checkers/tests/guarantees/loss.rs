@@ -86,6 +86,28 @@ fn only_cuts_of_logs_that_had_reached_it_at_or_below_it_took_it() {
 }
 
 #[test]
+fn only_faults_that_were_there_between_acceptance_and_election_are_told() {
+    let fault = |at: &str| {
+        let [asked, proved, healing, healed] = at.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("four moments in `{at}`");
+        };
+        let more = format!(
+            "f1 cut n0 -> n1, n1 -> n0 : injecting asked \"isolate n0\" (n0 leads) at {asked}
+            f1 injected (12 packets dropped) at {proved}
+            f1 healing at {healing}
+            f1 healed (no rule left) at {healed}"
+        );
+        let title = "2 acknowledged records lost above";
+        let scene = scene("acks=1", &more);
+        told(&permits("acked-lost-above-hw", &scene, 2, title)).contains("(f1, ")
+    };
+    assert!(fault("3.0s 3.1s 7.0s 7.2s"));
+    // Over before the first of them was accepted; begun after another had been elected.
+    assert!(!fault("1.0s 1.1s 3.0s 3.1s"));
+    assert!(!fault("5.5s 5.6s 7.0s 7.2s"));
+}
+
+#[test]
 fn an_image_that_still_holds_them_is_named() {
     let more = "n0 before-f1 8.0s t/0: e0 @0 v0 | e0 @1 v1";
     let finding = permits(
@@ -171,7 +193,9 @@ fn acks_1_lost_below_the_hw_is_broken_by_any_commit_evidence() {
 #[test]
 fn a_checkpoint_counts_only_while_its_broker_led_and_if_it_moved() {
     let held = "n0 before-f1 4.5s t/0: e0 @0 v0 | e0 @1 v1 | hw @2";
-    convicts("acked-lost-below-hw", &scene("acks=1", held), "t/0 @1: 1");
+    let finding = convicts("acked-lost-below-hw", &scene("acks=1", held), "t/0 @1: 1");
+    let story = told(&finding);
+    assert!(story.contains("in e0"), "{story}");
     let late = "n0 before-f1 9.05s t/0: e0 @0 v0 | e0 @1 v1 | hw @2";
     permits(
         "acked-lost-above-hw",

@@ -45,6 +45,23 @@ fn rest_is_judged_only_of_runs_that_came_to_rest() {
 }
 
 #[test]
+fn what_is_broken_in_one_partition_is_broken_whatever_is_missing_of_another() {
+    let two = |scene: &str| {
+        let two = scene.replace("topic t", "topic t partitions=2");
+        format!("{two}\nn0 said 0.5s leader t/1 e0 from @0 hw @0 isr n0,n1 was none")
+    };
+    let apart = two(&scene("e0 @0 v0 | e0 @1 v1", "e0 @0 v0 | e0 @1 v1 tag=x"));
+    let same = two(&scene("e0 @0 v0 | e0 @1 v1", "e0 @0 v0 | e0 @1 v1"));
+    for name in ["divergence-below-hw", "divergence-lasting"] {
+        convicts(name, &apart, "t/0 @1: n1");
+        abstains(name, &same, "no log of t/1");
+    }
+    let prefix = two(PREFIX);
+    convicts("committed-prefix", &prefix, "the committed part of n1");
+    abstains("committed-prefix", &same, "no log of t/1");
+}
+
+#[test]
 fn a_single_replica_has_none_to_agree_with() {
     let alone = "
         topic t on n0 by c1 acks=all
@@ -76,25 +93,26 @@ fn one_offset_in_one_epoch_is_one_batch() {
     abstains("log-matching-broken", &smeared, "no batches");
 }
 
+/// n1 held v1, committed; the final log has another record there.
+const PREFIX: &str = "
+    topic t on n0,n1 by c1 acks=all
+    c1 send t/0 v0 -> @0 at 1.0s..1.1s
+    c1 send t/0 v1 -> @1 at 1.2s..1.3s
+    n1 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+    n0 said 2.5s leader t/0 e1 from @1 hw @1 isr n0 was e0
+    n1 before-f1 2.0s t/0: e0 @0 v0 | e0 @1 v1
+    n0 final t/0: e0 @0 v0 | e1 @1 foreign
+    n1 final t/0: e0 @0 v0 | e1 @1 foreign";
+
 #[test]
 fn a_committed_part_that_the_final_log_lacks() {
-    // n1 held v1, committed; the final log has another record there.
-    let scene = "
-        topic t on n0,n1 by c1 acks=all
-        c1 send t/0 v0 -> @0 at 1.0s..1.1s
-        c1 send t/0 v1 -> @1 at 1.2s..1.3s
-        n1 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
-        n0 said 2.5s leader t/0 e1 from @1 hw @1 isr n0 was e0
-        n1 before-f1 2.0s t/0: e0 @0 v0 | e0 @1 v1
-        n0 final t/0: e0 @0 v0 | e1 @1 foreign
-        n1 final t/0: e0 @0 v0 | e1 @1 foreign";
     let finding = convicts(
         "committed-prefix",
-        scene,
+        PREFIX,
         "t/0 @1: the committed part of n1",
     );
     assert_eq!(finding.class, Class::Unexplained);
-    let above = scene.replace("acks=all", "acks=1");
+    let above = PREFIX.replace("acks=all", "acks=1");
     acquits("committed-prefix", &above, 2);
     let unknown = above.replace("hw @1 isr n0 was", "hw @0 isr n0 was");
     abstains(

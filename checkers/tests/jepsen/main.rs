@@ -11,6 +11,7 @@
 //! ;; entry type: {...}     one of the anomalies of this type is exactly this
 //! ;; native: type, ...     our rules: exactly these are broken
 //! ;; native entry type: {...}
+//! ;; held: name n, ...     our rules: held, so much was examined
 //! ;; mute: name, ...       our rules: unproven, nothing was examined
 //! ;; open: name, ...       our rules: unproven, for a reason
 //! ```
@@ -194,6 +195,16 @@ fn every_case_by_our_own_rules() {
             assert_eq!(
                 (row.verdict, row.examined),
                 ("unproven", 0),
+                "{}: {row:?}",
+                case.name
+            );
+        }
+        for held in case.list("held").unwrap_or_default() {
+            let (name, examined) = held.split_once(' ').expect("a name and a number");
+            let row = row(name);
+            assert_eq!(
+                (row.verdict, row.examined.to_string().as_str()),
+                ("held", examined),
                 "{}: {row:?}",
                 case.name
             );

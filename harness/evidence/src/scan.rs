@@ -64,3 +64,23 @@ impl<'a> Scan<'a> {
         Some(nodes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Scan;
+
+    #[test]
+    fn a_number_ends_where_its_digits_do() {
+        for (text, number, rest) in [
+            ("12-3", Some(12), "-3"),
+            ("-12 x", Some(-12), " x"),
+            ("7", Some(7), ""),
+            ("-", None, ""),
+            ("x1", None, "x1"),
+        ] {
+            let mut scan = Scan(text);
+            assert_eq!(scan.number::<i64>(), number, "{text}");
+            assert_eq!(scan.0, rest, "{text}");
+        }
+    }
+}

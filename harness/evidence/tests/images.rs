@@ -363,6 +363,24 @@ fn wrong_indexes_are_said_and_weighed() {
         said(&|files| edit(files, 0, "timeindex")[7] += 1),
         one("timeindex", 0, sure, "60 at @54, whose batch has 59")
     );
+    // An index in whole entries, and none left out.
+    let size = |suffix: &str| {
+        let mut size = 0;
+        beside(|files| size = edit(files, 0, suffix).len() as u64);
+        size
+    };
+    for (suffix, entry) in [("index", 8), ("timeindex", 12)] {
+        let odd = size(suffix) + 1;
+        let why = format!("{odd} bytes are no multiple of {entry}");
+        assert_eq!(
+            said(&|files| edit(files, 0, suffix).push(0)),
+            one(suffix, odd, None, &why)
+        );
+    }
+    assert_eq!(
+        said(&|files| edit(files, 0, "timeindex")[12..24].fill(0)),
+        one("timeindex", 12, sure, "zeroes stand before the last entry")
+    );
     let short = |files: &mut Files| {
         let bytes = edit(files, 0, "timeindex");
         bytes.truncate(bytes.len() - 12);

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use evidence::{
-    AbortedTxn, Batch, Codec, Marker, NewBatch, NewRecord, ProducerEntry, ReplicaLog, Walker,
-    checkpoint, key_hash, read_snapshot, read_txn_index, write_batch, write_marker, write_snapshot,
-    write_txn_index,
+    AbortedTxn, Batch, Codec, Marker, NewBatch, NewRecord, NewSegment, ProducerEntry, ReplicaLog,
+    SegmentEnd, Walker, checkpoint, file_name, key_hash, read_snapshot, read_txn_index,
+    write_batch, write_marker, write_snapshot, write_txn_index,
 };
 use history::{Epoch, Offset, Partition, Payload, ValueId};
 use proptest::collection::vec;
@@ -171,6 +171,7 @@ proptest! {
             .collect();
         let other = (base + 1, Some(Marker::Other), true, id, 7);
         prop_assert_eq!(found, [(base, Some(marker), true, id, 7), other]);
+        prop_assert!(log.batches.iter().all(|b| (b.first_timestamp, b.max_timestamp) == (12, 12)));
         prop_assert!(log.records.iter().all(|r| r.payload == Payload::Foreign));
     }
 
@@ -288,4 +289,45 @@ fn keys_are_told_apart_by_61_bits_of_xxh3() {
         .collect();
     assert_eq!(hashes.len(), 1000);
     assert!(hashes.iter().all(|hash| *hash < 1 << 61));
+}
+
+#[test]
+fn a_plain_batch_names_no_producer() {
+    let mut bytes = Vec::new();
+    let records = [NewRecord::value(b"v")];
+    write_batch(&mut bytes, &NewBatch::plain(Offset(7), Epoch(3), &records));
+    let log = read(&bytes);
+    let batch = &log.batches[0];
+    let producer = (batch.producer_id, batch.producer_epoch, batch.base_sequence);
+    assert_eq!(producer, (-1, -1, -1));
+    assert_eq!((batch.first_timestamp, batch.attributes), (0, 0));
+}
+
+#[test]
+fn indexes_in_use_are_as_large_as_they_were_made() {
+    let sizes = |end: SegmentEnd| {
+        let mut segment = NewSegment::new(Offset(0));
+        segment.append(&NewBatch::plain(
+            Offset(0),
+            Epoch(0),
+            &[NewRecord::value(b"v")],
+        ));
+        let files = segment.files(end);
+        let size = |suffix: &str| {
+            let name = file_name(Offset(0), suffix);
+            let found = files.iter().find(|(known, _)| *known == name);
+            found.expect("a file").1.len()
+        };
+        (size("index"), size("timeindex"))
+    };
+    // Whole entries only, of 8 and of 12 bytes.
+    assert_eq!(
+        sizes(SegmentEnd::Active { index_bytes: 4096 }),
+        (4096, 4092)
+    );
+    assert_eq!(
+        sizes(SegmentEnd::Active { index_bytes: 4100 }),
+        (4096, 4092)
+    );
+    assert_eq!(sizes(SegmentEnd::Closed), (0, 12));
 }
