@@ -8,9 +8,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cluster::{ClusterError, System};
+use cluster::{ClusterError, Signal, Signalled, System};
 use futures_util::future::join_all;
-use history::{Deed, Event, FaultEvent, FaultId, FaultKind, NodeId, ProcessState, Service, Stage};
+use history::{
+    Deed, Event, FaultEvent, FaultId, FaultKind, Mark, NodeId, ProcessState, Service, Stage,
+};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -96,8 +98,6 @@ impl<'a, S: System> Ledger<'a, S> {
         asked: String,
         deed: Deed,
     ) -> Result<bool, ClusterError> {
-        // Looked at before it is written down: looking does nothing yet.
-        let before = proof::processes(self.system, &deed).await?;
         self.open.borrow_mut().insert(fault, deed.clone());
         self.roll.hold(&deed);
         self.in_force
@@ -109,20 +109,26 @@ impl<'a, S: System> Ledger<'a, S> {
                 deed: deed.clone(),
             },
         );
-        self.act(fault, &deed, &before).await?;
-        let proof = match deed.kind {
+        let clock = self.roll.clock();
+        let ((after, before), proof) = match deed.kind {
             FaultKind::Kill | FaultKind::Restart | FaultKind::Pause | FaultKind::Stop => {
-                let after = proof::processes(self.system, &deed).await?;
-                self.note(&deed, &after);
-                proof::of_processes(&deed, &before, &after)
+                let told = self.signal(&deed).await?;
+                self.note(&deed, &told);
+                (span(&told), proof::of_processes(&deed, &told))
             }
             FaultKind::Isolate | FaultKind::Cut => {
-                proof::of_cuts(self.system, self.roll.clock(), fault, &deed.links).await?
+                let between = self.system.cut(fault, &deed.links, clock).await?;
+                let proof = proof::of_cuts(self.system, clock, fault, &deed.links).await?;
+                (between, proof)
             }
-            kind => Proof::Nothing(format!("{kind} is not injected yet")),
+            kind => {
+                let nothing = Proof::Nothing(format!("{kind} is not injected yet"));
+                ((clock.mark(), clock.mark()), nothing)
+            }
         };
         Ok(match proof {
             Proof::InForce(evidence) => {
+                self.write(fault, Stage::TookEffect { after, before });
                 self.write(fault, Stage::Injected { evidence });
                 true
             }
@@ -133,34 +139,23 @@ impl<'a, S: System> Ledger<'a, S> {
         })
     }
 
-    /// Does the deed to those of its processes that are there.
-    async fn act(
-        &self,
-        fault: FaultId,
-        deed: &Deed,
-        before: &[ProcessState],
-    ) -> Result<(), ClusterError> {
-        for ((node, service), state) in deed.processes.iter().zip(before) {
-            if *state == ProcessState::Gone {
-                continue;
-            }
-            match deed.kind {
-                FaultKind::Kill => self.system.kill(*node, *service).await?,
-                FaultKind::Restart | FaultKind::Stop => self.system.stop(*node, *service).await?,
-                FaultKind::Pause => self.system.pause(*node, *service).await?,
-                _ => {}
-            }
-        }
-        if !deed.links.is_empty() {
-            self.system.cut(fault, &deed.links).await?;
-        }
-        Ok(())
+    /// Signals the processes of a deed, all at once.
+    async fn signal(&self, deed: &Deed) -> Result<Vec<Signalled>, ClusterError> {
+        let signal = match deed.kind {
+            FaultKind::Pause => Signal::Pause,
+            FaultKind::Restart | FaultKind::Stop => Signal::Stop,
+            _ => Signal::Kill,
+        };
+        let clock = self.roll.clock();
+        let each = deed.processes.iter();
+        let told = each.map(|(node, service)| self.system.signal(*node, *service, signal, clock));
+        join_all(told).await.into_iter().collect()
     }
 
-    /// Writes down what the processes of a deed were found to be.
-    fn note(&self, deed: &Deed, found: &[ProcessState]) {
-        for ((node, service), state) in deed.processes.iter().zip(found) {
-            match state {
+    /// Writes down what the processes of a deed became.
+    fn note(&self, deed: &Deed, told: &[Signalled]) {
+        for ((node, service), told) in deed.processes.iter().zip(told) {
+            match told.after {
                 ProcessState::Gone => self.roll.gone(*node, *service),
                 ProcessState::Paused { .. } => self.roll.paused(*node, *service),
                 ProcessState::Running { .. } => {}
@@ -282,7 +277,9 @@ impl<'a, S: System> Ledger<'a, S> {
             match (deed.kind, state) {
                 (FaultKind::Isolate | FaultKind::Cut, _) => {}
                 (FaultKind::Pause, ProcessState::Paused { .. }) => {
-                    self.system.resume(node, service).await?;
+                    let clock = self.roll.clock();
+                    let told = self.system.signal(node, service, Signal::Resume, clock);
+                    told.await?;
                     self.roll.resumed(node, service);
                 }
                 (_, ProcessState::Running { .. } | ProcessState::Paused { .. }) => {}
@@ -308,4 +305,11 @@ impl<'a, S: System> Ledger<'a, S> {
             stage,
         }));
     }
+}
+
+/// From when the first of several signals was about to be sent to when the last was obeyed.
+fn span(told: &[Signalled]) -> (Mark, Mark) {
+    let first = told.iter().map(|t| t.between.0).min();
+    let last = told.iter().map(|t| t.between.1).max();
+    (first.unwrap_or_default(), last.unwrap_or_default())
 }

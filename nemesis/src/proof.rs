@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use cluster::{ClusterError, CutReading, System};
+use cluster::{ClusterError, CutReading, Signalled, System};
 use futures_util::future::join_all;
 use history::{Clock, Deed, FaultId, FaultKind, Link, ProcessState};
 
@@ -23,21 +23,11 @@ pub enum Proof {
     Nothing(String),
 }
 
-/// What the process tables say of a deed's processes, in their order.
-pub async fn processes<S: System>(
-    system: &S,
-    deed: &Deed,
-) -> Result<Vec<ProcessState>, ClusterError> {
-    let each = deed.processes.iter();
-    let states = join_all(each.map(|(node, service)| system.process(*node, *service)));
-    states.await.into_iter().collect()
-}
-
 /// Whether the processes of a deed became what was meant. One that was so before proves nothing.
-pub fn of_processes(deed: &Deed, before: &[ProcessState], after: &[ProcessState]) -> Proof {
+pub fn of_processes(deed: &Deed, told: &[Signalled]) -> Proof {
     let mut words = Vec::new();
     let (mut all, mut any) = (true, false);
-    for ((node, service), (before, after)) in deed.processes.iter().zip(before.iter().zip(after)) {
+    for ((node, service), Signalled { before, after, .. }) in deed.processes.iter().zip(told) {
         let as_meant = |state: &ProcessState| match (deed.kind, state) {
             (FaultKind::Pause, ProcessState::Paused { .. }) => true,
             (FaultKind::Pause, _) => false,

@@ -8,14 +8,13 @@ use std::process::{ExitStatus, Stdio};
 use anyhow::{Context, anyhow};
 use chrono::Utc;
 use cluster::artefacts::{Artefacts, default_cache};
-use cluster::claim;
 use cluster::labfile::{self, Kind, LabFile};
 use history::RunId;
 use history::rundir::RunDir;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use plan::seed::Seed;
-use plan::{Action, Ask, Plan, Schedule, Step};
+use plan::{Plan, Schedule};
 
 use crate::args::RunArgs;
 use crate::exit::{Exit, Failure, OrExit, sentence};
@@ -32,9 +31,6 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let lab = labfile::find(&args.lab).or_usage()?;
     let seed = args.seed.unwrap_or_else(|| fresh_number() % 1_000_000);
     let schedule = schedule(args, &plan, seed).or_usage()?;
-    if schedule.steps.iter().any(cuts_links) {
-        claim::network_faults_allowed(&lab).or_usage()?;
-    }
     let lab_words = if args.lab == "local" {
         String::new()
     } else {
@@ -186,14 +182,6 @@ fn schedule(args: &RunArgs, plan: &Plan, seed: u64) -> anyhow::Result<Schedule> 
         .fits(plan)
         .map_err(|why| anyhow!("{origin} does not fit plan {}: {why}", plan.name))?;
     Ok(schedule)
-}
-
-/// Whether a step does something to the network.
-fn cuts_links(step: &Step) -> bool {
-    match &step.action {
-        Action::Fault { ask, .. } => matches!(ask, Ask::Isolate(_) | Ask::Cut(_)),
-        Action::Send { .. } | Action::Heal(_) | Action::Await { .. } | Action::Wait(_) => false,
-    }
 }
 
 fn artefacts(args: &RunArgs, plan: &Plan) -> anyhow::Result<Artefacts> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use cluster::claim;
-use cluster::fabric;
+use cluster::guard;
 use cluster::host::Host;
 use cluster::labfile::{self, Kind, LabFile};
 use history::NodeId;
@@ -107,11 +107,15 @@ pub fn heal_from_outside(lab: &LabFile, name: &str) -> anyhow::Result<()> {
 fn heal_hosts(lab: &LabFile) -> anyhow::Result<Exit> {
     on_every_host(lab, async |host| {
         claim::check(&host, lab).await?;
-        let removed = fabric::heal_all(&host, lab).await?;
-        Ok(match removed.as_slice() {
+        let healed = guard::heal(&host, lab).await?;
+        let mut said = match healed.as_slice() {
             [] => format!("{}: nothing to heal", host.node()),
-            removed => format!("{}: removed {}", host.node(), removed.join(", ")),
-        })
+            healed => format!("{}: {}", host.node(), healed.join(", ")),
+        };
+        for line in guard::diary(&host, lab).await? {
+            said.push_str(&format!("\n{}: its guard says: {line}", host.node()));
+        }
+        Ok(said)
     })
 }
 

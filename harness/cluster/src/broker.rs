@@ -5,16 +5,22 @@
 
 use std::time::Duration;
 
-use history::{ProcessState, Service};
+use history::{Clock, ProcessState, Service};
 use tokio::time::{Instant, sleep};
 
 use crate::cmd::Cmd;
 use crate::config::Layout;
 use crate::error::ClusterError;
+use crate::guard::Watch;
 use crate::host::{Host, Lane};
+use crate::system::{Signal, Signalled};
 
 /// Looking up a process, or sending it a signal.
 const SHORT: Duration = Duration::from_secs(10);
+/// For a process to be gone after SIGKILL.
+const KILLED_WITHIN: Duration = Duration::from_secs(10);
+/// A clean end that takes longer is an error: the caller decides whether to kill.
+const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 /// Between two looks at a process that should end.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -43,6 +49,25 @@ exec "$@""#;
 const SIGNAL: &str = r#"now=$(state "$1"); echo "$now"
 set -- "$2" $now
 [ "$2" = gone ] || kill -"$1" "$3""#;
+
+/// `$1` pid file, `$2` signal, `$3` how often to look whether it is obeyed, every 10 ms. Prints what
+/// the process was before and what it is then. Everything in one script: a fault is one round trip.
+/// A SIGTERM is waited for elsewhere.
+const OBEY: &str = r#"look() {
+  state=gone
+  read -r pid at 2>/dev/null <"$1" && lives "$pid" "$at" || return 0
+  case ${stat##*) } in X*|x*) ;; T*|t*) state="paused $pid";; *) state="running $pid";; esac
+}
+look "$1"; echo "$state"
+if [ "$state" != gone ]; then
+  refused=$(kill -"$2" "$pid" 2>&1) || { look "$1"; [ "$state" = gone ] || { echo "$refused" >&2; exit 1; }; }
+  looks=$3
+  while look "$1" && [ "$looks" -gt 0 ]; do
+    case $2:$state in *:gone|STOP:paused*|CONT:running*|TERM:*) break;; esac
+    looks=$((looks - 1)); sleep 0.01
+  done
+fi
+echo "$state""#;
 
 /// `$1` log, `$2` the JVM's own output. An error of Kafka's is a line and, below it, an exception.
 const LAST_WORDS: &str = r#"said=$(tail -n 400 -- "$1" 2>/dev/null |
@@ -83,6 +108,66 @@ impl Process<'_> {
         self.read(&text)
     }
 
+    /// Sends a signal for a fault, and waits until it is obeyed. Only [`Signal::Resume`] is sent where
+    /// the undo is not armed.
+    ///
+    /// # Errors
+    /// The undo is not armed; the process does not obey.
+    pub(crate) async fn obey(
+        &self,
+        signal: Signal,
+        watch: &Watch,
+        clock: &Clock,
+    ) -> Result<Signalled, ClusterError> {
+        let name = match signal {
+            Signal::Kill => "KILL",
+            Signal::Pause => "STOP",
+            Signal::Resume => "CONT",
+            Signal::Stop => "TERM",
+        };
+        let args = [self.layout.pid_file(self.service), name.into(), "50".into()];
+        let cmd = match signal {
+            Signal::Resume => watch.unguarded(OBEY, args),
+            Signal::Kill | Signal::Pause | Signal::Stop => watch.guarded(OBEY, args),
+        };
+        let sent = clock.mark();
+        let ran = watch.run(self.host, &cmd, SHORT).await?;
+        if !ran.succeeded() {
+            return Err(self.host.unhappy(&cmd, &ran));
+        }
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        let (before, after) = said.split_once('\n').unwrap_or((&said, ""));
+        let (before, mut after) = (self.read(before)?, self.read(after)?);
+        let within = match signal {
+            Signal::Kill => KILLED_WITHIN,
+            Signal::Stop => STOPPED_WITHIN,
+            Signal::Pause | Signal::Resume => Duration::ZERO,
+        };
+        if after != ProcessState::Gone && !within.is_zero() {
+            after = self.wait_gone(within).await?;
+        }
+        match after {
+            ProcessState::Running { pid } | ProcessState::Paused { pid } if !within.is_zero() => {
+                Err(self.stubborn(name, pid, within).await)
+            }
+            _ => Ok(Signalled {
+                before,
+                after,
+                between: (sent, clock.mark()),
+            }),
+        }
+    }
+
+    async fn stubborn(&self, signal: &str, pid: u32, within: Duration) -> ClusterError {
+        self.host.error(format!(
+            "the {} (process {pid}) did not end within {}s of SIG{signal}; its state there: `ps -o \
+             stat,wchan -p {pid}`; {}",
+            self.service,
+            within.as_secs(),
+            self.last_words().await
+        ))
+    }
+
     /// Waits until the process is gone; what it is after at most `within`. The host is asked again
     /// and again, so that its control lane is never held.
     pub async fn wait_gone(&self, within: Duration) -> Result<ProcessState, ClusterError> {
@@ -114,14 +199,10 @@ impl Process<'_> {
         if self.signal("KILL").await? == ProcessState::Gone {
             return Ok(());
         }
-        match self.wait_gone(Duration::from_secs(10)).await? {
+        match self.wait_gone(KILLED_WITHIN).await? {
             ProcessState::Gone => Ok(()),
             ProcessState::Running { pid } | ProcessState::Paused { pid } => {
-                Err(self.host.error(format!(
-                    "the {} (process {pid}) is still there 10s after SIGKILL; look at its state \
-                     with `ps -o stat,wchan -p {pid}`",
-                    self.service
-                )))
+                Err(self.stubborn("KILL", pid, KILLED_WITHIN).await)
             }
         }
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::cmd::Cmd;
 use crate::error::ClusterError;
 use crate::host::{Host, Lane};
-use crate::labfile::{Kind, LabFile};
+use crate::labfile::LabFile;
 
 /// Under the lab's directory on each host; holds the lab's name and a line feed.
 pub const MARKER: &str = ".tidemark-lab";
@@ -113,21 +113,6 @@ fn foreign(lab: &LabFile, other: &str) -> String {
         "{} is claimed for the lab {other:?}, not for {}: if that lab is no more, remove {}/{MARKER} there and `tidemark lab claim {}`",
         lab.dir, lab.name, lab.dir, lab.name
     )
-}
-
-/// Network faults are refused where nothing heals them if this program dies.
-///
-/// # Errors
-/// The lab was not brought up by the product itself.
-pub fn network_faults_allowed(lab: &LabFile) -> Result<(), ClusterError> {
-    match lab.kind {
-        Kind::Namespaces => Ok(()),
-        Kind::Machines => Err(ClusterError::Lab(format!(
-            "the lab {} is machines that tidemark did not bring up, and network faults do not yet heal by themselves there: \
-             use a plan without cuts, or a lab of kind \"namespaces\"",
-            lab.name
-        ))),
-    }
 }
 
 /// Who holds a lock: `run x7k2qa (pid 4711 on host ctl)`.
@@ -306,19 +291,5 @@ mod tests {
         );
         assert_eq!(read_answer("held\nx\n"), None);
         assert_eq!(read_answer("what"), None);
-    }
-
-    #[test]
-    fn network_faults_only_where_we_made_the_network() {
-        let local = crate::labfile::find("local").expect("built in");
-        let machines = LabFile {
-            kind: Kind::Machines,
-            ..local.clone()
-        };
-        assert!(network_faults_allowed(&local).is_ok());
-        let why = network_faults_allowed(&machines)
-            .expect_err("refused")
-            .to_string();
-        assert!(why.contains("do not yet heal by themselves"), "{why}");
     }
 }

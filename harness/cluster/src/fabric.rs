@@ -12,55 +12,62 @@
 use std::time::Duration;
 
 use history::{FaultId, Link, NodeId, PortName};
-use sha2::{Digest, Sha256};
 
-use crate::cmd::Cmd;
 use crate::error::ClusterError;
-use crate::host::{Host, Lane};
+use crate::guard::{Site, Watch, chain_prefix, remedy};
+use crate::host::{Host, Lane, Ran};
 use crate::labfile::LabFile;
 use crate::system::CutReading;
 
-/// The longest name iptables takes for a chain.
-const CHAIN_MAX: usize = 28;
 /// `iptables -w` waits for other users of the tables without end; this ends it.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(5);
 
-/// What all scripts begin with. $1 is `sudo -n` or nothing, $2 a chain. A login that is not root
-/// often has no sbin on its path. iptables 1.4.21 knows -w, but not with seconds.
-const PRELUDE: &str = r#"PATH=$PATH:/usr/sbin:/sbin; export PATH
-root=$1 chain=$2; shift 2
-ipt() { $root iptables -w "$@"; }
-"#;
-
-/// Then $1 and $2: ports never to cut (SSH, PROBE); then triples of address, port or `-`, comment.
-/// The chain is hooked in last, so that a cut with several links begins at once.
-const CUT: &str = r#"ipt -N "$chain" 2>/dev/null || ipt -n -L "$chain" >/dev/null || exit 1
-need() { ipt -C "$chain" "$@" 2>/dev/null || ipt -A "$chain" "$@" || exit 1; }
-need -p tcp --dport "$1" -j RETURN
-need -p tcp --dport "$2" -j RETURN
-shift 2
+/// $1 our chain, $2 and $3 ports never to cut (SSH, PROBE); then triples of address, port or `-`,
+/// comment. The chain is hooked in last, so that a cut with several links begins at once. A fresh
+/// chain needs no looking whether a rule is there.
+const CUT: &str = r#"chain=$1 ssh=$2 probe=$3; shift 3
+: >>"$dir/.cuts" || exit 1
+if ipt -N "$chain" 2>/dev/null; then need() { ipt -A "$@" || exit 1; }
+else
+  ipt -n -L "$chain" >/dev/null || exit 1
+  need() { ipt -C "$@" 2>/dev/null || ipt -A "$@" || exit 1; }
+fi
+need "$chain" -p tcp --dport "$ssh" -j RETURN
+need "$chain" -p tcp --dport "$probe" -j RETURN
 while [ $# -gt 2 ]; do
-  if [ "$2" = - ]; then need -s "$1" -m comment --comment "$3" -j DROP
-  else need -s "$1" -p tcp --dport "$2" -m comment --comment "$3" -j DROP; fi
+  if [ "$2" = - ]; then need "$chain" -s "$1" -m comment --comment "$3" -j DROP
+  else need "$chain" -s "$1" -p tcp --dport "$2" -m comment --comment "$3" -j DROP; fi
   shift 3
 done
 ipt -C INPUT -j "$chain" 2>/dev/null || ipt -I INPUT 1 -j "$chain""#;
 
-/// Succeeds when the chain was not there. Asks INPUT first: iptables that fails is not "no chain".
-const MEND: &str = r#"ipt -n -L INPUT >/dev/null || exit 1
-ipt -n -L "$chain" >/dev/null 2>&1 || exit 0
-while ipt -C INPUT -j "$chain" 2>/dev/null; do ipt -D INPUT -j "$chain" || exit 1; done
-ipt -F "$chain" && ipt -X "$chain""#;
+/// $1 our chain. Succeeds when it was not there. `.cuts` goes with the last chain of ours.
+pub(crate) const MEND: &str = r#"chain=$1 there= others=
+hold 3
+list=$(ipt -S) || exit 1
+set -f; IFS='
+'
+for line in $list; do
+  case $line in "-N $chain") there=1;; "-N $prefix"*) others=1;; esac
+done
+set +f; unset IFS
+if [ -n "$there" ]; then
+  while ipt -D INPUT -j "$chain" 2>/dev/null; do :; done
+  ipt -F "$chain" && ipt -X "$chain" || exit 1
+fi
+[ -n "$others" ] || rm -f -- "$dir/.cuts""#;
 
 const LIST: &str = r#"ipt -n -v -x -L"#;
 
 /// Cuts links that end at this host, in the name of a fault. Cutting twice is cutting once.
 ///
 /// # Errors
-/// A link that ends elsewhere or names the PROBE port; iptables refused, in its own words.
-pub async fn cut(
+/// A link that ends elsewhere or names the PROBE port; the undo is not armed; iptables refused, in
+/// its own words.
+pub(crate) async fn cut(
     host: &Host,
     lab: &LabFile,
+    watch: &Watch,
     fault: FaultId,
     links: &[Link],
 ) -> Result<(), ClusterError> {
@@ -68,21 +75,27 @@ pub async fn cut(
         return Ok(());
     };
     let (_, ssh) = host.spec().ssh_endpoint(&lab.login);
-    let mut args = vec![ssh.to_string(), lab.ports.probe.to_string()];
+    let mut args = vec![
+        chain(lab, fault),
+        ssh.to_string(),
+        lab.ports.probe.to_string(),
+    ];
     args.extend(
         wanted
             .into_iter()
             .flat_map(|rule| [rule.from, rule.port, rule.comment]),
     );
-    run(host, &chain(lab, fault), CUT, args).await.map(drop)
+    let cmd = watch.guarded(CUT, args);
+    said(host, watch.run(host, &cmd, DEADLINE).await).map(drop)
 }
 
-/// Removes every cut of a fault from this host, whatever is there.
+/// Removes every rule of a fault from this host, whatever is there.
 ///
 /// # Errors
-/// iptables refused, in its own words; the cut may still be in force.
+/// iptables refused, in its own words; the rules may still be in force.
 pub async fn mend(host: &Host, lab: &LabFile, fault: FaultId) -> Result<(), ClusterError> {
-    run(host, &chain(lab, fault), MEND, []).await.map(drop)
+    let cmd = Site::of(host, lab).script(MEND, [chain(lab, fault)]);
+    said(host, host.run(Lane::Control, &cmd, DEADLINE).await).map(drop)
 }
 
 /// The lab's cuts that are in force on this host, with what each has dropped so far.
@@ -90,7 +103,8 @@ pub async fn mend(host: &Host, lab: &LabFile, fault: FaultId) -> Result<(), Clus
 /// # Errors
 /// iptables refused; or a rule in one of our chains says what we never wrote.
 pub async fn readings(host: &Host, lab: &LabFile) -> Result<Vec<CutReading>, ClusterError> {
-    let listing = run(host, "-", LIST, []).await?;
+    let cmd = Site::of(host, lab).script(LIST, [""; 0]);
+    let listing = said(host, host.run(Lane::Control, &cmd, DEADLINE).await)?;
     parse(&listing, lab, host.node()).map_err(|line| {
         host.error(format!(
             "cannot read this rule of a chain of ours: {line:?}; `tidemark heal {}` removes it",
@@ -99,62 +113,32 @@ pub async fn readings(host: &Host, lab: &LabFile) -> Result<Vec<CutReading>, Clu
     })
 }
 
-/// Removes every chain of the lab from this host, and names them.
-///
-/// # Errors
-/// iptables refused, in its own words.
-pub async fn heal_all(host: &Host, lab: &LabFile) -> Result<Vec<String>, ClusterError> {
-    let listing = run(host, "-", LIST, []).await?;
-    let mut removed = Vec::new();
-    for fault in chains(&listing, lab) {
-        mend(host, lab, fault).await?;
-        removed.push(chain(lab, fault));
-    }
-    Ok(removed)
-}
-
-async fn run(
-    host: &Host,
-    chain: &str,
-    script: &str,
-    args: impl IntoIterator<Item = String>,
-) -> Result<String, ClusterError> {
-    let first = [host.root_prefix().to_owned(), chain.to_owned()];
-    let cmd = Cmd::script(&format!("{PRELUDE}{script}"), first.into_iter().chain(args));
-    let ran = host.run(Lane::Control, &cmd, DEADLINE).await?;
+/// What iptables printed, or its refusal with the remedy.
+pub(crate) fn said(host: &Host, ran: Result<Ran, ClusterError>) -> Result<String, ClusterError> {
+    let ran = ran.map_err(|error| match error.to_string() {
+        late if late.contains("did not end within") => host.error(format!(
+            "iptables did not answer within {} s: another program holds its lock (the holder of \
+             /run/xtables.lock: `fuser /run/xtables.lock` there)",
+            DEADLINE.as_secs()
+        )),
+        _ => error,
+    })?;
     if ran.succeeded() {
         return Ok(String::from_utf8_lossy(&ran.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&ran.stderr)
         .trim()
         .replace('\n', " / ");
-    let remedy = if said.contains("not found") {
-        ": install iptables there (yum install iptables, apt-get install iptables)"
-    } else if said.contains("sudo:") {
-        ": let the login user run iptables through `sudo -n`"
-    } else if said.contains("Permission denied") || said.contains("you must be root") {
-        ": log in as root, or set login.sudo = \"passwordless\" in the lab file"
-    } else {
-        ""
-    };
-    Err(host.error(format!("iptables ended with {}: {said}{remedy}", ran.end)))
+    Err(host.error(format!(
+        "iptables ended with {}: {said}{}",
+        ran.end,
+        remedy(&said)
+    )))
 }
 
-/// `TM-<lab>-f3`. A long lab name keeps its beginning and six digits of its digest.
-fn chain(lab: &LabFile, fault: FaultId) -> String {
-    format!("{}{fault}", prefix(lab))
-}
-
-fn prefix(lab: &LabFile) -> String {
-    // "TM-", the name, "-f65535".
-    const NAME: usize = CHAIN_MAX - 3 - 7;
-    if lab.name.len() <= NAME {
-        return format!("TM-{}-", lab.name);
-    }
-    let digest = Sha256::digest(lab.name.as_bytes());
-    let digits: String = digest.iter().take(3).map(|b| format!("{b:02x}")).collect();
-    let beginning: String = lab.name.chars().take(NAME - 7).collect();
-    format!("TM-{beginning}+{digits}-")
+/// `TM-<lab>-f3`.
+pub(crate) fn chain(lab: &LabFile, fault: FaultId) -> String {
+    format!("{}{fault}", chain_prefix(&lab.name))
 }
 
 struct Rule {
@@ -231,19 +215,10 @@ fn read_chain(line: &str, prefix: &str) -> Option<(FaultId, u32)> {
     Some((fault, references))
 }
 
-fn chains(listing: &str, lab: &LabFile) -> Vec<FaultId> {
-    let prefix = prefix(lab);
-    listing
-        .lines()
-        .filter_map(|line| read_chain(line, &prefix))
-        .map(|(fault, _)| fault)
-        .collect()
-}
-
 /// Reads `iptables -n -v -x -L`. 1.4.21 writes protocols by name, 1.8.9 by number; the columns are
 /// the same. A chain that is not hooked in cuts nothing and is left out. `Err` is the odd line.
 fn parse(listing: &str, lab: &LabFile, on: NodeId) -> Result<Vec<CutReading>, String> {
-    let prefix = prefix(lab);
+    let prefix = chain_prefix(&lab.name);
     let mut readings = Vec::new();
     let mut inside = None;
     for line in listing.lines() {

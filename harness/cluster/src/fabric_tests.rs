@@ -1,6 +1,8 @@
 //! The firewall's commands and what it prints, without a firewall.
 
 use super::*;
+use crate::guard::CHAIN_MAX;
+use crate::guard_heal;
 
 fn lab(name: &str) -> LabFile {
     LabFile {
@@ -64,13 +66,6 @@ fn cuts_are_read_back_from_both_generations_of_iptables() {
 }
 
 #[test]
-fn healing_sees_chains_that_are_not_hooked_in_and_no_other_labs() {
-    assert_eq!(chains(NEW, &lab("local")), [FaultId(3), FaultId(4)]);
-    assert_eq!(chains(NEW, &lab("local-x")), [FaultId(5)]);
-    assert_eq!(chains(NEW, &lab("loc")), []);
-}
-
-#[test]
 fn a_rule_that_is_not_ours_is_an_error_not_a_guess() {
     let odd = NEW.replace("/* n2>n1:broker */", "/* hello */");
     assert!(
@@ -106,13 +101,8 @@ fn chain_names_fit_and_differ() {
         chain(&lab(long), last)
     );
     assert_ne!(chain(&lab(long), last), chain(&lab(other), last));
-    assert_eq!(
-        read_chain(
-            &format!("Chain {} (2 references)", chain(&lab(long), last)),
-            &prefix(&lab(long))
-        ),
-        Some((last, 2))
-    );
+    let line = format!("Chain {} (2 references)", chain(&lab(long), last));
+    assert_eq!(read_chain(&line, &chain_prefix(long)), Some((last, 2)));
 }
 
 #[test]
@@ -150,14 +140,16 @@ fn what_must_not_be_cut_is_refused() {
     );
 }
 
-/// Runs a script against a play iptables that logs its arguments and answers -C with `present`.
-fn rehearse(script: &str, chain: &str, args: &[&str], present: bool) -> Vec<String> {
+/// Runs a script against a play iptables that logs its arguments; `there` says whether chains and
+/// rules are there already.
+fn rehearse(script: &str, args: &[&str], there: bool) -> Vec<String> {
     let dir = tempfile::tempdir().expect("dir");
     let log = dir.path().join("log");
     let play = format!(
-        "#!/bin/sh\necho \"$*\" >>'{}'\ncase $2 in -C) exit {};; esac\n",
+        "#!/bin/sh\necho \"$*\" >>'{}'\ncase $2 in -C) exit {};; -N) exit {};; esac\n",
         log.display(),
-        i32::from(!present)
+        i32::from(!there),
+        i32::from(there)
     );
     let program = dir.path().join("iptables");
     std::fs::write(&program, play).expect("play");
@@ -167,13 +159,22 @@ fn rehearse(script: &str, chain: &str, args: &[&str], present: bool) -> Vec<Stri
     )
     .expect("mode");
     let path = format!("{}:/usr/bin:/bin", dir.path().display());
-    let status = std::process::Command::new("sh")
-        .args(["-c", &format!("{PRELUDE}{script}"), "sh", "", chain])
-        .args(args)
+    let mut lab = lab("local");
+    lab.dir = dir.path().display().to_string();
+    let cmd = Site::new("", &lab).script(script, args.iter().copied());
+    let [sh, rest @ ..] = &cmd.words(false)[..] else {
+        panic!("no command")
+    };
+    let status = std::process::Command::new(sh)
+        .args(rest)
         .env("PATH", path)
         .status()
         .expect("sh");
     assert!(status.success());
+    assert!(
+        dir.path().join(".cuts").exists(),
+        "the intent is written down"
+    );
     std::fs::read_to_string(log)
         .expect("log")
         .lines()
@@ -181,7 +182,8 @@ fn rehearse(script: &str, chain: &str, args: &[&str], present: bool) -> Vec<Stri
         .collect()
 }
 
-const ARGS: [&str; 8] = [
+const ARGS: [&str; 9] = [
+    "TM-local-f3",
     "22",
     "9192",
     "10.0.0.1",
@@ -194,20 +196,16 @@ const ARGS: [&str; 8] = [
 
 #[test]
 fn a_cut_returns_ssh_and_probes_first_and_hooks_in_last() {
-    let log = rehearse(CUT, "TM-local-f3", &ARGS, false);
-    let written: Vec<&str> = log
-        .iter()
-        .map(String::as_str)
-        .filter(|l| !l.starts_with("-w -C"))
-        .collect();
+    let log = rehearse(CUT, &ARGS, false);
     assert_eq!(
-        written,
+        log,
         [
             "-w -N TM-local-f3",
             "-w -A TM-local-f3 -p tcp --dport 22 -j RETURN",
             "-w -A TM-local-f3 -p tcp --dport 9192 -j RETURN",
             "-w -A TM-local-f3 -s 10.0.0.1 -m comment --comment n0>n1 -j DROP",
             "-w -A TM-local-f3 -s 10.0.0.2 -p tcp --dport 9092 -m comment --comment n2>n1:broker -j DROP",
+            "-w -C INPUT -j TM-local-f3",
             "-w -I INPUT 1 -j TM-local-f3",
         ]
     );
@@ -215,7 +213,7 @@ fn a_cut_returns_ssh_and_probes_first_and_hooks_in_last() {
 
 #[test]
 fn cutting_twice_adds_nothing() {
-    let log = rehearse(CUT, "TM-local-f3", &ARGS, true);
+    let log = rehearse(CUT, &ARGS, true);
     assert!(
         !log.iter().any(|l| l.contains(" -A ") || l.contains(" -I ")),
         "{log:?}"
@@ -237,17 +235,34 @@ fn the_real_iptables_takes_the_scripts() {
         );
         return;
     }
-    let step = |script: &str, args: &str| {
+    let dir = tempfile::tempdir().expect("dir");
+    let mut own = lab("local");
+    own.dir = dir.path().display().to_string();
+    let step = |script: &str, args: &[&str]| {
+        let cmd = Site::new("", &own).script(script, args.iter().copied());
         format!(
-            "sh -c '{}' sh '' TM-local-f3 {args} || exit 9; echo ---",
-            format!("{PRELUDE}{script}").replace('\'', r"'\''")
+            "{} || exit 9; echo ---",
+            crate::cmd::quoted(cmd.words(false))
         )
     };
-    let args = crate::cmd::quoted(ARGS);
-    let [cut, mend, list] = [step(CUT, &args), step(MEND, ""), step(LIST, "")];
-    let all = [&cut, &list, &cut, &list, &mend, &mend, &list]
-        .map(String::as_str)
-        .join("\n");
+    let [cut, mend, list] = [
+        step(CUT, &ARGS),
+        step(MEND, &["TM-local-f3"]),
+        step(LIST, &[]),
+    ];
+    let other = step(
+        CUT,
+        &["TM-local-f4", "22", "9192", "10.0.0.2", "-", "n2>n1"],
+    );
+    let healed = format!("{}heal", guard_heal::functions());
+    let heal = step(&healed, &[]);
+    let foreign =
+        "iptables -w -N TM-local-x-f5; iptables -w -A INPUT -j TM-local-x-f5; echo ---".to_owned();
+    let all = [
+        &cut, &list, &cut, &list, &other, &mend, &list, &mend, &cut, &foreign, &heal, &heal, &list,
+    ]
+    .map(String::as_str)
+    .join("\n");
     let out = std::process::Command::new("unshare")
         .args(["-n", "sh", "-c", &all])
         .output()
@@ -262,8 +277,8 @@ fn the_real_iptables_takes_the_scripts() {
         .split("---\n")
         .filter(|part| part.contains("Chain INPUT"))
         .collect();
-    let [once, twice, mended] = lists.as_slice() else {
-        panic!("three listings in {text}")
+    let [once, twice, mended, healed] = lists.as_slice() else {
+        panic!("four listings in {text}")
     };
     assert_eq!(once, twice, "cutting twice is cutting once");
     let found = parse(once, &lab("local"), NodeId(1)).expect("readable");
@@ -271,5 +286,17 @@ fn the_real_iptables_takes_the_scripts() {
         found.iter().map(|r| r.link).collect::<Vec<_>>(),
         [link(0, 1, None), link(2, 1, Some(PortName::Broker))]
     );
-    assert!(!mended.contains("TM-"), "{mended}");
+    assert!(
+        !mended.contains("TM-local-f3") && mended.contains("TM-local-f4"),
+        "{mended}"
+    );
+    assert!(
+        !healed.contains("TM-local-f") && healed.contains("TM-local-x-f5"),
+        "{healed}"
+    );
+    assert!(
+        text.contains("removed the chain TM-local-f3\nremoved the chain TM-local-f4\n"),
+        "{text}"
+    );
+    assert!(!dir.path().join(".cuts").exists());
 }

@@ -27,6 +27,8 @@ pub enum Lane {
     Control,
     /// Copies and whatever takes long.
     Bulk,
+    /// The lease of the host's undo, and nothing else: no slow command may let it run out.
+    Lease,
 }
 
 /// How a command ended.
@@ -79,6 +81,7 @@ struct Inner {
     route: Route,
     control: LaneHandle,
     bulk: OnceLock<LaneHandle>,
+    lease: OnceLock<LaneHandle>,
 }
 
 impl Host {
@@ -101,6 +104,7 @@ impl Host {
                 route,
                 control,
                 bulk: OnceLock::new(),
+                lease: OnceLock::new(),
             }),
         })
     }
@@ -294,19 +298,24 @@ impl Host {
     fn lane(&self, lane: Lane) -> Result<&LaneHandle, ClusterError> {
         match lane {
             Lane::Control => Ok(&self.inner.control),
-            Lane::Bulk => {
-                if self.inner.bulk.get().is_none() {
-                    let opened = LaneHandle::open(self.inner.route.clone(), "bulk")
-                        .map_err(|why| self.error(why))?;
-                    // Another clone may have been faster; then ours ends by being dropped.
-                    let _raced = self.inner.bulk.set(opened);
-                }
-                self.inner
-                    .bulk
-                    .get()
-                    .ok_or_else(|| self.error("no bulk lane"))
-            }
+            Lane::Bulk => self.opened(&self.inner.bulk, "bulk"),
+            Lane::Lease => self.opened(&self.inner.lease, "lease"),
         }
+    }
+
+    fn opened<'a>(
+        &self,
+        lane: &'a OnceLock<LaneHandle>,
+        name: &str,
+    ) -> Result<&'a LaneHandle, ClusterError> {
+        if lane.get().is_none() {
+            let opened =
+                LaneHandle::open(self.inner.route.clone(), name).map_err(|why| self.error(why))?;
+            // Another clone may have been faster; then ours ends by being dropped.
+            let _raced = lane.set(opened);
+        }
+        lane.get()
+            .ok_or_else(|| self.error(format!("no {name} lane")))
     }
 
     async fn order<S: Write + Send + 'static>(

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use history::{NodeId, PortName};
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,9 @@ pub struct LabFile {
     /// The command or path of Java on the hosts.
     #[serde(default = "default_java")]
     pub java: String,
+    /// For how long a host that does not hear from the controller keeps its faults.
+    #[serde(default)]
+    pub lease: Lease,
     /// How to log in.
     #[serde(default)]
     pub login: Login,
@@ -41,6 +45,37 @@ pub struct LabFile {
     pub ports: Ports,
     /// The hosts, ascending by node, from n0.
     pub hosts: Vec<HostSpec>,
+}
+
+/// For how long a host that does not hear from the controller keeps its faults: 3 s to 120 s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Lease(pub Duration);
+
+impl Default for Lease {
+    fn default() -> Self {
+        Self(Duration::from_secs(10))
+    }
+}
+
+impl TryFrom<String> for Lease {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let seconds = text.strip_suffix('s').and_then(|n| n.parse().ok());
+        match seconds {
+            Some(seconds @ 3..=120) => Ok(Self(Duration::from_secs(seconds))),
+            _ => Err(format!(
+                "lease `{text}` must be whole seconds from `3s` to `120s`"
+            )),
+        }
+    }
+}
+
+impl From<Lease> for String {
+    fn from(lease: Lease) -> String {
+        format!("{}s", lease.0.as_secs())
+    }
 }
 
 /// What the hosts are.

@@ -12,6 +12,9 @@ pub mod config;
 mod disk;
 pub mod error;
 pub mod fabric;
+pub mod guard;
+mod guard_foreign;
+mod guard_heal;
 pub mod host;
 mod host_files;
 pub mod injection;
@@ -45,4 +48,6 @@ pub use host::{End, Host, Lane, Ran};
 pub use injection::{Altered, Effect, Injection, Lack, POWERS, Power, Powers};
 pub use labfile::{HostSpec, Kind, LabFile, LabFileError, Login, Ports, Sudo};
 pub use remote::RemoteCluster;
-pub use system::{Copied, CutReading, Described, Probes, Recovered, Started, System};
+pub use system::{
+    Copied, CutReading, Described, Probes, Recovered, Signal, Signalled, Started, System,
+};

@@ -11,8 +11,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use history::{
-    Clock, ClockSample, FaultId, Link, NodeId, Offset, Partition, PortName, ProcessState, RunId,
-    Service, Topic,
+    Clock, ClockSample, FaultId, Link, Mark, NodeId, Offset, Partition, PortName, ProcessState,
+    RunId, Service, Topic,
 };
 use plan::{ClusterSpec, TopicSpec};
 
@@ -23,6 +23,7 @@ use crate::cmd::Cmd;
 use crate::config::Layout;
 use crate::error::ClusterError;
 use crate::fabric;
+use crate::guard::Watch;
 use crate::host::{Host, Lane};
 use crate::injection::{Effect, Injection, Powers};
 use crate::injections;
@@ -32,12 +33,12 @@ use crate::probe::{self, Watched};
 use crate::properties::{self, ZkTimes};
 use crate::remote_all::{all, all_ok, some_ok};
 use crate::remote_lock::Locks;
-use crate::system::{Copied, CutReading, Described, Probes, Recovered, Started, System};
+use crate::system::{
+    Copied, CutReading, Described, Probes, Recovered, Signal, Signalled, Started, System,
+};
 
 /// A command that only looks.
 const SHORT: Duration = Duration::from_secs(10);
-/// A stop that takes longer is an error: the caller decides whether to kill.
-const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// At the very end nothing is worth waiting for: what is examined was copied before.
 const LAST_GRACE: Duration = Duration::from_secs(1);
 /// Seconds after which a connection that nobody answers counts as cut.
@@ -122,33 +123,19 @@ impl RemoteCluster {
         })
     }
 
-    /// Sends a signal that only a living process can obey.
-    async fn signal_living(
-        &self,
-        node: NodeId,
-        service: Service,
-        signal: &str,
-    ) -> Result<(), ClusterError> {
-        let process = self.service(node, service)?;
-        match process.signal(signal).await? {
-            ProcessState::Gone => Err(process
-                .host
-                .error(format!("the {service} is gone; SIG{signal} was not sent"))),
-            ProcessState::Running { .. } | ProcessState::Paused { .. } => Ok(()),
-        }
+    /// The guard that must watch a node before anything is injected there.
+    pub(crate) fn watch(&self, node: NodeId) -> Result<Watch, ClusterError> {
+        Ok(Watch::new(&self.node(node)?.host, &self.lab, self.owner))
     }
 
-    /// Ends both services of a host and removes what the run left there: cuts, processes, files;
+    /// Ends both services of a host and removes what the run left there: faults, processes, files;
     /// what fails keeps nothing else from being done. A host that is not ours is left alone.
     async fn leave(&self, node: &Node) -> Result<(), ClusterError> {
         let Some(lock) = self.lock_of(node.host.node()) else {
             return Ok(());
         };
         lock.renew().await?;
-        let mended = match claim::network_faults_allowed(&self.lab) {
-            Ok(()) => fabric::heal_all(&node.host, &self.lab).await.map(drop),
-            Err(_) => Ok(()),
-        };
+        let healed = self.watch(node.host.node())?.disarm(&node.host).await;
         let mut ended = Ok(());
         for service in [Service::Broker, Service::ZooKeeper] {
             let process = self.service(node.host.node(), service)?;
@@ -157,7 +144,7 @@ impl RemoteCluster {
         // Files of a process that may still run are left to it.
         ended?;
         let cleared = install::clear(&node.host, &self.layout).await;
-        mended.and(cleared)
+        healed.map(drop).and(cleared)
     }
 }
 
@@ -178,6 +165,8 @@ impl System for RemoteCluster {
             .nodes
             .iter()
             .map(|node| install::install(&node.host, &self.lab, &self.spec, &self.artefacts));
+        all_ok(each).await?;
+        let each = self.nodes.iter().map(|node| self.keep_diary(&node.host));
         all_ok(each).await.map(drop)
     }
 
@@ -231,34 +220,18 @@ impl System for RemoteCluster {
         self.service(node, service)?.state().await
     }
 
-    async fn kill(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
-        self.still_ours()?;
-        self.service(node, service)?.kill().await
-    }
-
-    async fn pause(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
-        self.still_ours()?;
-        self.signal_living(node, service, "STOP").await
-    }
-
-    async fn resume(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
-        self.signal_living(node, service, "CONT").await
-    }
-
-    async fn stop(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
-        self.still_ours()?;
-        let process = self.service(node, service)?;
-        process.signal("TERM").await?;
-        match process.wait_gone(STOP_WITHIN).await? {
-            ProcessState::Gone => Ok(()),
-            ProcessState::Running { pid } | ProcessState::Paused { pid } => {
-                Err(process.host.error(format!(
-                    "the {service} (process {pid}) did not end within {}s of SIGTERM; {}",
-                    STOP_WITHIN.as_secs(),
-                    process.last_words().await
-                )))
-            }
+    async fn signal(
+        &self,
+        node: NodeId,
+        service: Service,
+        signal: Signal,
+        clock: &Clock,
+    ) -> Result<Signalled, ClusterError> {
+        if signal != Signal::Resume {
+            self.still_ours()?;
         }
+        let process = self.service(node, service)?;
+        process.obey(signal, &self.watch(node)?, clock).await
     }
 
     async fn start(&self, node: NodeId, service: Service) -> Result<Started, ClusterError> {
@@ -289,18 +262,25 @@ impl System for RemoteCluster {
         injections::recover(self, fault, what, clock).await
     }
 
-    async fn cut(&self, fault: FaultId, links: &[Link]) -> Result<(), ClusterError> {
+    async fn cut(
+        &self,
+        fault: FaultId,
+        links: &[Link],
+        clock: &Clock,
+    ) -> Result<(Mark, Mark), ClusterError> {
         self.still_ours()?;
-        claim::network_faults_allowed(&self.lab)?;
+        let asked = clock.mark();
         let each = self.nodes.iter().map(|node| async move {
             let to = |link: &&Link| link.to == node.host.node();
             let own: Vec<Link> = links.iter().filter(to).copied().collect();
+            let watch = self.watch(node.host.node())?;
             match own.is_empty() {
                 true => Ok(()),
-                false => fabric::cut(&node.host, &self.lab, fault, &own).await,
+                false => fabric::cut(&node.host, &self.lab, &watch, fault, &own).await,
             }
         });
-        all_ok(each).await.map(drop)
+        all_ok(each).await?;
+        Ok((asked, clock.mark()))
     }
 
     async fn mend(&self, fault: FaultId) -> Result<(), ClusterError> {
@@ -364,10 +344,12 @@ impl System for RemoteCluster {
     }
 
     async fn tear_down(&self) -> Result<(), ClusterError> {
+        let lapsed = self.stop_renewing();
         let left = all(self.nodes.iter().map(|node| self.leave(node))).await;
         let unlocked = self.unlock().await;
         left.into_iter().collect::<Result<(), _>>()?;
-        unlocked
+        unlocked?;
+        lapsed.map_or(Ok(()), Err)
     }
 }
 

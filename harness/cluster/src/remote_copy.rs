@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::cmd::Cmd;
 use crate::error::ClusterError;
+use crate::guard::DIARY;
 use crate::host::{End, Host, Lane};
 use crate::remote::RemoteCluster;
 use crate::system::Copied;
@@ -101,6 +102,11 @@ impl RemoteCluster {
             ))
         };
         fs::create_dir_all(into).map_err(unwritable)?;
+        // What the guard had to do belongs to the logs; it stays where it is until it is told.
+        let diary = format!("{}/{DIARY}", self.layout.dir());
+        let with = "[ ! -e \"$1\" ] || cp -f -- \"$1\" \"$2\"";
+        let cmd = Cmd::script(with, [diary, self.layout.logs()]);
+        host.ok(Lane::Bulk, &cmd, SHORT).await?;
         let passing = tempfile::NamedTempFile::new_in(into).map_err(unwritable)?;
         let sink = passing.reopen().map_err(unwritable)?;
         let cmd = Cmd::new("tar")

@@ -1,4 +1,5 @@
-//! The hosts' locks while a run has them: taken together, renewed in the background, given back.
+//! The hosts' locks and the leases of their undo while a run has them: taken together, renewed in
+//! the background, given back.
 //!
 //! A host whose lock was lost belongs to somebody else, who may have started processes under the
 //! same names: nothing is started, harmed or removed there any more, not even at the end.
@@ -9,12 +10,18 @@ use history::NodeId;
 use tokio::task::JoinSet;
 
 use crate::claim::{Lock, Owner};
+use crate::cmd::Cmd;
 use crate::error::ClusterError;
+use crate::guard::DIARY;
+use crate::guard_foreign;
+use crate::host::{Host, Lane};
 use crate::remote::RemoteCluster;
-use crate::remote_all::all;
+use crate::remote_all::{all, all_ok};
 
 /// How long a host stays locked after its holder was last heard of. Renewed every third of it.
 const LEASE: Duration = Duration::from_secs(45);
+/// A file that is moved.
+const SHORT: Duration = Duration::from_secs(10);
 
 /// The locks that are held.
 #[derive(Debug, Default)]
@@ -23,6 +30,8 @@ pub(crate) struct Locks {
     /// Each renews one lock, and ends only when that fails.
     keepers: JoinSet<ClusterError>,
     lost: Option<String>,
+    /// Each renews the lease of one host's undo, and ends only when that fails.
+    watchers: JoinSet<ClusterError>,
 }
 
 impl RemoteCluster {
@@ -33,6 +42,8 @@ impl RemoteCluster {
     /// # Errors
     /// Somebody else has one: who, since when, and how to take it nevertheless. Then none is kept.
     pub async fn lock(&self) -> Result<(), ClusterError> {
+        let each = self.nodes.iter();
+        all_ok(each.map(|node| guard_foreign::none(&node.host, &self.lab))).await?;
         let owner = Owner::here(self.owner);
         let each = self.nodes.iter().map(|node| {
             let taken = Lock::take(&node.host, &self.lab, &owner, LEASE, self.steal);
@@ -55,18 +66,48 @@ impl RemoteCluster {
             all(fresh.map(|(_, lock)| lock.release())).await;
             return Err(refusal);
         }
-        let mut keepers = JoinSet::new();
+        let (mut keepers, mut watchers) = (JoinSet::new(), JoinSet::new());
         for (_, lock) in &held {
             let lock = lock.clone();
             keepers.spawn_local(async move { lock.keep().await });
         }
-        let lost = None;
+        // A guard that watches already is only told to wait longer.
+        let each = self.nodes.iter().map(|node| async move {
+            let watch = self.watch(node.host.node())?;
+            watch.arm(&node.host).await?;
+            Ok((node.host.clone(), watch))
+        });
+        let armed = all_ok(each).await;
+        for (host, watch) in armed.iter().flatten().cloned() {
+            watchers.spawn_local(async move { watch.keep(&host).await });
+        }
         self.locks.replace(Locks {
             held,
             keepers,
-            lost,
+            lost: None,
+            watchers,
         });
-        Ok(())
+        armed.map(drop)
+    }
+
+    /// Renews no lease any more. The error is that of a lease that ran out before: the host healed
+    /// itself in the middle of the run, and what was recorded there as in force was not.
+    pub(crate) fn stop_renewing(&self) -> Option<ClusterError> {
+        let mut watchers = std::mem::take(&mut self.locks.borrow_mut().watchers);
+        let mut lapsed = None;
+        while let Some(ended) = watchers.try_join_next() {
+            lapsed = lapsed.or(ended.ok());
+        }
+        lapsed
+    }
+
+    /// What guards had to do since the last run is told by this one: it becomes one of its logs.
+    pub(crate) async fn keep_diary(&self, host: &Host) -> Result<(), ClusterError> {
+        let text = "[ ! -e \"$1\" ] || mv -f -- \"$1\" \"$2\"";
+        let from = format!("{}/{DIARY}", self.layout.dir());
+        let to = format!("{}/guard-before.log", self.layout.logs());
+        let cmd = Cmd::script(text, [from, to]);
+        host.ok(Lane::Control, &cmd, SHORT).await.map(drop)
     }
 
     /// That we may still act on the hosts: their locks are ours.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use history::{
-    Clock, ClockSample, FaultId, HostFacts, Link, NodeId, Observation, Offset, Partition,
+    Clock, ClockSample, FaultId, HostFacts, Link, Mark, NodeId, Observation, Offset, Partition,
     ProcessState, Service, Topic, TopicSetting,
 };
 
@@ -49,17 +49,16 @@ pub trait System {
     /// What the host's process table says about a service.
     async fn process(&self, node: NodeId, service: Service) -> Result<ProcessState, ClusterError>;
 
-    /// Sends SIGKILL.
-    async fn kill(&self, node: NodeId, service: Service) -> Result<(), ClusterError>;
-
-    /// Sends SIGSTOP.
-    async fn pause(&self, node: NodeId, service: Service) -> Result<(), ClusterError>;
-
-    /// Sends SIGCONT.
-    async fn resume(&self, node: NodeId, service: Service) -> Result<(), ClusterError>;
-
-    /// Sends SIGTERM and waits for the end of the process.
-    async fn stop(&self, node: NodeId, service: Service) -> Result<(), ClusterError>;
+    /// Sends a signal and waits until it is obeyed; says what the process was before and is then.
+    /// To a process that is gone nothing is sent, which is no error. On a host whose undo is not
+    /// armed only [`Signal::Resume`] is sent.
+    async fn signal(
+        &self,
+        node: NodeId,
+        service: Service,
+        signal: Signal,
+        clock: &Clock,
+    ) -> Result<Signalled, ClusterError>;
 
     /// Starts a service; for a broker, once its old ZooKeeper session is gone. Returns when the
     /// broker is registered again. Starting a service that runs is no error and starts nothing.
@@ -87,8 +86,15 @@ pub trait System {
         clock: &Clock,
     ) -> Result<Recovered, ClusterError>;
 
-    /// Cuts links in the name of a fault. Cutting twice is cutting once.
-    async fn cut(&self, fault: FaultId, links: &[Link]) -> Result<(), ClusterError>;
+    /// Cuts links in the name of a fault, on all hosts at once. Cutting twice is cutting once. On a
+    /// host whose undo is not armed nothing is done. Returns when it was asked for and when the
+    /// last host had answered.
+    async fn cut(
+        &self,
+        fault: FaultId,
+        links: &[Link],
+        clock: &Clock,
+    ) -> Result<(Mark, Mark), ClusterError>;
 
     /// Removes every cut of a fault, whatever is there.
     async fn mend(&self, fault: FaultId) -> Result<(), ClusterError>;
@@ -145,6 +151,30 @@ pub struct Recovered {
     pub evidence: String,
     /// Settings that were put back.
     pub altered: Vec<Altered>,
+}
+
+/// What can be said to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Signal {
+    /// SIGKILL; obeyed when the process is gone.
+    Kill,
+    /// SIGSTOP; obeyed when it is stopped.
+    Pause,
+    /// SIGCONT; obeyed when it is not stopped any more.
+    Resume,
+    /// SIGTERM; obeyed when it has ended by itself, within half a minute.
+    Stop,
+}
+
+/// A process that was signalled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signalled {
+    /// What the process table said just before.
+    pub before: ProcessState,
+    /// What it said when the signal was obeyed, or when there was no more waiting.
+    pub after: ProcessState,
+    /// Just before the command was sent, and when it had answered.
+    pub between: (Mark, Mark),
 }
 
 /// A process that was started.

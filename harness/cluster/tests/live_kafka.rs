@@ -6,7 +6,7 @@ mod live_lab;
 
 use std::time::Duration;
 
-use cluster::{Cmd, Host, LabFile, Lane, RemoteCluster, System};
+use cluster::{Cmd, Host, LabFile, Lane, RemoteCluster, Signal, Signalled, System};
 use history::{
     Clock, Epoch, FaultId, Link, NodeId, Observation, Offset, Partition, ProcessState, RunId, Seen,
     Service, Topic,
@@ -188,17 +188,23 @@ async fn faults(system: &RemoteCluster, clock: &Clock, steps: &mut Steps) {
     until(&mut probes, "a follower's watermarks", follower).await;
     steps.done("probes answer");
 
-    system.pause(n1, Service::Broker).await.unwrap();
+    tell(system, n1, Signal::Pause).await;
     let state = system.process(n1, Service::Broker).await.unwrap();
     assert!(matches!(state, ProcessState::Paused { .. }), "{state:?}");
     let silent =
         |node| move |o: &Observation| o.node == node && matches!(o.seen, Seen::Silent { .. });
     until(&mut probes, "the silence of a paused broker", silent(n1)).await;
-    system.resume(n1, Service::Broker).await.unwrap();
+    tell(system, n1, Signal::Resume).await;
     steps.done("pause and resume");
 
-    system.kill(n0, Service::Broker).await.unwrap();
-    system.kill(n0, Service::Broker).await.unwrap();
+    let killed = tell(system, n0, Signal::Kill).await;
+    assert!(matches!(killed.before, ProcessState::Running { .. }));
+    assert_eq!(killed.after, ProcessState::Gone);
+    let again = tell(system, n0, Signal::Kill).await;
+    assert_eq!(
+        (again.before, again.after),
+        (ProcessState::Gone, ProcessState::Gone)
+    );
     let state = system.process(n0, Service::Broker).await.unwrap();
     assert_eq!(state, ProcessState::Gone);
     let moved = |o: &Observation| match &o.seen {
@@ -219,7 +225,7 @@ async fn faults(system: &RemoteCluster, clock: &Clock, steps: &mut Steps) {
     steps.done("killed broker back in the ISR");
 
     cuts(system, steps).await;
-    system.stop(n2, Service::Broker).await.unwrap();
+    tell(system, n2, Signal::Stop).await;
     steps.done("clean stop");
     system.start(n2, Service::Broker).await.unwrap();
     steps.done("start after a clean stop");
@@ -231,6 +237,12 @@ async fn faults(system: &RemoteCluster, clock: &Clock, steps: &mut Steps) {
     assert_eq!(line.unwrap(), None);
 }
 
+async fn tell(system: &RemoteCluster, node: NodeId, signal: Signal) -> Signalled {
+    let clock = Clock::start();
+    let told = system.signal(node, Service::Broker, signal, &clock);
+    told.await.unwrap()
+}
+
 async fn cuts(system: &RemoteCluster, steps: &mut Steps) {
     let link = Link {
         from: NodeId(1),
@@ -238,8 +250,14 @@ async fn cuts(system: &RemoteCluster, steps: &mut Steps) {
         port: None,
     };
     assert!(system.connects(link).await.unwrap());
-    system.cut(FaultId(1), &[link]).await.unwrap();
-    system.cut(FaultId(1), &[link]).await.unwrap();
+    system
+        .cut(FaultId(1), &[link], &Clock::start())
+        .await
+        .unwrap();
+    system
+        .cut(FaultId(1), &[link], &Clock::start())
+        .await
+        .unwrap();
     assert!(!system.connects(link).await.unwrap());
     let readings = system.cuts().await.unwrap();
     assert_eq!(readings.len(), 1, "{readings:?}");
@@ -256,7 +274,7 @@ async fn cuts(system: &RemoteCluster, steps: &mut Steps) {
 async fn copies(system: &RemoteCluster, steps: &mut Steps) {
     let dir = tempfile::tempdir().unwrap();
     let into = dir.path().join("images/n0-final.tar.zst");
-    system.pause(NodeId(0), Service::Broker).await.unwrap();
+    tell(system, NodeId(0), Signal::Pause).await;
     let copied = system
         .copy_image(NodeId(0), &[Partition::new("ledger", 0)], &into)
         .await
@@ -277,7 +295,7 @@ async fn copies(system: &RemoteCluster, steps: &mut Steps) {
             .iter()
             .any(|name| name == "ledger-0/00000000000000000000.log")
     );
-    system.resume(NodeId(0), Service::Broker).await.unwrap();
+    tell(system, NodeId(0), Signal::Resume).await;
     steps.done("image");
     system.copy_logs(NodeId(0), dir.path()).await.unwrap();
     let log = std::fs::read_to_string(dir.path().join("logs/state-change.log")).unwrap();

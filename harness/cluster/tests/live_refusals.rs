@@ -9,8 +9,8 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use cluster::{Cmd, Host, LabFile, Lane, RemoteCluster, System};
-use history::{NodeId, ProcessState, RunId, Service};
+use cluster::{Cmd, Host, LabFile, Lane, RemoteCluster, Signal, System};
+use history::{Clock, NodeId, ProcessState, RunId, Service};
 use live_lab::{in_a_lab, jars, spec};
 use plan::ClusterSpec;
 
@@ -75,7 +75,9 @@ async fn ownership(lab: &LabFile) {
     host.ok(Lane::Control, &show, SOON).await.unwrap();
 
     let first = connect(1, false).await.unwrap();
-    let early = first.kill(NodeId(0), Service::Broker).await.unwrap_err();
+    let clock = Clock::start();
+    let early = first.signal(NodeId(0), Service::Broker, Signal::Kill, &clock);
+    let early = early.await.unwrap_err();
     assert!(early.to_string().contains("not locked"), "{early}");
     first.lock().await.unwrap();
     first.lock().await.unwrap();

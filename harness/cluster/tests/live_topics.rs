@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cluster::wire::Wire;
-use cluster::{ClusterError, Effect, Injection, LabFile, RemoteCluster, System};
+use cluster::{ClusterError, Effect, Injection, LabFile, RemoteCluster, Signal, System};
 use evidence::{NewBatch, NewRecord, write_batch};
 use history::{Clock, Epoch, FaultId, Harm, NodeId, Offset, Partition, RunId, Service};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -154,22 +154,14 @@ async fn settings(scene: &Scene) {
 
     let flush = configure("flush.messages", "1");
     assert!(scene.inject(&flush).await.in_force);
-    scene
-        .system
-        .pause(NodeId(2), Service::Broker)
-        .await
-        .unwrap();
+    tell(&scene.system, NodeId(2), Service::Broker, Signal::Pause).await;
     assert_eq!(scene.recover(&flush).await, [None], "no value of its own");
     let again = scene.inject(&flush).await;
     assert!(
         again.altered[0].between.1.seconds() > 1e7,
         "n2 is paused: {again:?}"
     );
-    scene
-        .system
-        .resume(NodeId(2), Service::Broker)
-        .await
-        .unwrap();
+    tell(&scene.system, NodeId(2), Service::Broker, Signal::Resume).await;
     scene.recover(&flush).await;
 
     for (key, value) in [("min.insync.replicas", "0"), ("no.such.thing", "1")] {
@@ -245,7 +237,7 @@ async fn looks(system: &RemoteCluster) {
     println!("        {points:?}");
     assert!(points.contains_key(&ledger), "{points:?}");
     let server = leader.unwrap();
-    system.kill(server, Service::ZooKeeper).await.unwrap();
+    tell(system, server, Service::ZooKeeper, Signal::Kill).await;
     let other = async {
         loop {
             let now: Result<_, ClusterError> = system.zookeeper_leader().await;
@@ -270,7 +262,7 @@ async fn an_unclean_one(scene: &Scene) {
     let not_needed = scene.inject(&unclean).await;
     assert!(!not_needed.in_force, "{not_needed:?}");
     let system = &scene.system;
-    system.kill(n2, Service::Broker).await.unwrap();
+    tell(system, n2, Service::Broker, Signal::Kill).await;
     let every = Duration::from_millis(100);
     let mut probes = system.probes(scene.clock, vec!["pair/0".parse().unwrap()], every);
     let alone = async {
@@ -285,9 +277,15 @@ async fn an_unclean_one(scene: &Scene) {
     tokio::time::timeout(Duration::from_secs(30), alone)
         .await
         .expect("n2 left the in-sync set");
-    system.kill(n1, Service::Broker).await.unwrap();
+    tell(system, n1, Service::Broker, Signal::Kill).await;
     system.start(n2, Service::Broker).await.unwrap();
     let effect = scene.inject(&unclean).await;
     assert!(effect.in_force);
     assert!(effect.evidence.starts_with("n2 leads pair/0"), "{effect:?}");
+}
+
+async fn tell(system: &RemoteCluster, node: NodeId, service: Service, signal: Signal) {
+    let clock = Clock::start();
+    let told = system.signal(node, service, signal, &clock);
+    told.await.unwrap();
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use cluster::System;
+use cluster::{Signal, System};
 use futures_util::future::join_all;
 use history::rundir::RunDir;
 use history::{
@@ -76,10 +76,12 @@ impl<S: System> Camera<'_, S> {
     /// Pauses one broker; one that is gone is written down as such.
     async fn stop(&self, node: NodeId) -> Result<(), String> {
         let pause = async {
-            match self.system.process(node, Service::Broker).await? {
+            let told = self
+                .system
+                .signal(node, Service::Broker, Signal::Pause, &self.clock);
+            match told.await?.after {
                 ProcessState::Gone => self.roll.gone(node, Service::Broker),
                 ProcessState::Running { .. } | ProcessState::Paused { .. } => {
-                    self.system.pause(node, Service::Broker).await?;
                     self.roll.paused(node, Service::Broker);
                 }
             }

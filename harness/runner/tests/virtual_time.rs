@@ -186,6 +186,7 @@ fn a_good_run_goes_through_every_phase_and_leaves_nothing() {
     );
     let all = BTreeMap::from([
         ("injecting", 2),
+        ("took effect", 2),
         ("injected", 2),
         ("healing", 2),
         ("healed", 2),

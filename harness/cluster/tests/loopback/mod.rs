@@ -164,6 +164,7 @@ impl Sshd {
             kind: Kind::Machines,
             dir: self.remote("lab"),
             java: "java".to_owned(),
+            lease: cluster::labfile::Lease::default(),
             login: Login {
                 user,
                 port: self.port,

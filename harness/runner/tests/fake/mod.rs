@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use cluster::{
     ClusterError, Copied, CutReading, Described, Effect, Injection, Powers, Probes, Recovered,
-    Started, System,
+    Signal, Signalled, Started, System,
 };
 use history::{
-    Clock, ClockSample, Epoch, FaultId, Link, NodeId, Observation, Offset, Partition, ProcessState,
-    Seen, Service, Topic,
+    Clock, ClockSample, Epoch, FaultId, Link, Mark, NodeId, Observation, Offset, Partition,
+    ProcessState, Seen, Service, Topic,
 };
 use workloads::fake::FakeKafka;
 
@@ -275,29 +275,39 @@ impl System for FakeCluster {
             .unwrap_or(ProcessState::Gone))
     }
 
-    async fn kill(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
-        self.hang("kill", Some(node)).await;
-        if self.vice != Vice::ImmortalBrokers {
-            self.set(node, service, ProcessState::Gone);
+    async fn signal(
+        &self,
+        node: NodeId,
+        service: Service,
+        signal: Signal,
+        clock: &Clock,
+    ) -> Result<Signalled, ClusterError> {
+        let call = match signal {
+            Signal::Kill => "kill",
+            Signal::Pause => "pause",
+            Signal::Resume => "resume",
+            Signal::Stop => "stop",
+        };
+        let sent = clock.mark();
+        self.hang(call, Some(node)).await;
+        let state = self.state.borrow().processes.get(&(node, service)).copied();
+        let before = state.unwrap_or(ProcessState::Gone);
+        let after = match (before, signal) {
+            (ProcessState::Gone, _) => ProcessState::Gone,
+            (before, Signal::Kill) if self.vice == Vice::ImmortalBrokers => before,
+            (_, Signal::Kill | Signal::Stop) => ProcessState::Gone,
+            (_, Signal::Pause) => ProcessState::Paused { pid: 1 },
+            (_, Signal::Resume) => ProcessState::Running { pid: 1 },
+        };
+        if signal == Signal::Kill && before != after {
             self.state.borrow_mut().epoch += 1;
         }
-        Ok(())
-    }
-
-    async fn pause(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
-        self.hang("pause", Some(node)).await;
-        self.set(node, service, ProcessState::Paused { pid: 1 });
-        Ok(())
-    }
-
-    async fn resume(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
-        self.set(node, service, ProcessState::Running { pid: 1 });
-        Ok(())
-    }
-
-    async fn stop(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
-        self.set(node, service, ProcessState::Gone);
-        Ok(())
+        self.set(node, service, after);
+        Ok(Signalled {
+            before,
+            after,
+            between: (sent, clock.mark()),
+        })
     }
 
     async fn start(&self, node: NodeId, service: Service) -> Result<Started, ClusterError> {
@@ -357,10 +367,16 @@ impl System for FakeCluster {
         })
     }
 
-    async fn cut(&self, fault: FaultId, links: &[Link]) -> Result<(), ClusterError> {
+    async fn cut(
+        &self,
+        fault: FaultId,
+        links: &[Link],
+        clock: &Clock,
+    ) -> Result<(Mark, Mark), ClusterError> {
+        let asked = clock.mark();
         self.hang("cut", None).await;
         self.state.borrow_mut().cuts.insert(fault, links.to_vec());
-        Ok(())
+        Ok((asked, clock.mark()))
     }
 
     async fn mend(&self, fault: FaultId) -> Result<(), ClusterError> {
