@@ -112,9 +112,13 @@ lives "$guard" "$since" || { echo dead; exit 0; }
 now; [ "$now" -lt "$until" ] || { echo late; exit 0; }
 printf '%-14s %s %s %s\n' $((now + $2)) "$whose" "$guard" "$since" 1<>"$dir/.lease" && echo renewed"#;
 
-/// $1 whose. Heals, and lets the guard go; another's is left to them.
+/// $1 whose. Heals, and lets the guard go; another's is left to them. Prints first whether the lease
+/// was there to the end.
 const DISARM: &str = r#"hold 5 || [ ! -e "$dir/.guard" ] || { echo "nobody lets go of $dir/.guard" >&2; exit 1; }
-if lease && [ "$whose" != "$1" ]; then exit 0; fi
+if lease; then
+  [ "$whose" = "$1" ] || { echo lapsed; exit 0; }
+  now; if [ "$now" -lt "$until" ]; then echo armed; else echo lapsed; fi
+else echo lapsed; fi
 heal || exit 6
 rm -f -- "$dir/.lease"
 if [ -n "$guard" ] && lives "$guard" "$since"; then kill -9 "-$guard"; fi"#;
@@ -313,34 +317,34 @@ impl Watch {
                     return host.error(format!("its undo is armed by run {by} now, not by us"));
                 }
                 Ok(Renewed::Late) => {
-                    return host.error(format!(
-                        "the lease of its undo ran out {:.1} s after it was last renewed, and the \
-                         host healed itself: what was in force there ended then",
-                        renewed.elapsed().as_secs_f64()
-                    ));
+                    return lapsed(host);
                 }
-                Err(silent) if renewed.elapsed() >= self.lease => {
-                    let why = format!(
-                        "it was not heard for {} s, so it has healed itself: {silent}",
-                        self.lease.as_secs()
-                    );
-                    return host.error(why);
-                }
+                Err(_) if renewed.elapsed() >= self.lease => return lapsed(host),
                 Err(_) => pause = self.lease / 20,
             }
         }
     }
 
     /// Heals the host and lets its guard go. Where another run's guard watches, nothing is done.
+    /// False when the lease had run out before: the host healed itself, and what was recorded as in
+    /// force there was not.
     ///
     /// # Errors
     /// What could not be undone.
-    pub(crate) async fn disarm(&self, host: &Host) -> Result<Vec<String>, ClusterError> {
+    pub(crate) async fn disarm(&self, host: &Host) -> Result<bool, ClusterError> {
         let cmd = self.site.healing(DISARM, [self.whose.clone()]);
         let ran = host.run(Lane::Control, &cmd, HEALING).await?;
         let said = answer(host, &ran, "the host could not be healed")?;
-        Ok(said.lines().map(str::to_owned).collect())
+        Ok(said.starts_with("armed\n"))
     }
+}
+
+/// A host that did not hear from us in time.
+pub(crate) fn lapsed(host: &Host) -> ClusterError {
+    host.error(format!(
+        "the lease of its undo ran out in the middle of the run and it healed itself: what is \
+         recorded as in force there ended then ({DIARY} among its logs)"
+    ))
 }
 
 /// Removes every trace of every fault of the lab from a host, and says what that was.

@@ -23,7 +23,7 @@ use crate::cmd::Cmd;
 use crate::config::Layout;
 use crate::error::ClusterError;
 use crate::fabric;
-use crate::guard::Watch;
+use crate::guard::{self, Watch};
 use crate::host::{Host, Lane};
 use crate::injection::{Effect, Injection, Powers};
 use crate::injections;
@@ -130,12 +130,12 @@ impl RemoteCluster {
 
     /// Ends both services of a host and removes what the run left there: faults, processes, files;
     /// what fails keeps nothing else from being done. A host that is not ours is left alone.
-    async fn leave(&self, node: &Node) -> Result<(), ClusterError> {
+    async fn leave(&self, node: &Node, armed: bool) -> Result<(), ClusterError> {
         let Some(lock) = self.lock_of(node.host.node()) else {
             return Ok(());
         };
         lock.renew().await?;
-        let healed = self.watch(node.host.node())?.disarm(&node.host).await;
+        let disarmed = self.watch(node.host.node())?.disarm(&node.host).await;
         let mut ended = Ok(());
         for service in [Service::Broker, Service::ZooKeeper] {
             let process = self.service(node.host.node(), service)?;
@@ -144,7 +144,12 @@ impl RemoteCluster {
         // Files of a process that may still run are left to it.
         ended?;
         let cleared = install::clear(&node.host, &self.layout).await;
-        healed.map(drop).and(cleared)
+        let in_time = disarmed?;
+        cleared?;
+        if in_time || !armed {
+            return Ok(());
+        }
+        Err(guard::lapsed(&node.host))
     }
 }
 
@@ -344,12 +349,11 @@ impl System for RemoteCluster {
     }
 
     async fn tear_down(&self) -> Result<(), ClusterError> {
-        let lapsed = self.stop_renewing();
-        let left = all(self.nodes.iter().map(|node| self.leave(node))).await;
+        let armed = self.stop_renewing();
+        let left = all(self.nodes.iter().map(|node| self.leave(node, armed))).await;
         let unlocked = self.unlock().await;
         left.into_iter().collect::<Result<(), _>>()?;
-        unlocked?;
-        lapsed.map_or(Ok(()), Err)
+        unlocked
     }
 }
 

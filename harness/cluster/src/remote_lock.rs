@@ -32,6 +32,7 @@ pub(crate) struct Locks {
     lost: Option<String>,
     /// Each renews the lease of one host's undo, and ends only when that fails.
     watchers: JoinSet<ClusterError>,
+    armed: bool,
 }
 
 impl RemoteCluster {
@@ -86,19 +87,16 @@ impl RemoteCluster {
             keepers,
             lost: None,
             watchers,
+            armed: armed.is_ok(),
         });
         armed.map(drop)
     }
 
-    /// Renews no lease any more. The error is that of a lease that ran out before: the host healed
-    /// itself in the middle of the run, and what was recorded there as in force was not.
-    pub(crate) fn stop_renewing(&self) -> Option<ClusterError> {
-        let mut watchers = std::mem::take(&mut self.locks.borrow_mut().watchers);
-        let mut lapsed = None;
-        while let Some(ended) = watchers.try_join_next() {
-            lapsed = lapsed.or(ended.ok());
-        }
-        lapsed
+    /// Renews no lease any more; false where none was ever given.
+    pub(crate) fn stop_renewing(&self) -> bool {
+        let mut locks = self.locks.borrow_mut();
+        locks.watchers = JoinSet::new();
+        std::mem::take(&mut locks.armed)
     }
 
     /// What guards had to do since the last run is told by this one: it becomes one of its logs.

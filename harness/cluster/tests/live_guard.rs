@@ -54,7 +54,9 @@ async fn connected(lab: &LabFile, run: u64, steal: bool) -> RemoteCluster {
 async fn stand_ins(lab: &LabFile) {
     let layout = Layout::new(lab);
     for node in 0..3 {
-        on(lab, node, "mkdir -p \"$1/run/logs\"").await;
+        // The first chain ever makes iptables create its empty table, which stays.
+        let make = "mkdir -p \"$1/run/logs\"; iptables -N test && iptables -X test";
+        on(lab, node, make).await;
         spawn(&host(lab, node).await, &layout).await;
     }
 }
@@ -70,7 +72,7 @@ async fn spawn(host: &Host, layout: &Layout) {
 }
 
 /// All that a fault can leave behind: rules, queues, processes, files, mounts.
-const TRACES: &str = r#"cd /; iptables -n -L >/dev/null; iptables-save | sed '/^#/d; s/\[[0-9]*:[0-9]*\]//'; tc qdisc show
+const TRACES: &str = r#"cd /; iptables-save | sed '/^#/d; s/\[[0-9]*:[0-9]*\]//'; tc qdisc show
 for p in /proc/[0-9]*; do
   case $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null) in
     *sshd*|"sh -c"*|"") ;;
@@ -307,7 +309,8 @@ async fn firewall_is_busy(lab: &LabFile) {
     let wrap = r#"real=$(readlink -f "$(command -v iptables)"); here=$(command -v iptables)
 printf '#!/bin/sh\nexec flock /run/busy "%s" iptables "$@"\n' "$1/iptables-real" >"$1/wrap"
 cp "$real" "$1/iptables-real"; chmod +x "$1/wrap"; mount --bind "$1/wrap" "$real"
-setsid flock /run/busy sleep 60 </dev/null >/dev/null 2>&1 & echo $!"#;
+setsid flock /run/busy sleep 60 </dev/null >/dev/null 2>&1 &
+until kill -0 -$! 2>/dev/null; do sleep 0.01; done; echo $!"#;
     let holder = on(lab, 1, wrap).await;
     let clock = Clock::start();
     let cut = system.cut(FaultId(1), &[link(0, 1, None)], &clock).await;
@@ -332,7 +335,8 @@ setsid flock /run/busy sleep 60 </dev/null >/dev/null 2>&1 & echo $!"#;
 
 async fn foreign(lab: &LabFile) {
     let start = r#"cp /bin/dash "$1/java" 2>/dev/null || cp /bin/sh "$1/java"
-setsid "$1/java" -c 'while :; do sleep 1; done' kafka.Kafka </dev/null >/dev/null 2>&1 & echo $!"#;
+setsid "$1/java" -c 'while :; do sleep 1; done' kafka.Kafka </dev/null >/dev/null 2>&1 &
+until kill -0 -$! 2>/dev/null; do sleep 0.01; done; echo $!"#;
     let pid = on(lab, 2, start).await;
     let system = connected(lab, 8, false).await;
     let said = system.lock().await.unwrap_err().to_string();
