@@ -84,14 +84,16 @@ done"#;
 const ARM: &str = r#"mine=$1 length=$2 watch=$3
 umask 022; [ -e "$dir/.guard" ] || : >"$dir/.guard" || exit 1
 hold 5 || { echo "nobody lets go of $dir/.guard" >&2; exit 1; }
-wait_until() { now; printf '%-14s %s %s %s\n' $((now + length)) "$mine" "$1" "$2"; }
+write() { printf '%-14s %s %s %s\n' "$1" "$mine" "$2" "$3" >"$dir/.lease.part" && mv -f -- "$dir/.lease.part" "$dir/.lease"; }
 said= ours= watched=
 if lease; then
   now
   if [ "$whose" = "$mine" ] && [ "$now" -lt "$until" ]; then ours=1; fi
   if lives "$guard" "$since"; then watched=1; fi
 fi
-if [ -n "$ours$watched" ] && [ "$ours" = "$watched" ]; then wait_until "$guard" "$since" 1<>"$dir/.lease"; exit; fi
+if [ -n "$ours$watched" ] && [ "$ours" = "$watched" ]; then printf '%-14s' $((now + length)) 1<>"$dir/.lease"; exit; fi
+# First the other run's lease ends, so that its controller starts no guard in place of the one that dies here.
+[ -n "$ours" ] || write 0 0 0 || exit 1
 [ -z "$watched" ] || kill -9 "-$guard" 2>/dev/null
 if [ -z "$ours" ]; then said=$(heal 2>&1) || { printf '%s\n' "$said" >&2; exit 6; }; fi
 setsid sh -c "$watch" tidemark-guard "$root" "$dir" "$prefix" "$handle" "$mine" </dev/null >/dev/null 2>&1 9<&- &
@@ -101,16 +103,17 @@ until kill -0 -"$p" 2>/dev/null; do
   sleep 0.01
 done
 read -r stat <"/proc/$p/stat"; set -- ${stat##*) }
-wait_until "$p" "${20}" >"$dir/.lease.part" && mv -f -- "$dir/.lease.part" "$dir/.lease" || { kill -9 "-$p"; exit 1; }
+now; write $((now + length)) "$p" "${20}" || { kill -9 "-$p"; exit 1; }
 [ -z "$said" ] || printf '%s\n' "$said""#;
 
 /// $1 whose, $2 lease in hundredths of a second. Takes no lock, since an injection may hold it for
-/// seconds; writes in place, so that a full disk does not let a lease run out.
+/// seconds; writes in place, so that a full disk does not let a lease run out, and only the time, so
+/// that a lease that becomes another's meanwhile stays theirs.
 const RENEW: &str = r#"lease || { echo none; exit 0; }
 [ "$whose" = "$1" ] || { echo "taken $whose"; exit 0; }
 lives "$guard" "$since" || { echo dead; exit 0; }
 now; [ "$now" -lt "$until" ] || { echo late; exit 0; }
-printf '%-14s %s %s %s\n' $((now + $2)) "$whose" "$guard" "$since" 1<>"$dir/.lease" && echo renewed"#;
+printf '%-14s' $((now + $2)) 1<>"$dir/.lease" && echo renewed"#;
 
 /// $1 whose. Heals, and lets the guard go; another's is left to them. Prints first whether the lease
 /// was there to the end.
@@ -149,11 +152,6 @@ impl Site {
             prefix: chain_prefix(&lab.name),
             handle: handle(&lab.name),
         }
-    }
-
-    /// What our queueing disciplines are called: `7c1:`.
-    pub(crate) fn handle(&self) -> &str {
-        &self.handle
     }
 
     /// A script that has the prelude's functions; `args` are its `$1`, `$2`, ...
