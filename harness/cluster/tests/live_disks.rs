@@ -8,7 +8,7 @@ mod live_lab;
 use std::time::Duration;
 
 use cluster::wire::Wire;
-use cluster::{Cmd, Host, Injection, LabFile, Lane, Power, RemoteCluster, System};
+use cluster::{Cmd, Host, Injection, LabFile, Lane, Power, RemoteCluster, Signal, System};
 use history::{
     Clock, FaultId, Harm, NodeId, Offset, Partition, ProcessState, RunId, Service, Topic,
 };
@@ -181,7 +181,7 @@ async fn last_standing(
     let leader = N0;
     // Whoever leads now: n0 leads again once it is the only one.
     for node in others {
-        system.kill(node, Service::Broker).await.unwrap();
+        tell(system, node, Signal::Kill).await;
     }
     in_sync(system, clock, 1).await;
     let until = tokio::time::Instant::now() + Duration::from_secs(40);
@@ -201,7 +201,7 @@ async fn last_standing(
     };
     let alive = system.inject(FaultId(2), &lose, clock).await.unwrap_err();
     assert!(alive.to_string().contains("is alive"), "{alive}");
-    system.kill(leader, Service::Broker).await.unwrap();
+    tell(system, leader, Signal::Kill).await;
     gone(system, leader).await;
     let effect = system.inject(FaultId(2), &lose, clock).await.unwrap();
     println!("{}", effect.evidence);
@@ -278,7 +278,7 @@ async fn bits_and_files(system: &RemoteCluster, clock: &Clock, ledger: &Partitio
             .await
             .is_err()
     );
-    system.stop(n2, Service::Broker).await.unwrap();
+    tell(system, n2, Signal::Stop).await;
     let unflushed = Injection::LoseUnflushed {
         node: n2,
         partitions: vec![ledger.clone()],
@@ -309,4 +309,10 @@ async fn bits_and_files(system: &RemoteCluster, clock: &Clock, ledger: &Partitio
     );
     system.start(n2, Service::Broker).await.unwrap();
     in_sync(system, clock, 3).await;
+}
+
+async fn tell(system: &RemoteCluster, node: NodeId, signal: Signal) {
+    let clock = Clock::start();
+    let told = system.signal(node, Service::Broker, signal, &clock);
+    told.await.unwrap();
 }
