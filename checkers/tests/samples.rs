@@ -476,10 +476,12 @@ fn availability(partition: &str, fault: u16, from: u64, to: u64) -> Availability
         partition: s(partition),
         fault: FaultId(fault),
         fault_span: span(from, to),
-        send_gap: Some(span(from + 10, from + 4_320)),
-        delivery_gap: Some(span(from + 10, from + 4_400)),
+        send_gap: Some(span(from + 10, from + 4_320).into()),
+        other_send_gap: None,
+        delivery_gap: Some(span(from + 10, from + 4_400).into()),
         to_new_leader: Some(4_300_000_000),
         to_first_success: Some(4_320_000_000),
+        other_to_first_success: None,
         to_full_isr: Some(800_000_000),
     }
 }

@@ -83,6 +83,7 @@ impl Desk {
             retries: true,
             max_in_flight: load.max_in_flight,
             transactional_id: None,
+            transaction_timeout_ms: None,
         };
         self.producers.borrow_mut().insert(client, setting);
     }

@@ -5,7 +5,7 @@ use plan::{Action, Plan, Storm, TopicSpec};
 
 use super::timeline::Timeline;
 use super::writers::Writers;
-use super::{Contract, known};
+use super::{Contract, Group, known};
 use history::Topic;
 
 impl Contract {
@@ -36,6 +36,10 @@ impl Contract {
                 max_in_flight: load.max_in_flight,
                 transactional: false,
             }],
+            groups: match load.consumers {
+                0 => Vec::new(),
+                _ => vec![Group::by_hand("its consumers")],
+            },
             idempotent: load.idempotent,
             kafka: known::Version::of(&plan.cluster.kafka),
             min_isr: spec.min_insync_replicas,

@@ -5,6 +5,7 @@ mod asked;
 mod happened;
 pub mod known;
 mod promises;
+mod readers;
 mod timeline;
 mod writers;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use history::{Mark, Offset, Topic};
 
 pub use asked::promises;
+pub use readers::Group;
 pub use timeline::{Force, Timeline};
 pub use writers::Writers;
 
@@ -70,6 +72,8 @@ pub struct Contract {
     pub parts: Vec<PartId>,
     /// Its producers, by settings.
     pub writers: Vec<Writers>,
+    /// Its consumers, by group.
+    pub groups: Vec<Group>,
     /// All its producers are idempotent, and there is one.
     pub idempotent: bool,
     /// The version of Kafka under test.
@@ -127,6 +131,7 @@ impl Contract {
         let mut contract = Self {
             topic: topic.clone(),
             parts: parts.to_vec(),
+            groups: groups(facts, topic, parts),
             idempotent: !writers.is_empty() && writers.iter().all(|writers| writers.idempotent),
             writers,
             kafka,
@@ -248,6 +253,17 @@ impl Contract {
         by_size.filter_map(number).any(|bytes| bytes >= 0)
             || by_age.any(|ms| u64::try_from(ms).is_ok_and(|ms| age_ms.is_none_or(|age| age >= ms)))
     }
+}
+
+/// Groups, and those of whom no setting says more than that they read.
+fn groups(facts: &Facts, topic: &Topic, parts: &[PartId]) -> Vec<Group> {
+    let mut groups = Group::of(facts, topic, parts);
+    let consumers = &facts.recording.setting.consumers;
+    let mut reads = parts.iter().flat_map(|&part| &facts.parts[part].reads);
+    if reads.any(|&read| !consumers.contains_key(&facts.ops.read(read).client)) {
+        groups.push(Group::by_hand("other consumers"));
+    }
+    groups
 }
 
 /// `min.insync.replicas`; Kafka's own default is 1.

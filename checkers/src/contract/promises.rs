@@ -239,6 +239,7 @@ impl Contract {
             ),
         );
         clauses.push(self.saw());
+        clauses.extend(self.to_readers());
         clauses.push(
             Promise::Yes(ALWAYS.to_owned()).clause("what no configuration permits does not happen"),
         );

@@ -4,90 +4,20 @@
 //! Nothing is judged here. What a consumer was given counts as processed; within transactions, what a
 //! committed transaction contains, or may contain.
 
-use std::collections::BTreeMap;
-
 use history::{Call, ClientId, CommitMode, Mark, Offset, Partition};
 
 use super::Case;
+pub use crate::contract::Group;
 use crate::facts::txns::{Fate, Txns};
 use crate::facts::{CallFact, PartFacts};
 
-/// A group, or a consumer that reads by itself.
-#[derive(Debug)]
-pub struct Group {
-    /// `group g`, or `c7`.
-    pub name: String,
-    /// Its consumers, ascending.
-    pub clients: Vec<ClientId>,
-    /// When they commit; one for each way.
-    pub modes: Vec<CommitMode>,
-    /// Some consumer of it reads only what is committed.
-    pub read_committed: bool,
-    /// Whether a consumer without a committed offset begins at the log's start.
-    pub from_start: bool,
-}
-
-impl Group {
-    /// Whether it has a consumer that commits so.
-    pub fn commits(&self, mode: CommitMode) -> bool {
-        self.modes.contains(&mode)
-    }
-
-    /// Whether a consumer belongs to it.
-    pub fn has(&self, client: ClientId) -> bool {
-        self.clients.binary_search(&client).is_ok()
-    }
-
-    /// Whether it reads by itself, without a group.
-    pub fn alone(&self) -> bool {
-        self.modes == [CommitMode::None]
-    }
-}
-
 /// The groups that read a topic, by name.
 pub fn of(case: &Case) -> Vec<Group> {
-    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    for (&client, setting) in &case.facts.recording.setting.consumers {
-        let name = match &setting.group {
-            Some(group) => format!("group {group}"),
-            None => client.to_string(),
-        };
-        let group = groups.entry(name.clone()).or_insert(Group {
-            name,
-            clients: Vec::new(),
-            modes: Vec::new(),
-            read_committed: false,
-            from_start: true,
-        });
-        group.clients.push(client);
-        group.read_committed |= setting.read_committed;
-        group.from_start &= setting.reset.as_deref() == Some("earliest");
-        if !group.modes.contains(&setting.commit) {
-            group.modes.push(setting.commit);
-        }
-    }
-    let reads = |group: &Group| {
-        let given = |part: &PartFacts| {
-            let reads = &mut part.reads.iter();
-            reads.any(|&read| group.has(case.facts.ops.read(read).client))
-        };
-        let mut calls = case.facts.calls.iter();
-        calls.any(|call| group.has(call.client) && names(call.call, case))
-            || case.parts().any(given)
-    };
-    groups.into_values().filter(reads).collect()
-}
-
-/// Whether a call asks for the topic.
-fn names(call: &Call, case: &Case) -> bool {
-    let topic = &case.contract.topic;
-    match call {
-        Call::Subscribe { topics } => topics.contains(topic),
-        Call::Assign { from: at } | Call::Seek { to: at } | Call::Commit { offsets: at } => {
-            at.iter().any(|(partition, _)| partition.topic == *topic)
-        }
-        Call::Send { .. } | Call::Poll | Call::Begin | Call::End { .. } => false,
-    }
+    let groups = case.contract.groups.iter();
+    groups
+        .filter(|group| !group.clients.is_empty())
+        .cloned()
+        .collect()
 }
 
 /// A group's history of one partition.

@@ -107,8 +107,28 @@ fn troubles(case: &Case, part: &PartFacts) -> Vec<String> {
     troubles
 }
 
-/// What clients wait for a transaction's end by default, Java's and librdkafka's alike.
+/// `transaction.timeout.ms` by default, Java's and librdkafka's alike.
 const TRANSACTION: Duration = Duration::from_secs(60);
+
+/// `transaction.max.timeout.ms` by default: a producer that asks for more is refused.
+const AT_MOST: u64 = 900_000;
+
+/// How long a transaction of the topic may stay open, and whether somebody recorded that.
+fn may_stay_open(case: &Case) -> (Duration, bool) {
+    let set = case.facts.broker_setting("transaction.max.timeout.ms");
+    let at_most = set.and_then(|ms| ms.parse().ok()).unwrap_or(AT_MOST);
+    let producers = case.facts.recording.setting.producers.values();
+    let producers = producers.filter(|producer| producer.topic == case.contract.topic);
+    let asked: Vec<Option<u64>> = producers
+        .filter(|producer| producer.transactional_id.is_some())
+        .map(|producer| producer.transaction_timeout_ms)
+        .collect();
+    let known = !asked.is_empty() && asked.iter().all(Option::is_some);
+    let default = (!known).then_some(TRANSACTION);
+    let longest = asked.into_iter().flatten().max().map(Duration::from_millis);
+    let longest = longest.max(default).unwrap_or(TRANSACTION);
+    (longest.min(Duration::from_millis(at_most)), known)
+}
 
 /// How often a coordinator looks for transactions that took too long, unless set otherwise.
 const LOOKED_FOR: u64 = 10_000;
@@ -123,7 +143,8 @@ fn frozen(case: &Case, part: &PartFacts) -> Option<String> {
         .facts
         .broker_setting(key)
         .and_then(|ms| ms.parse().ok());
-    let allowed = TRANSACTION + Duration::from_millis(set.unwrap_or(LOOKED_FOR));
+    let (open, known) = may_stay_open(case);
+    let allowed = open + Duration::from_millis(set.unwrap_or(LOOKED_FOR));
     let seen = part.seen.iter().rev();
     let answers = seen
         .map(|&index| case.facts.observations[index as usize])
@@ -142,9 +163,15 @@ fn frozen(case: &Case, part: &PartFacts) -> Option<String> {
     (frozen > allowed).then(|| {
         format!(
             "The last stable offset of {leader} stood at {stuck} below its high watermark {hw} for \
-             {} s; a transaction is ended after {} s.",
+             {} s; a transaction is ended after {} s{}.",
             frozen.as_secs(),
-            allowed.as_secs()
+            allowed.as_secs(),
+            match known {
+                true => "",
+                false =>
+                    " (by the default of transaction.timeout.ms; the producers' own was not \
+                          recorded)",
+            }
         )
     })
 }

@@ -71,16 +71,52 @@ pub struct AvailabilityFact {
     pub fault: FaultId,
     /// Fault in force, from proof to proof.
     pub fault_span: TimeSpan,
-    /// Longest time without a successful send, and when; from the fault until settled.
-    pub send_gap: Option<TimeSpan>,
+    /// Longest time without a successful send of those that wait for all in-sync replicas
+    /// (`acks=all`), and when; from the fault until settled.
+    pub send_gap: Option<Gap>,
+    /// The same of all other sends, where there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_send_gap: Option<Gap>,
     /// Longest time without a delivered record, and when.
-    pub delivery_gap: Option<TimeSpan>,
+    pub delivery_gap: Option<Gap>,
     /// From the fault to a new leader, nanoseconds.
     pub to_new_leader: Option<u64>,
-    /// From the fault to the first send invoked after it that succeeded, nanoseconds.
+    /// From the fault to the first `acks=all` send invoked after it that succeeded, nanoseconds.
     pub to_first_success: Option<u64>,
+    /// The same of all other sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_to_first_success: Option<u64>,
     /// From the fault's end to the full in-sync set, nanoseconds.
     pub to_full_isr: Option<u64>,
+}
+
+/// A time without service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Gap {
+    /// The last success before it; where there was none, the first attempt.
+    #[schemars(with = "u64")]
+    pub from: Mark,
+    /// The first success after it; where there was none, the last that was still waited for.
+    #[schemars(with = "u64")]
+    pub to: Mark,
+    /// It never closed: something was asked for until the end, and nothing succeeded any more.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub open: bool,
+}
+
+impl From<TimeSpan> for Gap {
+    fn from(span: TimeSpan) -> Self {
+        Self {
+            from: span.from,
+            to: span.to,
+            open: false,
+        }
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde wants it.
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// A fault as it went.

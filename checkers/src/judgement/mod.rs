@@ -21,7 +21,7 @@ pub use figures::{
 pub use finding::{
     Class, Finding, FindingId, OpWitness, Standing, StillHeld, StorySentence, TimeSpan, Witness,
 };
-pub use happened::{AvailabilityFact, FaultFact, Justified, PhaseFact, StageFact, TruncationFact};
+pub use happened::{AvailabilityFact, FaultFact, Gap, Justified, PhaseFact, StageFact, TruncationFact};
 pub use text::grouped;
 
 /// The version of the rules that gave this judgement; raised when a rule changes a verdict.
@@ -219,7 +219,7 @@ pub struct TopicJudgement {
 pub struct Clause {
     /// What: "acknowledged records above the high watermark stay".
     pub what: String,
-    /// To which producers; empty where all of the topic's are promised the same.
+    /// To which producers or groups; empty where all of the topic's are promised the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<String>,
     /// Whether it is promised.

@@ -212,6 +212,7 @@ fn producers_of_one_topic_have_clauses_of_their_own() {
         retries: true,
         max_in_flight: 5,
         transactional_id: None,
+        transaction_timeout_ms: None,
     };
     recording.setting.producers.insert(ClientId(2), other);
     let judgement = judge(&recording);
@@ -281,6 +282,86 @@ fn what_happened_is_said_and_what_did_not() {
     ] {
         assert!(all.contains(part), "`{part}` in {all}");
     }
+}
+
+#[test]
+fn each_way_of_committing_promises_what_its_row_says() {
+    const SKIPS: &str = "a group skips";
+    const AGAIN: &str = "a group processes";
+    // Way of committing, clause, promised, words of the reason, the condition or the change.
+    for (group, what, promised, words) in [
+        (
+            "commit=auto reset=earliest",
+            SKIPS,
+            true,
+            "what is not processed is not committed",
+        ),
+        ("commit=auto", SKIPS, true, "begins at the log's end"),
+        ("commit=auto reset=earliest", AGAIN, true, "at least once"),
+        (
+            "commit=auto-async",
+            SKIPS,
+            false,
+            "commits after processing",
+        ),
+        ("commit=auto-async", AGAIN, false, "within the transaction"),
+        ("commit=after", SKIPS, true, "go with the offsets topic"),
+        ("commit=after", AGAIN, true, "a rebalance or a restart"),
+        ("commit=before", SKIPS, false, "commits after processing"),
+        ("commit=before", AGAIN, true, "its commit failed"),
+        ("commit=transaction", SKIPS, true, "seeks forwards"),
+        ("commit=transaction", AGAIN, true, "known to break this"),
+        ("commit=after", "a committed offset", true, "did not join"),
+        (
+            "commit=none",
+            "a consumer that assigns itself",
+            true,
+            "begins elsewhere",
+        ),
+    ] {
+        let of = if group == "commit=none" {
+            "consumer c5"
+        } else {
+            "group g of c5"
+        };
+        let read = "c5 poll -> t/0 @0=v0 by n0 at 2.0s..2.1s";
+        let judgement = judged(&format!(
+            "topic t on n0,n1 by c1 acks=all\n{of} {group}\nno drain\n{read}\n{QUIET}"
+        ));
+        let clause = clause(&judgement, what);
+        let said = [&clause.unless, &clause.would_change].map(|said| said.as_deref().unwrap_or(""));
+        let said = format!("{} {}", clause.why, said.join(" "));
+        assert_eq!(clause.promised, promised, "{group}: {clause:?}");
+        assert!(said.contains(words), "{group}: `{words}` in {said}");
+        assert_eq!(clause.would_change.is_some(), !promised, "{clause:?}");
+        assert_eq!(clause.unless.is_some(), promised, "{clause:?}");
+        assert!(clause.by.is_empty(), "{clause:?}");
+    }
+    // Groups that differ are named; who reads nothing has no clause.
+    let judgement = judged(&format!(
+        "topic t on n0,n1 by c1 acks=all
+        group g of c5 commit=after
+        group h of c6 commit=before
+        no drain
+        c5 poll -> t/0 @0=v0 by n0 at 2.0s..2.1s
+        c6 poll -> t/0 @0=v0 by n0 at 2.2s..2.3s{QUIET}"
+    ));
+    assert_eq!(clause(&judgement, SKIPS).by, ["group g"]);
+    let nobody = judged(&format!(
+        "topic t on n0,n1 by c1 acks=all\nno drain\n{QUIET}"
+    ));
+    let of = |j: &Judgement| {
+        j.topics[0]
+            .contract
+            .iter()
+            .any(|c| c.what.contains("a consumer that"))
+    };
+    assert!(
+        !of(&nobody)
+            && of(&judged(&format!(
+                "topic t on n0,n1 by c1 acks=all\n{QUIET}"
+            )))
+    );
 }
 
 #[test]

@@ -20,7 +20,8 @@
 //! A batch may say `pid=7.0+3` (producer id, epoch, base sequence) and `tag=x` (other bytes); a log
 //! may end in `crc`, a batch whose checksum fails, or `smeared`. Behind a value `key=x` and `headers`
 //! dress it; `count=2` is what the header says. `e0 @3 commit pid=7.0` (or `abort`) is a marker, `txn`
-//! a batch of a transaction (`transactional` a topic whose producers have them), and `aborted 7 @0 @3`
+//! a batch of a transaction (`transactional` a topic whose producers have them, `txn-timeout=9` for
+//! so many milliseconds at most), and `aborted 7 @0 @3`
 //! an entry of the aborted-transaction index. Consumers with a group, or with settings of their own:
 //! ```text
 //! group g of c5,c6 commit=after reset=earliest read-committed
@@ -147,11 +148,13 @@ impl Scene {
         let mut config = BTreeMap::new();
         let mut acks = "all".to_owned();
         let mut in_flight = 5;
+        let mut open = None;
         let mut partitions = 1;
         for word in words {
             match word.split_once('=') {
                 Some(("acks", value)) => acks = value.to_owned(),
                 Some(("in-flight", value)) => in_flight = id(value),
+                Some(("txn-timeout", value)) => open = Some(id(value)),
                 Some(("partitions", value)) => partitions = id(value),
                 Some((key, value)) => {
                     config.insert(key.to_owned(), value.to_owned());
@@ -169,6 +172,7 @@ impl Scene {
                 transactional_id: words
                     .contains(&"transactional")
                     .then(|| format!("tx-{client}")),
+                transaction_timeout_ms: open,
             };
             self.producers.insert(id(client), producer);
         }

@@ -218,6 +218,16 @@ fn a_leaders_watermark_never_goes_back() {
         );
         acquits("hw-regressed", &scene(&answers), 2);
     }
+    // Nor is there one where the clock does not tell the two moments apart.
+    acquits(
+        "hw-regressed",
+        &scene(
+            "
+        n1 leader-hw t/0 e1 @2 at 8.0s..8.1s
+        n1 leader-hw t/0 e1 @1 at 8.1s..8.2s",
+        ),
+        2,
+    );
     // Another epoch, another process: normal.
     acquits(
         "hw-regressed",
@@ -299,6 +309,35 @@ fn a_stable_offset_that_stays_behind() {
         "stuck",
         &format!("{}\n{sooner}", frozen("31s", "99.7s")),
         "not recovered",
+    );
+    // Its producers' own time-out, where it is recorded, and never more than brokers grant.
+    let open = |words: &str, more: &str| {
+        let text = frozen("21s", "99.7s").replace("acks=all", &format!("acks=all {words}"));
+        format!("{text}\n{more}")
+    };
+    assert!(crate::told(&finding).contains("the producers' own was not recorded"));
+    let known = convicts(
+        "stuck",
+        &open("transactional txn-timeout=60000", ""),
+        "not recovered",
+    );
+    assert!(!crate::told(&known).contains("recorded"), "{known:?}");
+    acquits("stuck", &open("transactional txn-timeout=120000", ""), 1);
+    convicts("stuck", &open("txn-timeout=120000", ""), "not recovered");
+    let granted = "broker transaction.max.timeout.ms=30000";
+    let shorter = convicts(
+        "stuck",
+        &open("transactional txn-timeout=120000", granted),
+        "not recovered",
+    );
+    assert!(crate::told(&shorter).contains("after 40 s"), "{shorter:?}");
+    acquits(
+        "stuck",
+        &open(
+            "transactional txn-timeout=120000",
+            "broker transaction.max.timeout.ms=70000",
+        ),
+        1,
     );
     // It moved in between, or has caught up.
     let moved = frozen("21s", "60s").replace("lso @1 at 60s", "lso @0 at 60s")

@@ -399,13 +399,13 @@ fn service_is_back_with_the_first_success_and_not_with_a_later_one() {
         Some(5_000_000_000)
     );
     // Asked later, answered earlier.
-    let overtaking = "c3 send ledger/0 v5 -> @2 by n1 at 8.01s..8.05s";
+    let overtaking = "c1 send ledger/0 v5 -> @2 by n1 at 8.01s..8.05s";
     assert_eq!(
         unavailable(overtaking, "f1").to_first_success,
         Some(4_950_000_000)
     );
     // Asked before the fault: that it was answered shows nothing.
-    let earlier = "c3 send ledger/0 v5 -> @2 by n1 at 3.0s..4.0s";
+    let earlier = "c1 send ledger/0 v5 -> @2 by n1 at 3.0s..4.0s";
     assert_eq!(
         unavailable(earlier, "f1").to_first_success,
         Some(5_000_000_000)
@@ -447,9 +447,10 @@ fn a_gap_between_deliveries_ends_before_the_drain() {
     let gap = |more: &str| unavailable(more, "f1").delivery_gap.map(|g| (g.from, g.to));
     assert_eq!(gap(""), None);
     let before = "c5 poll -> ledger/0 @0=v0 by n0 at 1.9s..2.0s";
-    assert_eq!(gap(before), None);
-    let after = "c5 poll -> ledger/0 @1=v4 by n1 at 8.5s..8.6s";
+    // What was stored later it never gave: the gap does not close.
     let millis = history::Mark::from_millis;
+    assert_eq!(gap(before), Some((millis(2000), millis(8100))));
+    let after = "c5 poll -> ledger/0 @1=v4 by n1 at 8.5s..8.6s";
     assert_eq!(
         gap(&format!("{before}\n{after}")),
         Some((millis(2000), millis(8600)))
@@ -534,4 +535,64 @@ fn a_missed_step_is_unproven_unless_the_plan_goes_on() {
     assert!(why.contains("step 4"), "{why}");
     let (fold, _) = missed("await controller == n0 within 20s or go on");
     assert_eq!(fold, Fold::Held);
+}
+
+#[test]
+fn sends_that_wait_for_all_and_others_are_measured_apart() {
+    // metrics has acks=1 only.
+    let facts = demo().availability;
+    let metrics = facts.iter().find(|fact| fact.partition == "metrics/0");
+    let metrics = metrics.expect("metrics/0");
+    assert_eq!((metrics.send_gap, metrics.to_first_success), (None, None));
+    let ledger = unavailable("", "f1");
+    assert!(ledger.send_gap.is_some() && ledger.other_send_gap.is_none());
+    // Somebody who waits for the leader alone is served meanwhile.
+    let other = "c9 send ledger/0 v5 -> @7 by n1 at 4.0s..4.1s
+        c9 send ledger/0 v6 -> @8 by n1 at 4.2s..4.3s";
+    let both = unavailable(other, "f1");
+    assert_eq!(both.send_gap, ledger.send_gap);
+    let gap = both.other_send_gap.expect("a gap of others");
+    assert_eq!(
+        (gap.from.0, gap.to.0, gap.open),
+        (4_100_000_000, 4_300_000_000, false)
+    );
+    assert_eq!(both.to_first_success, ledger.to_first_success);
+    assert_eq!(both.other_to_first_success, Some(1_000_000_000));
+}
+
+#[test]
+fn a_gap_that_never_closes_is_told() {
+    let gap = |more: &str| {
+        let gap = unavailable(more, "f1").send_gap.expect("a gap");
+        (gap.from.0 / 1_000_000, gap.to.0 / 1_000_000, gap.open)
+    };
+    assert_eq!(gap(""), (1100, 8100, false));
+    // Asked for after the last success, in vain.
+    let vain = "c1 send ledger/0 v5 -> ? timed out at 8.5s..12.5s";
+    assert_eq!(gap(vain), (8100, 12_500, true));
+    assert_eq!(
+        gap(&format!(
+            "{vain}\nc1 send ledger/0 v6 -> ! too large at 13.0s..13.1s"
+        )),
+        (8100, 13_100, true)
+    );
+    // Asked for before the last success; or only just before the end.
+    assert_eq!(
+        gap("c1 send ledger/0 v5 -> ? timed out at 8.05s..12.5s"),
+        (1100, 8100, false)
+    );
+    assert_eq!(
+        gap("c1 send ledger/0 v5 -> ? timed out at 8.5s..8.9s"),
+        (1100, 8100, false)
+    );
+    // Consumers were given nothing of what was stored later.
+    let reads = |more: &str| {
+        let gap = unavailable(more, "f1").delivery_gap;
+        gap.map(|gap| (gap.from.0 / 1_000_000, gap.to.0 / 1_000_000, gap.open))
+    };
+    assert_eq!(
+        reads("c5 poll -> ledger/0 @0=v0 by n0 at 3.0s..3.2s"),
+        Some((3200, 8100, true))
+    );
+    assert_eq!(reads("c5 poll -> ledger/0 @0=v0 by n0 at 7.5s..7.6s"), None);
 }

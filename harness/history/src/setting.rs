@@ -82,6 +82,9 @@ pub struct ProducerSetting {
     /// `transactional.id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transactional_id: Option<String>,
+    /// `transaction.timeout.ms`, where it is known: so long a transaction may stay open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction_timeout_ms: Option<u64>,
 }
 
 /// A consumer as it was configured.

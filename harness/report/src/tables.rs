@@ -1,7 +1,7 @@
 //! Service around faults, premises and limits, settings and phases.
 
 use checkers::Judgement;
-use checkers::judgement::{AvailabilityFact, Premise, PremiseState, TimeSpan};
+use checkers::judgement::{AvailabilityFact, Gap, Premise, PremiseState, TimeSpan};
 use maud::{Markup, html};
 
 use crate::text;
@@ -22,7 +22,7 @@ pub fn availability(j: &Judgement) -> Markup {
                     } }
                     tbody { @for fact in &j.availability { (outage(fact)) } }
                 } }
-                p.mute { "Gaps are measured from the proof of the fault until the cluster had settled; a dash: did not occur or was not seen." }
+                p.mute { "Gaps are measured from the proof of the fault until the cluster had settled, of sends with acks=all, and of others apart; one to the end never closed; a dash: did not occur or was not seen." }
             }
         }
     }
@@ -34,22 +34,37 @@ fn outage(fact: &AvailabilityFact) -> Markup {
             td { code { (fact.partition) } }
             td { a href={ "#" (fact.fault) } { (fact.fault) } }
             td { (text::when(fact.fault_span)) }
-            td.num { (gap(fact.send_gap)) }
-            td.num { (gap(fact.delivery_gap)) }
+            td.num { (by_acks(fact.send_gap.map(gap), fact.other_send_gap.map(gap))) }
+            td.num { (by_acks(fact.delivery_gap.map(gap), None)) }
             td.num { (duration(fact.to_new_leader)) }
-            td.num { (duration(fact.to_first_success)) }
+            td.num { (by_acks(success(fact.to_first_success), success(fact.other_to_first_success))) }
             td.num { (duration(fact.to_full_isr)) }
         }
     }
 }
 
-fn gap(span: Option<TimeSpan>) -> Markup {
+/// What was seen of sends that wait for all in-sync replicas, then what of the others.
+fn by_acks(all: Option<Markup>, others: Option<Markup>) -> Markup {
     html! {
-        @match span {
-            Some(span) => { b { (text::length(span)) } small.why { "from " (span.from) } },
-            None => "–",
-        }
+        @if all.is_none() && others.is_none() { "–" }
+        @if let Some(all) = all { (all) }
+        @if let Some(others) = others { div { small.mute { "acks=0, 1: " } (others) } }
     }
+}
+
+fn gap(gap: Gap) -> Markup {
+    let span = TimeSpan {
+        from: gap.from,
+        to: gap.to,
+    };
+    html! {
+        b { (text::length(span)) }
+        small.why { "from " (gap.from) @if gap.open { " to the end" } }
+    }
+}
+
+fn success(nanos: Option<u64>) -> Option<Markup> {
+    nanos.map(|nanos| html! { (text::nanos(nanos)) })
 }
 
 fn duration(nanos: Option<u64>) -> String {

@@ -57,6 +57,7 @@ pub(super) fn setting(asked: &Asked, shape: &Shape, run: RunId, segment_bytes: u
             retries: true,
             max_in_flight: 5,
             transactional_id: None,
+            transaction_timeout_ms: None,
         };
         for client in shape.producers(index) {
             producers.insert(client, setting.clone());
