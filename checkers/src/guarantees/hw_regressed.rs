@@ -151,7 +151,7 @@ fn regression(stream: &[Answer]) -> Option<(Answer, Answer)> {
     let mut come = by_answered.into_iter().peekable();
     let mut highest: Option<&Answer> = None;
     for after in by_asked {
-        while let Some(before) = come.next_if(|before| before.answered <= after.asked) {
+        while let Some(before) = come.next_if(|before| before.answered < after.asked) {
             if highest.is_none_or(|known| before.hw > known.hw) {
                 highest = Some(before);
             }
