@@ -92,9 +92,13 @@ pub(crate) fn script<A: Into<String>>(
     text: &str,
     args: impl IntoIterator<Item = A>,
 ) -> Cmd {
-    let own = [host.root_prefix().to_owned(), layout.run(), layout.mark()];
-    let args = own.into_iter().chain(args.into_iter().map(Into::into));
+    let args = own(host, layout).chain(args.into_iter().map(Into::into));
     Cmd::script(&format!("{PRELUDE}{text}"), args)
+}
+
+/// The first arguments of every script that begins with [`PRELUDE`].
+pub(crate) fn own(host: &Host, layout: &Layout) -> impl Iterator<Item = String> {
+    [host.root_prefix().to_owned(), layout.run(), layout.mark()].into_iter()
 }
 
 /// Mounts a file system of so many bytes where the log directory will be. What is mounted, in words.

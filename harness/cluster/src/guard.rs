@@ -261,11 +261,7 @@ impl Watch {
         deadline: Duration,
     ) -> Result<Ran, ClusterError> {
         let ran = host.run(Lane::Control, cmd, deadline).await?;
-        if ran.end == End::Exit(NOT_ARMED) {
-            let why = String::from_utf8_lossy(&ran.stderr).trim().to_owned();
-            return Err(host.error(format!("the undo is not armed, so nothing was done: {why}")));
-        }
-        Ok(ran)
+        not_armed(host, &ran).map_or(Ok(ran), Err)
     }
 
     /// Heals what an earlier run left on the host, starts the guard and gives it its first lease.
@@ -335,6 +331,13 @@ impl Watch {
         let said = answer(host, &ran, "the host could not be healed")?;
         Ok(said.starts_with("armed\n"))
     }
+}
+
+/// Why a guarded script did nothing, if the undo was not armed.
+pub(crate) fn not_armed(host: &Host, ran: &Ran) -> Option<ClusterError> {
+    let why = String::from_utf8_lossy(&ran.stderr).trim().to_owned();
+    (ran.end == End::Exit(NOT_ARMED))
+        .then(|| host.error(format!("the undo is not armed, so nothing was done: {why}")))
 }
 
 /// A host that did not hear from us in time.

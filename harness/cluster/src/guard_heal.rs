@@ -9,10 +9,11 @@
 pub(crate) type Part = (&'static str, &'static str);
 
 /// In the order in which they are done: first what keeps others waiting.
-pub(crate) const PARTS: [Part; 5] = [
+pub(crate) const PARTS: [Part; 6] = [
     ("processes", PROCESSES),
     ("chains", CHAINS),
     ("queues", QUEUES),
+    ("disks", DISKS),
     ("helpers", HELPERS),
     ("clock", CLOCK),
 ];
@@ -59,6 +60,24 @@ if command -v tc >/dev/null 2>&1; then
     $root tc qdisc del dev "$device" root && echo "removed the queueing discipline $handle of $device" || bad=1
   done
   set +f; unset IFS
+fi"#;
+
+/// Filler files go, and the device of a log directory answers as it did (`disk`, `injections::disk`).
+const DISKS: &str = r#"
+for file in "$dir"/run/data/broker/.tidemark-filler*; do
+  [ -f "$file" ] || continue
+  rm -f -- "$file" && echo "removed ${file##*/}" || bad=1
+done
+read -r lab 2>/dev/null <"$dir/.tidemark-lab" || lab=
+if [ -n "$lab" ] && [ -e "/dev/mapper/tidemark-$lab" ]; then
+  device=$($root losetup -j "$dir/run/broker.img" | cut -d : -f 1)
+  case $($root dmsetup table "tidemark-$lab") in
+    *" linear "*) ;;
+    *) $root dmsetup load "tidemark-$lab" --table "0 $($root blockdev --getsz "$device") linear $device 0" &&
+      $root dmsetup suspend --noflush --nolockfs "tidemark-$lab" &&
+      $root dmsetup resume "tidemark-$lab" &&
+      echo "the device tidemark-$lab answers as it did" || bad=1 ;;
+  esac
 fi"#;
 
 /// Programs that a fault needs for as long as it lasts; each leads a process group.

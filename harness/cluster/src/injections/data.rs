@@ -18,7 +18,8 @@ use std::time::Duration;
 use history::{Clock, FaultId, Harm, Mark, NodeId, Partition, ProcessState, Service};
 
 use crate::error::ClusterError;
-use crate::host::Host;
+use crate::guard::not_armed;
+use crate::host::{Host, Lane};
 use crate::injection::{Effect, Injection};
 use crate::remote::RemoteCluster;
 use crate::system::Recovered;
@@ -113,6 +114,38 @@ async fn gone(cluster: &RemoteCluster, node: NodeId) -> Result<&Host, ClusterErr
                  touched: kill or stop it first"
             )))
         }
+    }
+}
+
+/// What became of a script that harms.
+enum Sent {
+    /// It did what it should, and said this.
+    Done(String),
+    /// It did nothing: the undo is not armed.
+    Nothing(ClusterError),
+    /// Its end was not seen, or not a good one.
+    Unknown(ClusterError),
+}
+
+/// Sends a script that harms, on the lane for what takes long. It is not started unless the host's
+/// undo is armed: what heals a host also says whose it is.
+async fn send(
+    cluster: &RemoteCluster,
+    host: &Host,
+    text: &str,
+    args: impl IntoIterator<Item = String>,
+) -> Sent {
+    let cmd = match cluster.watch(host.node()) {
+        Ok(watch) => watch.guarded(text, args),
+        Err(error) => return Sent::Nothing(error),
+    };
+    match host.run(Lane::Bulk, &cmd, WITHIN).await {
+        Ok(ran) if ran.succeeded() => Sent::Done(String::from_utf8_lossy(&ran.stdout).into_owned()),
+        Ok(ran) => match not_armed(host, &ran) {
+            Some(error) => Sent::Nothing(error),
+            None => Sent::Unknown(host.unhappy(&cmd, &ran)),
+        },
+        Err(error) => Sent::Unknown(error),
     }
 }
 

@@ -10,6 +10,7 @@ use history::{Clock, FaultId, NodeId};
 use crate::cmd::Cmd;
 use crate::disk;
 use crate::error::ClusterError;
+use crate::guard::not_armed;
 use crate::host::{End, Host, Lane, Ran};
 use crate::injection::{Effect, Injection};
 use crate::remote::RemoteCluster;
@@ -20,7 +21,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// With this status a script says that the log directory's file system is not ours.
 const NOT_OURS: i32 = 8;
 
-/// What filler files are called; the heal removes whatever begins so.
+/// What filler files are called; the heal removes whatever begins so (`guard_heal`).
 pub(crate) const FILLER: &str = ".tidemark-filler";
 
 /// Leaves with [`NOT_OURS`] unless the file system is ours. Writes of ours in it: whether one of
@@ -106,7 +107,9 @@ pub(crate) async fn inject(
         other => return Err(super::not_there(other)),
     };
     let host = &cluster.node(node)?.host;
-    let cmd = disk::script(host, &cluster.layout, &format!("{OURS}{text}"), args);
+    let args = disk::own(host, &cluster.layout).chain(args);
+    let text = format!("{}{OURS}{text}", disk::PRELUDE);
+    let cmd = cluster.watch(node)?.guarded(&text, args);
     let after = clock.mark();
     let said = run(host, &cmd).await?;
     let between = (after, clock.mark());
@@ -174,7 +177,7 @@ async fn run(host: &Host, cmd: &Cmd) -> Result<String, ClusterError> {
             "its log directory has no file system of its own, and the host's is never harmed: give \
              the plan's [cluster] a `disk`",
         )),
-        _ => Err(host.unhappy(cmd, &ran)),
+        _ => Err(not_armed(host, &ran).unwrap_or_else(|| host.unhappy(cmd, &ran))),
     }
 }
 

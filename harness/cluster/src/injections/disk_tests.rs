@@ -204,3 +204,27 @@ fn a_file_system_of_ones_own_is_filled_emptied_and_gone() {
         assert!(rooms(&said)[3] > 10_000, "{said}");
     }
 }
+
+#[test]
+fn the_heal_finds_fillers_and_leaves_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("run/data/broker");
+    fs::create_dir_all(&data).unwrap();
+    fs::write(dir.path().join(".tidemark-lab"), "no-such-device\n").unwrap();
+    let filler = data.join(format!("{FILLER}-f3"));
+    let other = data.join("meta.properties");
+    fs::write(&filler, "x").unwrap();
+    fs::write(&other, "x").unwrap();
+    let text = crate::guard_heal::functions();
+    let heal = || {
+        let out = Command::new("sh")
+            .args(["-c", &format!("root= dir=$1\n{text}heal_disks"), "sh"])
+            .arg(dir.path())
+            .output()
+            .unwrap();
+        said(&out)
+    };
+    assert_eq!(heal(), "removed .tidemark-filler-f3\n");
+    assert_eq!(heal(), "");
+    assert!(!filler.exists() && other.exists());
+}

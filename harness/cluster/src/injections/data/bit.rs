@@ -13,7 +13,7 @@ use plan::SegmentChoice;
 
 use super::survey::Segment;
 use super::unflushed::survey;
-use super::{WITHIN, effect, unsure};
+use super::{Sent, WITHIN, effect, send, unsure};
 use crate::cmd::Cmd;
 use crate::error::ClusterError;
 use crate::host::{Host, Lane};
@@ -75,14 +75,10 @@ pub(super) async fn flip(
         octal(was ^ BIT),
     ];
     let sent = (clock.mark(), clock);
-    let ran = host.run(Lane::Bulk, &Cmd::script(FLIP, args), WITHIN).await;
-    match ran {
-        Ok(ran) if ran.succeeded() => {}
-        Ok(ran) => {
-            let why = String::from_utf8_lossy(&ran.stderr).trim().to_owned();
-            return Err(host.error(format!("no bit of {partition} is flipped: {why}")));
-        }
-        Err(error) => return Ok(unsure(&error, sent, harms)),
+    match send(cluster, host, FLIP, args).await {
+        Sent::Done(_) => {}
+        Sent::Nothing(error) => return Err(error),
+        Sent::Unknown(error) => return Ok(unsure(&error, sent, harms)),
     }
     let args = [
         path,

@@ -6,7 +6,7 @@
 
 use history::{Clock, Harm, Offset, Partition, Service};
 
-use super::{WITHIN, effect, unsure};
+use super::{Sent, WITHIN, effect, send, unsure};
 use crate::cmd::Cmd;
 use crate::error::ClusterError;
 use crate::host::{Host, Lane};
@@ -83,7 +83,7 @@ pub(super) async fn remove(
 ) -> Result<Effect, ClusterError> {
     let args = [cluster.layout.data(Service::Broker), kept(cluster)];
     let text = format!("[ -d \"$2\" ] || {{ {KEEP}\n}} >/dev/null\n{REMOVE}");
-    change(host, script(&text, args), "removed", clock).await
+    change(cluster, host, (&text, args), "removed", clock).await
 }
 
 /// Replaces them by the copies of an earlier time.
@@ -101,16 +101,24 @@ pub(super) async fn put_back(
         ));
     }
     let words = "replaced by older ones";
-    change(host, script(PUT_BACK, args), words, clock).await
+    change(cluster, host, (PUT_BACK, args), words, clock).await
 }
 
-async fn change(host: &Host, cmd: Cmd, words: &str, clock: &Clock) -> Result<Effect, ClusterError> {
+async fn change(
+    cluster: &RemoteCluster,
+    host: &Host,
+    (text, args): (&str, [String; 2]),
+    words: &str,
+    clock: &Clock,
+) -> Result<Effect, ClusterError> {
     let node = host.node();
     let from = Offset(0);
     let sent = (clock.mark(), clock);
-    let said = match host.ok(Lane::Bulk, &cmd, WITHIN).await {
-        Ok(said) => said,
-        Err(error) => return Ok(unsure(&error, sent, Vec::new())),
+    let text = format!("{NAMES}{text}");
+    let said = match send(cluster, host, &text, args).await {
+        Sent::Done(said) => said,
+        Sent::Nothing(error) => return Err(error),
+        Sent::Unknown(error) => return Ok(unsure(&error, sent, Vec::new())),
     };
     let number = |word: &str| -> Option<u64> {
         let mut lines = said.lines();

@@ -13,9 +13,9 @@ use history::{Clock, Harm, Offset, Partition, Service, Topic};
 use plan::Tail;
 use sha2::{Digest, Sha256};
 
-use super::WITHIN;
 use super::survey::{SURVEY, Segment, Survey};
 use super::tail::{Cut, cut, end_of, kept, segment_of};
+use super::{Sent, WITHIN, send};
 use crate::cmd::Cmd;
 use crate::config::Layout;
 use crate::error::ClusterError;
@@ -101,7 +101,15 @@ pub(super) async fn lose(
     for plan in &planned {
         let note = format!("{} {}", plan.cut.end.0, survey.life);
         let noting = [noted_in(&cluster.layout), note];
-        let done = plan.carry_out(host, &data, noting).await;
+        let done = match plan.carry_out(cluster, host, &data, noting).await {
+            Sent::Done(words) => Ok(words),
+            Sent::Unknown(error) => Err(error),
+            Sent::Nothing(error) if effect.harms.is_empty() => return Err(error),
+            Sent::Nothing(error) => {
+                lost.push(format!("{}: {error}", plan.partition));
+                continue;
+            }
+        };
         // What was begun may have happened, whatever became of the answer.
         let harm = Harm::SuffixLost {
             node: host.node(),
@@ -196,10 +204,11 @@ impl Planned {
     /// Cuts the log and compares what is there afterwards with what was meant.
     async fn carry_out(
         &self,
+        cluster: &RemoteCluster,
         host: &Host,
         data: &str,
         noting: [String; 2],
-    ) -> Result<String, ClusterError> {
+    ) -> Sent {
         let name = |base: &Offset| format!("{:020}", base.0);
         let mut args = vec![
             format!("{data}/{}", self.partition.dir_name()),
@@ -208,15 +217,18 @@ impl Planned {
         args.extend([self.cut.keep, self.cut.stay, self.cut.length].map(|n| n.to_string()));
         args.extend(noting);
         args.extend(self.cut.removed.iter().map(name));
-        let said = host.ok(Lane::Bulk, &Cmd::script(CUT, args), WITHIN).await?;
+        let said = match send(cluster, host, CUT, args).await {
+            Sent::Done(said) => said,
+            failed => return failed,
+        };
         if said != meant(&self.cut, &self.digest, &self.left) {
             let said = said.trim().replace('\n', ", ");
-            return Err(host.error(format!(
+            return Sent::Unknown(host.error(format!(
                 "{} was cut, and reading back shows something else: {said}",
                 self.partition
             )));
         }
-        Ok(format!(
+        Sent::Done(format!(
             "{} on {} ends at {} now, read back; it ended at {} and lost {} bytes; {}",
             self.partition,
             host.node(),

@@ -5,7 +5,7 @@
 
 use history::{Clock, Harm, Partition, Service};
 
-use super::{WITHIN, effect, unsure};
+use super::{Sent, WITHIN, effect, send, unsure};
 use crate::cmd::Cmd;
 use crate::error::ClusterError;
 use crate::host::{Host, Lane};
@@ -48,10 +48,10 @@ pub(super) async fn wipe(
     let logs = harmed.len();
     let harms = harmed.into_iter().map(|p| (p, Harm::Wiped { node }));
     let harms = harms.collect();
-    let wipe = Cmd::script(WIPE, [data]);
-    let left = match host.ok(Lane::Bulk, &wipe, WITHIN).await {
-        Ok(said) => number(&said, "left "),
-        Err(error) => return Ok(unsure(&error, sent, harms)),
+    let left = match send(cluster, host, WIPE, [data]).await {
+        Sent::Done(said) => number(&said, "left "),
+        Sent::Nothing(error) => return Err(error),
+        Sent::Unknown(error) => return Ok(unsure(&error, sent, harms)),
     };
     let left_in_words = left.map_or_else(|| "nobody knows what".to_owned(), |n| n.to_string());
     let evidence = format!(
