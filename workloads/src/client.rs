@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use history::{ClientId, Mark, Offset, OpId, Outcome, Partition, Reply, SendAck, ValueId};
+use history::{ClientId, Mark, Offset, OpId, Outcome, Partition, Reply, SendAck, ValueId, Why};
 use plan::Load;
 
 /// One record to be sent.
@@ -28,6 +28,66 @@ pub struct Completion {
     pub outcome: Outcome<SendAck>,
 }
 
+/// How long a transaction may stay open before its coordinator aborts it (`transaction.timeout.ms`):
+/// ten seconds longer than its records may take.
+pub fn transaction_timeout(load: &Load) -> Duration {
+    load.delivery_timeout + Duration::from_secs(10)
+}
+
+/// A step of a producer's transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transact {
+    /// Make itself known to the coordinator; once, before all others.
+    Register,
+    /// Begin one.
+    Begin,
+    /// End it.
+    End {
+        /// Committed, else aborted.
+        commit: bool,
+    },
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transacted {
+    /// What may be concluded.
+    pub outcome: Outcome<()>,
+    /// What an application does next.
+    pub then: Then,
+}
+
+impl Transacted {
+    /// It was done.
+    pub fn done() -> Self {
+        Self {
+            outcome: Outcome::Ok(()),
+            then: Then::GoOn,
+        }
+    }
+
+    /// It was not done, and this producer will do nothing any more.
+    pub fn dead(why: &str) -> Self {
+        Self {
+            outcome: Outcome::Failed(Why::new(why)),
+            then: Then::Dead,
+        }
+    }
+}
+
+/// What an application does after a step of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// The next one.
+    GoOn,
+    /// The same one again.
+    Again,
+    /// Abort the transaction.
+    Abort,
+    /// Open another producer.
+    Dead,
+}
+
 /// A producer handle.
 #[allow(async_fn_in_trait)]
 pub trait Producer {
@@ -46,6 +106,11 @@ pub trait Producer {
     /// Waits until nothing is in flight, at most `within`; what is then still in flight is purged
     /// and completes as unknown. After this `completions` has delivered every operation.
     async fn finish(&mut self, within: Duration) -> Vec<Completion>;
+
+    /// Takes a step of a transaction, at most `within`. Sends are handed over between a begin and
+    /// an end, and nothing is in flight when a transaction is to be committed. Only of a producer
+    /// that was opened with a transactional id.
+    async fn transact(&mut self, step: Transact, within: Duration) -> Transacted;
 
     /// Ends this handle as a crash of its process would: nothing is flushed, nobody is told.
     /// What had been answered completes as it was answered, everything else as unknown: after this
@@ -74,11 +139,16 @@ pub trait Clients {
     /// Its consumers.
     type Consumer: Consumer;
 
-    /// Opens a producer for one topic's load.
-    fn producer(&self, id: ClientId, load: &Load) -> Result<Self::Producer, OpenError>;
+    /// Opens a producer for one topic's load, with a `transactional.id` where that is transactional.
+    fn producer(
+        &self,
+        id: ClientId,
+        load: &Load,
+        transactional_id: Option<&str>,
+    ) -> Result<Self::Producer, OpenError>;
 
-    /// Opens a consumer.
-    fn consumer(&self, id: ClientId) -> Result<Self::Consumer, OpenError>;
+    /// Opens a consumer; one that reads only what is committed where asked to.
+    fn consumer(&self, id: ClientId, read_committed: bool) -> Result<Self::Consumer, OpenError>;
 
     /// The client library and its features, as it names itself.
     fn describe(&self) -> String;

@@ -1,7 +1,7 @@
 //! Clients in memory, for tests: a log for each partition, and vices to order.
 //!
 //! Everything happens in tokio's time, paused or not. It has no replicas, no elections and no
-//! network: what a partition does to its records is what the test told it to do.
+//! network, and a transaction is a wish that is always granted: what a partition does to its records is what the test told it to do.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -16,7 +16,9 @@ use plan::Load;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::client::{Clients, Completion, Consumer, OpenError, Producer, Record};
+use crate::client::{
+    Clients, Completion, Consumer, OpenError, Producer, Record, Transact, Transacted,
+};
 use crate::fate;
 
 /// What a partition does to the records that are sent to it.
@@ -133,7 +135,7 @@ impl Clients for FakeKafka {
     type Producer = FakeProducer;
     type Consumer = FakeConsumer;
 
-    fn producer(&self, _: ClientId, _: &Load) -> Result<FakeProducer, OpenError> {
+    fn producer(&self, _: ClientId, _: &Load, _: Option<&str>) -> Result<FakeProducer, OpenError> {
         Ok(FakeProducer {
             cluster: self.clone(),
             answers: VecDeque::new(),
@@ -142,7 +144,7 @@ impl Clients for FakeKafka {
         })
     }
 
-    fn consumer(&self, _: ClientId) -> Result<FakeConsumer, OpenError> {
+    fn consumer(&self, _: ClientId, _: bool) -> Result<FakeConsumer, OpenError> {
         Ok(FakeConsumer {
             cluster: self.clone(),
             positions: BTreeMap::new(),
@@ -218,6 +220,15 @@ impl Producer for FakeProducer {
         }
         all.extend(self.crash());
         all
+    }
+
+    /// Its records are in the log as soon as they are sent, and stay there.
+    async fn transact(&mut self, _: Transact, _: Duration) -> Transacted {
+        sleep_until(Instant::now() + self.cluster.latency).await;
+        match self.fenced {
+            true => Transacted::dead("fenced"),
+            false => Transacted::done(),
+        }
     }
 
     fn crash(&mut self) -> Vec<Completion> {

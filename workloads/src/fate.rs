@@ -12,7 +12,10 @@ use std::time::Duration;
 
 use history::{NodeId, Offset, Outcome, SendAck, Why};
 use plan::Acks;
+use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
+
+use crate::client::{Then, Transact, Transacted};
 
 /// What the client library says about the persistence of a record, when it gives it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +102,40 @@ pub fn of_refusal(code: Code) -> Outcome<SendAck> {
 /// What may be concluded about a record that the library never gave back.
 pub fn of_silence() -> Outcome<SendAck> {
     unknown("the client library never reported it")
+}
+
+/// What may be concluded from a step of a transaction, and what an application does next. The library
+/// may have asked the coordinator several times: only a begin, which asks nobody, ever fails for
+/// certain.
+pub fn of_step(step: Transact, done: Result<(), KafkaError>) -> Transacted {
+    let Err(error) = done else {
+        return Transacted::done();
+    };
+    let (why, then) = match &error {
+        KafkaError::Transaction(error) => (
+            format!("{:?}: {}", error.code(), error.string()),
+            if error.is_fatal() {
+                Then::Dead
+            } else if error.txn_requires_abort() {
+                Then::Abort
+            } else if error.is_retriable() {
+                Then::Again
+            } else {
+                Then::Dead
+            },
+        ),
+        // The flush before a commit.
+        KafkaError::Flush(code) => (format!("flush: {code:?}"), Then::Again),
+        other => (other.to_string(), Then::Dead),
+    };
+    let why = Why::new(why.as_str());
+    Transacted {
+        outcome: match step {
+            Transact::Begin => Outcome::Failed(why),
+            Transact::Register | Transact::End { .. } => Outcome::Unknown(why),
+        },
+        then,
+    }
 }
 
 /// Whether a broker that answers with this code has looked at the batch and refused it before it

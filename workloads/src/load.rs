@@ -9,13 +9,16 @@ mod reading;
 mod sending;
 #[cfg(test)]
 mod tests;
+mod transacting;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use history::{ClientId, Clock, Offset, Partition, Pen, ProducerSetting, Topic};
+use history::{
+    ClientId, Clock, CommitMode, ConsumerSetting, Offset, Partition, Pen, ProducerSetting, Topic,
+};
 use plan::{Load, Rate, TopicSpec};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -24,7 +27,7 @@ use tokio::time::{Instant, timeout_at};
 pub use crash::Crashed;
 pub use reading::{Drained, drain};
 
-use crate::client::{Clients, OpenError};
+use crate::client::{Clients, OpenError, transaction_timeout};
 use crash::{Handle, Now, Order};
 use reading::Reader;
 use sending::{Ask, Progress, Sender};
@@ -66,6 +69,7 @@ struct Desk {
     next_value: Rc<Cell<u64>>,
     next_client: Rc<Cell<u16>>,
     producers: Rc<RefCell<BTreeMap<ClientId, ProducerSetting>>>,
+    consumers: Rc<RefCell<BTreeMap<ClientId, ConsumerSetting>>>,
 }
 
 impl Desk {
@@ -75,17 +79,39 @@ impl Desk {
         ClientId(id)
     }
 
-    fn describe(&self, client: ClientId, topic: &Topic, load: &Load) {
+    fn describe(
+        &self,
+        client: ClientId,
+        topic: &Topic,
+        load: &Load,
+        transactional_id: Option<String>,
+    ) {
         let setting = ProducerSetting {
             topic: topic.clone(),
             acks: load.acks.to_string(),
             idempotent: load.idempotent,
             retries: true,
             max_in_flight: load.max_in_flight,
-            transactional_id: None,
-            transaction_timeout_ms: None,
+            transaction_timeout_ms: transactional_id.as_ref().map(|_| {
+                let timeout = transaction_timeout(load);
+                timeout.as_millis() as u64
+            }),
+            transactional_id,
         };
         self.producers.borrow_mut().insert(client, setting);
+    }
+
+    /// Of a consumer that reads everything by itself there is nothing to say.
+    fn describe_reader(&self, client: ClientId, read_committed: bool) {
+        if read_committed {
+            let setting = ConsumerSetting {
+                group: None,
+                commit: CommitMode::None,
+                read_committed,
+                reset: None,
+            };
+            self.consumers.borrow_mut().insert(client, setting);
+        }
     }
 }
 
@@ -122,6 +148,7 @@ pub fn start<C: Clients + 'static>(
         next_value: Rc::default(),
         next_client: Rc::default(),
         producers: Rc::default(),
+        consumers: Rc::default(),
     };
     let reading = Rc::new(Cell::new(true));
     let mut opened = Vec::new();
@@ -173,14 +200,19 @@ fn open<C: Clients>(
         let client = desk.client();
         let (to, inbox) = mpsc::unbounded_channel();
         let now = Rc::new(Cell::new(Now::Alive(client)));
+        // Who writes in transactions is read as it wants to be.
+        let read_committed = spec.load.transactional;
+        let consumer = clients.consumer(client, read_committed)?;
+        desk.describe_reader(client, read_committed);
         let reader = Reader {
             clients: Rc::clone(clients),
-            consumer: clients.consumer(client)?,
+            consumer,
             client,
             now: Rc::clone(&now),
             desk: desk.clone(),
             positions: partitions.iter().map(|p| (p.clone(), Offset(0))).collect(),
             counts: Rc::clone(&counts),
+            read_committed,
             reading: Rc::clone(reading),
             inbox,
         };
@@ -255,6 +287,11 @@ impl Workload {
     /// Every producer that was opened, with its settings; of a handle that was opened again, both.
     pub fn producers(&self) -> BTreeMap<ClientId, ProducerSetting> {
         self.desk.producers.borrow().clone()
+    }
+
+    /// Every consumer of which there is more to say than that it reads.
+    pub fn consumers(&self) -> BTreeMap<ClientId, ConsumerSetting> {
+        self.desk.consumers.borrow().clone()
     }
 
     /// A client id that nobody has used yet: for the drain's consumers.

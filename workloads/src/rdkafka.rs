@@ -74,9 +74,14 @@ impl Clients for RdKafka {
     type Producer = RdProducer;
     type Consumer = RdConsumer;
 
-    fn producer(&self, id: ClientId, load: &Load) -> Result<RdProducer, OpenError> {
-        let producer: BaseProducer<Silent> =
-            Self::open(id, settings::producer(&self.bootstrap, id, load))?;
+    fn producer(
+        &self,
+        id: ClientId,
+        load: &Load,
+        transactional_id: Option<&str>,
+    ) -> Result<RdProducer, OpenError> {
+        let settings = settings::producer(&self.bootstrap, id, load, transactional_id);
+        let producer: BaseProducer<Silent> = Self::open(id, settings)?;
         let stamp = (self.run, id, self.clock);
         RdProducer::start(producer, stamp, load, self.notes.clone()).map_err(|error| OpenError {
             client: id,
@@ -84,9 +89,9 @@ impl Clients for RdKafka {
         })
     }
 
-    fn consumer(&self, id: ClientId) -> Result<RdConsumer, OpenError> {
-        let consumer: BaseConsumer<Silent> =
-            Self::open(id, settings::consumer(&self.bootstrap, id))?;
+    fn consumer(&self, id: ClientId, read_committed: bool) -> Result<RdConsumer, OpenError> {
+        let settings = settings::consumer(&self.bootstrap, id, read_committed);
+        let consumer: BaseConsumer<Silent> = Self::open(id, settings)?;
         let reader = Reader::new(consumer, Arc::new(Notify::new()));
         let stamp = (self.run, id, self.clock);
         Ok(RdConsumer::new(reader, stamp, self.notes.clone()))

@@ -40,6 +40,7 @@ fn load(acks: Acks, rate: Rate) -> Load {
         consumers: 1,
         acks,
         idempotent: false,
+        transactional: false,
         max_in_flight: 5,
         linger_ms: 2,
         batch_bytes: 16_384,
@@ -383,7 +384,9 @@ fn a_position_beyond_the_log_fails_the_poll() {
     let (reply, _) = scene(|_, clock| {
         let clients = RdKafka::new(mock.bootstrap_servers(), run_id(), clock);
         async move {
-            let mut consumer = clients.consumer(history::ClientId(1)).expect("opened");
+            let mut consumer = clients
+                .consumer(history::ClientId(1), false)
+                .expect("opened");
             let far = [(Partition::new("ledger", 0), Offset(1_000_000))];
             assert_eq!(consumer.assign(&far).await, Outcome::Ok(()));
             consumer.poll(10, Duration::from_secs(10)).await
@@ -403,7 +406,7 @@ fn a_setting_that_the_library_refuses_is_named() {
     };
     let (error, _) = scene(|_, clock| async move {
         let clients = RdKafka::new("127.0.0.1:1".to_owned(), run_id(), clock);
-        clients.producer(history::ClientId(7), &refused).err()
+        clients.producer(history::ClientId(7), &refused, None).err()
     });
     let error = error.expect("refused").to_string();
     assert!(error.starts_with("cannot open client c7: "), "{error}");
@@ -469,4 +472,43 @@ fn a_crash_leaves_nothing_open_and_little_unsent() {
         crashed.in_flight,
         "the crash alone leaves doubts"
     );
+}
+
+#[test]
+fn transactions_are_begun_and_ended_one_after_another() {
+    let mock = mock(&[("ledger", 2)]);
+    let topic: Topic = "ledger".into();
+    let load = Load {
+        idempotent: true,
+        transactional: true,
+        ..load(Acks::All, Rate::PerSecond(500))
+    };
+    let (counts, events) = scene(async |pen, clock| {
+        let topics = BTreeMap::from([(topic.clone(), spec(2, load))]);
+        let workload = begin(&mock, topics, pen, clock);
+        until("1000 acknowledged", || {
+            workload.counts()[&topic].acked > 1000
+        })
+        .await;
+        workload.stop(Duration::from_secs(5)).await[&topic]
+    });
+    assert_eq!(counts.sent, counts.acked, "{counts:?}");
+    let (mut ended, mut begun) = (0, 0);
+    for event in &events {
+        match event {
+            Event::Invoked {
+                call: Call::Begin, ..
+            } => begun += 1,
+            Event::Returned {
+                reply: Reply::Done(outcome),
+                ..
+            } => {
+                assert_eq!(*outcome, Outcome::Ok(()));
+                ended += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(begun > 4, "{begun}");
+    assert_eq!(ended, 2 * begun, "each begin and each end was done");
 }

@@ -103,6 +103,9 @@ pub struct Load {
     pub acks: Acks,
     /// `enable.idempotence`.
     pub idempotent: bool,
+    /// Sends in transactions, one after another, some of them aborted; consumers that read along
+    /// read only what is committed.
+    pub transactional: bool,
     /// `max.in.flight.requests.per.connection`.
     pub max_in_flight: u32,
     /// `linger.ms`, in milliseconds.

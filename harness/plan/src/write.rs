@@ -87,6 +87,9 @@ fn load(out: &mut String, load: &Load) -> fmt::Result {
     writeln!(out, "consumers = {}", load.consumers)?;
     writeln!(out, "acks = {}", quote(&load.acks.to_string()))?;
     writeln!(out, "idempotent = {}", load.idempotent)?;
+    if load.transactional {
+        writeln!(out, "transactional = true")?;
+    }
     writeln!(out, "max_in_flight = {}", load.max_in_flight)?;
     writeln!(out, "linger_ms = {}", load.linger_ms)?;
     writeln!(out, "batch_bytes = {}", load.batch_bytes)?;

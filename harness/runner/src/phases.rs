@@ -204,7 +204,7 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
             topics: described.topics,
             producers: workload.producers(),
             hosts: described.hosts,
-            consumers: Default::default(),
+            consumers: workload.consumers(),
         };
         self.order
             .dir
@@ -213,11 +213,12 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
         Ok((workload, pump))
     }
 
-    /// Producers that were opened since (a library may give a handle up for good) enter
+    /// Clients that were opened since (a library may give a handle up for good) enter
     /// `setting.json` too.
     pub(crate) fn note_producers(&self, workload: &Workload) -> Result<(), history::HistoryError> {
         let mut setting = self.order.dir.read_setting()?;
         setting.producers = workload.producers();
+        setting.consumers = workload.consumers();
         self.order.dir.write_setting(&setting)
     }
 

@@ -38,6 +38,7 @@ pub struct Reader<C: Clients> {
     pub desk: Desk,
     pub positions: BTreeMap<Partition, Offset>,
     pub counts: Rc<Cell<Counts>>,
+    pub read_committed: bool,
     /// False once it should end.
     pub reading: Rc<Cell<bool>>,
     pub inbox: mpsc::UnboundedReceiver<Order>,
@@ -55,6 +56,7 @@ impl<C: Clients> Reader<C> {
             desk,
             positions,
             counts,
+            read_committed,
             reading,
             mut inbox,
         } = self;
@@ -75,7 +77,7 @@ impl<C: Clients> Reader<C> {
                 let _ = answer.send(Crashed { client, in_flight });
             }
             // It goes on where the other stood, as an application does that keeps its positions.
-            let Some(consumer) = revived(&clients, &desk, &mut inbox).await else {
+            let Some(consumer) = revived(&clients, &desk, read_committed, &mut inbox).await else {
                 return;
             };
             now.set(Now::Alive(consumer.0));
@@ -95,6 +97,7 @@ impl<C: Clients> Reader<C> {
 async fn revived<C: Clients>(
     clients: &Rc<C>,
     desk: &Desk,
+    read_committed: bool,
     inbox: &mut mpsc::UnboundedReceiver<Order>,
 ) -> Option<(ClientId, C::Consumer)> {
     loop {
@@ -102,8 +105,9 @@ async fn revived<C: Clients>(
             continue;
         };
         let client = desk.client();
-        match clients.consumer(client) {
+        match clients.consumer(client, read_committed) {
             Ok(consumer) => {
+                desk.describe_reader(client, read_committed);
                 let _ = answer.send(Ok(client));
                 return Some((client, consumer));
             }
@@ -263,7 +267,8 @@ pub async fn drain<C: Clients>(
 ) -> Result<Drained, OpenError> {
     let ends = clock.mark() + within;
     let mut recorded = Recorded {
-        consumer: clients.consumer(client)?,
+        // Everything that is there, of open and aborted transactions too.
+        consumer: clients.consumer(client, false)?,
         client,
         pen: pen.clone(),
         clock: *clock,

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::crash::{Crashed, Now, Order};
+use super::transacting::Transactions;
 use super::{Counts, Desk, Sent};
 use crate::client::{Clients, Completion, OpenError, Producer, Record};
 
@@ -107,25 +108,27 @@ impl Progress {
 pub struct Sender<C: Clients> {
     clients: Rc<C>,
     topic: Topic,
-    load: Load,
+    pub(super) load: Load,
     partitions: Vec<Partition>,
     /// Which of how many handles of its topic this is.
     share: (u32, u32),
     counts: Rc<Cell<Counts>>,
-    desk: Desk,
+    pub(super) desk: Desk,
     inbox: mpsc::UnboundedReceiver<Ask>,
     /// None after a crash, until it is revived.
-    producer: Option<C::Producer>,
-    client: ClientId,
+    pub(super) producer: Option<C::Producer>,
+    pub(super) client: ClientId,
     now: Rc<Cell<Now>>,
-    in_flight: usize,
+    /// None where sends stand alone.
+    pub(super) transactions: Option<Transactions>,
+    pub(super) in_flight: usize,
     /// The next partition's turn.
     turn: usize,
     /// Records that fell due and were handed out or forgone.
     handed: u64,
     began: Mark,
     /// Asked sends that are not yet handed over.
-    asked: VecDeque<(Partition, u32, Rc<Progress>)>,
+    pub(super) asked: VecDeque<(Partition, u32, Rc<Progress>)>,
     /// Asked sends in flight.
     awaited: FxHashMap<OpId, Rc<Progress>>,
 }
@@ -141,8 +144,10 @@ impl<C: Clients> Sender<C> {
         inbox: mpsc::UnboundedReceiver<Ask>,
     ) -> Result<Self, OpenError> {
         let client = desk.client();
-        let producer = clients.producer(client, load)?;
-        desk.describe(client, topic, load);
+        let transactional_id = transactional_id(topic, load, share);
+        let producer = clients.producer(client, load, transactional_id.as_deref())?;
+        let transactions = transactional_id.as_ref().map(|_| Transactions::of(client));
+        desk.describe(client, topic, load, transactional_id);
         Ok(Self {
             clients: Rc::clone(clients),
             topic: topic.clone(),
@@ -157,6 +162,7 @@ impl<C: Clients> Sender<C> {
             producer: Some(producer),
             client,
             now: Rc::new(Cell::new(Now::Alive(client))),
+            transactions,
             in_flight: 0,
             handed: 0,
             asked: VecDeque::new(),
@@ -174,10 +180,17 @@ impl<C: Clients> Sender<C> {
         self.began = self.desk.clock.mark();
         let mut tick = ticks();
         let within = loop {
+            if self.producer.is_some() {
+                self.step().await;
+            }
             let alive = self.producer.is_some();
-            let room = alive && self.in_flight < IN_FLIGHT_MAX;
-            let paced = alive && matches!(self.load.rate, Rate::PerSecond(_));
+            let open = self.takes();
+            let room = alive && open && self.in_flight < IN_FLIGHT_MAX;
+            // Between transactions the ticks go on: it is they that begin and end them.
+            let ticking = alive
+                && (self.transactions.is_some() || matches!(self.load.rate, Rate::PerSecond(_)));
             let greedy = alive
+                && open
                 && matches!(self.load.rate, Rate::Max)
                 && self.in_flight + CHUNK <= IN_FLIGHT_MAX;
             tokio::select! {
@@ -199,7 +212,9 @@ impl<C: Clients> Sender<C> {
                 batch = completions(&mut self.producer), if self.in_flight > 0 => {
                     self.returned(batch);
                 }
-                _ = tick.tick(), if paced => self.hand_out_due(),
+                _ = tick.tick(), if ticking => if self.takes() {
+                    self.hand_out_due();
+                },
                 () = tokio::task::yield_now(), if room && !self.asked.is_empty() => {
                     self.hand_out_asked();
                 }
@@ -210,6 +225,13 @@ impl<C: Clients> Sender<C> {
             }
         };
         self.finish(within).await;
+        self.close(within).await;
+    }
+
+    /// Whether records may be handed over now.
+    fn takes(&self) -> bool {
+        let now = self.desk.clock.mark();
+        self.transactions.as_ref().is_none_or(|it| it.takes(now))
     }
 
     async fn finish(&mut self, within: Duration) {
@@ -225,7 +247,7 @@ impl<C: Clients> Sender<C> {
     }
 
     /// Does what an application does with a handle that the library gave up: opens another.
-    async fn reopen(&mut self) {
+    pub(super) async fn reopen(&mut self) {
         self.finish(BURIAL).await;
         // If no other can be had, the dead handle's refusals go on saying so.
         let _refused = self.open_another();
@@ -233,8 +255,10 @@ impl<C: Clients> Sender<C> {
 
     fn open_another(&mut self) -> Result<ClientId, OpenError> {
         let client = self.desk.client();
-        let producer = self.clients.producer(client, &self.load)?;
-        self.desk.describe(client, &self.topic, &self.load);
+        let name = transactional_id(&self.topic, &self.load, self.share);
+        let producer = self.clients.producer(client, &self.load, name.as_deref())?;
+        self.transactions = name.as_ref().map(|_| Transactions::of(client));
+        self.desk.describe(client, &self.topic, &self.load, name);
         (self.producer, self.client) = (Some(producer), client);
         self.now.set(Now::Alive(client));
         Ok(client)
@@ -348,6 +372,11 @@ impl<C: Clients> Sender<C> {
                 Outcome::Failed(_) => counts.failed += 1,
                 Outcome::Unknown(_) => counts.unknown += 1,
             }
+            if let Some(transactions) = &mut self.transactions
+                && !matches!(outcome, Outcome::Ok(_))
+            {
+                transactions.spoil();
+            }
             if !self.awaited.is_empty()
                 && let Some(progress) = self.awaited.remove(&op)
             {
@@ -365,6 +394,12 @@ impl<C: Clients> Sender<C> {
         change(&mut counts);
         self.counts.set(counts);
     }
+}
+
+/// The name by which a handle's transactions are known to their coordinator, whoever is behind it.
+fn transactional_id(topic: &Topic, load: &Load, (index, _): (u32, u32)) -> Option<String> {
+    load.transactional
+        .then(|| format!("tidemark-{topic}-{index}"))
 }
 
 async fn completions<P: Producer>(producer: &mut Option<P>) -> Vec<Completion> {

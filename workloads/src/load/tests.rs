@@ -25,6 +25,7 @@ fn spec(partitions: usize, producers: u32, consumers: u32, rate: Rate) -> TopicS
             consumers,
             acks: Acks::All,
             idempotent: true,
+            transactional: false,
             max_in_flight: 5,
             linger_ms: 0,
             batch_bytes: 16_384,
@@ -436,4 +437,114 @@ fn a_crashed_consumer_is_followed_by_one_that_goes_on() {
         true
     };
     assert_eq!(events.iter().filter(unknown).count(), 2);
+}
+
+/// What a history says of transactions: how many were begun, committed and aborted, and that every
+/// send lies in one.
+fn transactions(events: &[Event]) -> (u32, u32, u32) {
+    let mut open: BTreeMap<ClientId, bool> = BTreeMap::new();
+    let (mut begun, mut committed, mut aborted) = (0, 0, 0);
+    for event in events {
+        let Event::Invoked { client, call, .. } = event else {
+            continue;
+        };
+        let open = open.entry(*client).or_default();
+        match call {
+            Call::Begin => {
+                assert!(!*open, "{client} begins twice");
+                *open = true;
+                begun += 1;
+            }
+            Call::End { commit } => {
+                assert!(*open, "{client} ends what it did not begin");
+                *open = false;
+                match commit {
+                    true => committed += 1,
+                    false => aborted += 1,
+                }
+            }
+            Call::Send { .. } => assert!(*open, "{client} sends outside"),
+            _ => {}
+        }
+    }
+    (begun, committed, aborted)
+}
+
+fn transactional(producers: u32, rate: Rate) -> TopicSpec {
+    let mut spec = spec(1, producers, 1, rate);
+    spec.load.transactional = true;
+    spec
+}
+
+#[test]
+fn transactional_load_is_sent_in_transactions_and_some_are_aborted() {
+    let ((counts, producers, consumers), events) =
+        play(transactional(2, Rate::PerSecond(1000)), async |scene| {
+            sleep(20 * SECOND).await;
+            let (producers, consumers) = (scene.workload.producers(), scene.workload.consumers());
+            let counts = scene.workload.stop(SECOND).await["ledger"];
+            (counts, producers, consumers)
+        });
+    assert!((19_000..=20_000).contains(&counts.acked), "{counts:?}");
+    let (begun, committed, aborted) = transactions(&events);
+    assert_eq!(begun, committed + aborted, "each is ended");
+    assert!(
+        begun > 100 && aborted * 10 > begun && aborted * 3 < begun,
+        "{begun} {aborted}"
+    );
+    let names: BTreeSet<&str> = producers
+        .values()
+        .filter_map(|producer| producer.transactional_id.as_deref())
+        .collect();
+    assert_eq!(names, ["tidemark-ledger-0", "tidemark-ledger-1"].into());
+    assert!(consumers.len() == 1 && consumers.values().all(|it| it.read_committed));
+}
+
+#[test]
+fn on_demand_a_transaction_begins_when_there_is_something_to_send() {
+    let (sent, events) = play(transactional(1, Rate::OnDemand), async |scene| {
+        sleep(5 * SECOND).await;
+        let sent = scene.workload.send(&ledger(0), 3, SECOND).await;
+        sleep(5 * SECOND).await;
+        scene.workload.stop(SECOND).await;
+        sent
+    });
+    assert_eq!(sent.acked, 3);
+    let (begun, committed, aborted) = transactions(&events);
+    assert_eq!((begun, committed + aborted), (1, 1));
+}
+
+#[test]
+fn a_transaction_with_a_doubt_in_it_is_aborted() {
+    let (_, events) = play(transactional(1, Rate::PerSecond(100)), async |scene| {
+        scene.kafka.behave(&ledger(0), Behaviour::Refuse);
+        sleep(5 * SECOND).await;
+        scene.workload.stop(SECOND).await;
+    });
+    let (begun, committed, aborted) = transactions(&events);
+    // One that ended before it had sent anything may have been committed.
+    assert!(
+        begun > 20 && committed <= 1 && begun == committed + aborted,
+        "{begun} {committed}"
+    );
+}
+
+#[test]
+fn a_crash_leaves_its_transaction_open_and_the_successor_takes_the_name() {
+    let topic: Topic = "ledger".into();
+    let (producers, events) = play(transactional(1, Rate::PerSecond(1000)), async |scene| {
+        sleep(SECOND).await;
+        let crashed = scene.workload.crash(&topic, false).await.expect("one");
+        let revived = scene.workload.revive(&topic, crashed.client).await;
+        assert!(revived.expect("opened").is_some());
+        sleep(SECOND).await;
+        let producers = scene.workload.producers();
+        scene.workload.stop(SECOND).await;
+        producers
+    });
+    let (begun, committed, aborted) = transactions(&events);
+    assert!(begun > 4 && begun - committed - aborted <= 1, "{begun}");
+    let names = producers.values().map(|it| it.transactional_id.clone());
+    assert_eq!(names.collect::<BTreeSet<_>>().len(), 1);
+    assert_eq!(producers.len(), 2);
 }

@@ -152,6 +152,11 @@ impl Sender {
         &self.producer
     }
 
+    /// The producer, for calls that wait on threads of their own.
+    pub fn shared(&self) -> Arc<BaseProducer<Silent>> {
+        Arc::clone(&self.producer)
+    }
+
     /// Whether the library declared this producer dead: it will refuse every further record.
     pub fn is_dead(&self) -> bool {
         // SAFETY: the client lives; no buffer is asked to be filled.

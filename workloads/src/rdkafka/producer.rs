@@ -11,13 +11,13 @@ use ::rdkafka::producer::{BaseProducer, Producer as _, PurgeConfig};
 use history::{ClientId, Clock, NodeId, OpId, Partition, RunId, payload};
 use plan::{Acks, Load};
 use rustc_hash::FxHashSet;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::ffi::{Reported, Reports, Sender, Silent};
 use super::notes::Notes;
 use super::settings::RETRY_BACKOFF;
-use crate::client::{Completion, Producer, Record};
+use crate::client::{Completion, Producer, Record, Then, Transact, Transacted};
 use crate::fate::{self, Report};
 
 /// How long purged records may take to come back; the library answers from memory.
@@ -177,6 +177,31 @@ impl Producer for RdProducer {
             all.extend(self.give_up());
         }
         all
+    }
+
+    async fn transact(&mut self, step: Transact, within: Duration) -> Transacted {
+        let producer = self.sender.shared();
+        let (answer, answered) = oneshot::channel();
+        // The library waits in these calls; nobody here does.
+        let waiting =
+            std::thread::Builder::new().name(format!("{} transaction", self.stamp.client));
+        let waiting = waiting.spawn(move || {
+            let done = match step {
+                Transact::Register => producer.init_transactions(within),
+                Transact::Begin => producer.begin_transaction(),
+                // Flushes first, and finds nothing: what is in flight then would lose its report.
+                Transact::End { commit: true } => producer.commit_transaction(within),
+                Transact::End { commit: false } => producer.abort_transaction(within),
+            };
+            let _ = answer.send(fate::of_step(step, done));
+        });
+        let done = match waiting {
+            Ok(_) => answered.await,
+            Err(error) => return Transacted::dead(&format!("no thread to wait on: {error}")),
+        };
+        let done = done.unwrap_or_else(|_| Transacted::dead("its thread ended"));
+        self.dead |= done.then == Then::Dead;
+        done
     }
 
     fn crash(&mut self) -> Vec<Completion> {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use history::ClientId;
 use plan::{Acks, Compression, Load};
 
+use crate::client::transaction_timeout;
+
 /// `retry.backoff.ms`, the library's own default; [`crate::fate::sole_attempt`] rests on it.
 pub const RETRY_BACKOFF: Duration = Duration::from_millis(100);
 
@@ -37,7 +39,12 @@ fn common(bootstrap: &str, client: ClientId) -> Vec<(&'static str, String)> {
 }
 
 /// The settings of a producer.
-pub fn producer(bootstrap: &str, client: ClientId, load: &Load) -> Vec<(&'static str, String)> {
+pub fn producer(
+    bootstrap: &str,
+    client: ClientId,
+    load: &Load,
+    transactional_id: Option<&str>,
+) -> Vec<(&'static str, String)> {
     let acks = match load.acks {
         Acks::None => "0",
         Acks::Leader => "1",
@@ -73,12 +80,27 @@ pub fn producer(bootstrap: &str, client: ClientId, load: &Load) -> Vec<(&'static
         // In KiB; the count above is what bounds.
         ("queue.buffering.max.kbytes", "2097151".to_owned()),
     ]);
+    if let Some(id) = transactional_id {
+        let timeout = transaction_timeout(load);
+        settings.extend([
+            ("transactional.id", id.to_owned()),
+            ("transaction.timeout.ms", timeout.as_millis().to_string()),
+        ]);
+    }
     settings
 }
 
 /// The settings of a consumer: no group, nothing committed, every checksum verified, and a lost
 /// position is an error rather than a silent jump.
-pub fn consumer(bootstrap: &str, client: ClientId) -> Vec<(&'static str, String)> {
+pub fn consumer(
+    bootstrap: &str,
+    client: ClientId,
+    read_committed: bool,
+) -> Vec<(&'static str, String)> {
+    let isolation = match read_committed {
+        true => "read_committed",
+        false => "read_uncommitted",
+    };
     let mut settings = common(bootstrap, client);
     settings.extend(
         [
@@ -88,7 +110,7 @@ pub fn consumer(bootstrap: &str, client: ClientId) -> Vec<(&'static str, String)
             ("enable.auto.offset.store", "false"),
             ("fetch.error.backoff.ms", "100"),
             ("fetch.wait.max.ms", "100"),
-            ("isolation.level", "read_uncommitted"),
+            ("isolation.level", isolation),
         ]
         .map(|(key, value)| (key, value.to_owned())),
     );

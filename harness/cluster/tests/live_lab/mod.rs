@@ -82,6 +82,7 @@ pub fn topic(properties: &[(&str, &str)]) -> TopicSpec {
             consumers: 0,
             acks: Acks::All,
             idempotent: true,
+            transactional: false,
             max_in_flight: 5,
             linger_ms: 0,
             batch_bytes: 16384,

@@ -113,6 +113,7 @@ fn load(value: &Value<'_>) -> Result<Load, PlanError> {
         "consumers",
         "acks",
         "idempotent",
+        "transactional",
         "max_in_flight",
         "linger_ms",
         "batch_bytes",
@@ -127,6 +128,9 @@ fn load(value: &Value<'_>) -> Result<Load, PlanError> {
         consumers: or("consumers", 0)?,
         acks: acks(&table.need("acks", "what an acknowledgement promises")?)?,
         idempotent: table.get("idempotent").map_or(Ok(false), |v| v.boolean())?,
+        transactional: table
+            .get("transactional")
+            .map_or(Ok(false), |v| v.boolean())?,
         max_in_flight: table.get("max_in_flight").map_or(Ok(5), |v| v.positive())?,
         linger_ms: or("linger_ms", 5)?,
         batch_bytes: table
@@ -151,6 +155,10 @@ fn load(value: &Value<'_>) -> Result<Load, PlanError> {
             load.acks
         );
         return complain("idempotent", why);
+    }
+    if load.transactional && !load.idempotent {
+        let why = "transactions need `idempotent = true`".to_owned();
+        return complain("transactional", why);
     }
     if load.idempotent && load.max_in_flight > 5 {
         let why = "idempotence allows at most 5 requests in flight".to_owned();
