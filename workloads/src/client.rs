@@ -118,6 +118,17 @@ pub trait Producer {
     fn crash(&mut self) -> Vec<Completion>;
 }
 
+/// What a consumer is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// To read along; what stands in open and aborted transactions too.
+    Everything,
+    /// To read along what is committed.
+    Committed,
+    /// To read everything and tell where a log ends: markers of transactions are given to nobody.
+    ToTheEnd,
+}
+
 /// A consumer handle with manual assignment and no group.
 #[allow(async_fn_in_trait)]
 pub trait Consumer {
@@ -127,6 +138,10 @@ pub trait Consumer {
     /// The next records, at most `max` of them, waiting at most `within`. No records is `Ok` of an
     /// empty list.
     async fn poll(&mut self, max: usize, within: Duration) -> Reply;
+
+    /// Ends of logs that were met since the last call, with the next offset behind them. Only a
+    /// consumer that reads to the end is sure to tell.
+    fn ends(&mut self) -> Vec<(Partition, Offset)>;
 
     /// Ends this handle as a crash of its process would: nobody is told.
     fn crash(self);
@@ -147,8 +162,8 @@ pub trait Clients {
         transactional_id: Option<&str>,
     ) -> Result<Self::Producer, OpenError>;
 
-    /// Opens a consumer; one that reads only what is committed where asked to.
-    fn consumer(&self, id: ClientId, read_committed: bool) -> Result<Self::Consumer, OpenError>;
+    /// Opens a consumer.
+    fn consumer(&self, id: ClientId, reading: Reading) -> Result<Self::Consumer, OpenError>;
 
     /// The client library and its features, as it names itself.
     fn describe(&self) -> String;

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::client::{
-    Clients, Completion, Consumer, OpenError, Producer, Record, Transact, Transacted,
+    Clients, Completion, Consumer, OpenError, Producer, Reading, Record, Transact, Transacted,
 };
 use crate::fate;
 
@@ -144,7 +144,7 @@ impl Clients for FakeKafka {
         })
     }
 
-    fn consumer(&self, _: ClientId, _: bool) -> Result<FakeConsumer, OpenError> {
+    fn consumer(&self, _: ClientId, _: Reading) -> Result<FakeConsumer, OpenError> {
         Ok(FakeConsumer {
             cluster: self.clone(),
             positions: BTreeMap::new(),
@@ -300,6 +300,11 @@ impl Consumer for FakeConsumer {
                 return Reply::Polled(Outcome::Ok(Vec::new()));
             }
         }
+    }
+
+    /// Its logs hold nothing but records: a position says it all.
+    fn ends(&mut self) -> Vec<(Partition, Offset)> {
+        Vec::new()
     }
 
     fn crash(self) {}

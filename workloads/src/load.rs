@@ -29,7 +29,7 @@ pub use reading::{Drained, drain};
 
 use crate::client::{Clients, OpenError, transaction_timeout};
 use crash::{Handle, Now, Order};
-use reading::Reader;
+use reading::{Reader, along};
 use sending::{Ask, Progress, Sender};
 
 /// What one topic's clients have done so far.
@@ -202,7 +202,7 @@ fn open<C: Clients>(
         let now = Rc::new(Cell::new(Now::Alive(client)));
         // Who writes in transactions is read as it wants to be.
         let read_committed = spec.load.transactional;
-        let consumer = clients.consumer(client, read_committed)?;
+        let consumer = clients.consumer(client, along(read_committed))?;
         desk.describe_reader(client, read_committed);
         let reader = Reader {
             clients: Rc::clone(clients),

@@ -23,7 +23,7 @@ pub use consumer::RdConsumer;
 pub use producer::RdProducer;
 pub use settings::QUEUE_MESSAGES;
 
-use crate::client::{Clients, OpenError};
+use crate::client::{Clients, OpenError, Reading};
 use ffi::{Reader, Silent};
 use notes::Notes;
 
@@ -89,8 +89,8 @@ impl Clients for RdKafka {
         })
     }
 
-    fn consumer(&self, id: ClientId, read_committed: bool) -> Result<RdConsumer, OpenError> {
-        let settings = settings::consumer(&self.bootstrap, id, read_committed);
+    fn consumer(&self, id: ClientId, reading: Reading) -> Result<RdConsumer, OpenError> {
+        let settings = settings::consumer(&self.bootstrap, id, reading);
         let consumer: BaseConsumer<Silent> = Self::open(id, settings)?;
         let reader = Reader::new(consumer, Arc::new(Notify::new()));
         let stamp = (self.run, id, self.clock);

@@ -13,7 +13,7 @@ use plan::{Acks, Compression, Load, Rate, TopicSpec};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Err};
-use workloads::{Clients, Consumer, Counts, RdKafka, Workload, drain, start};
+use workloads::{Clients, Consumer, Counts, RdKafka, Reading, Workload, drain, start};
 
 type Mock = MockCluster<'static, DefaultProducerContext>;
 
@@ -385,7 +385,7 @@ fn a_position_beyond_the_log_fails_the_poll() {
         let clients = RdKafka::new(mock.bootstrap_servers(), run_id(), clock);
         async move {
             let mut consumer = clients
-                .consumer(history::ClientId(1), false)
+                .consumer(history::ClientId(1), Reading::Everything)
                 .expect("opened");
             let far = [(Partition::new("ledger", 0), Offset(1_000_000))];
             assert_eq!(consumer.assign(&far).await, Outcome::Ok(()));

@@ -18,6 +18,7 @@ pub const EMBEDDED: &[(&str, &str)] = embedded![
     "smoke",
     "quiet",
     "standard-storm",
+    "transactions",
     "canary-kip101",
     "canary-kip101-default",
     "bench-workload",

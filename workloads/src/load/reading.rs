@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use super::crash::{Crashed, Now, Order};
 use super::{Counts, Desk};
-use crate::client::{Clients, Consumer, OpenError};
+use crate::client::{Clients, Consumer, OpenError, Reading};
 
 /// Records asked for in one poll of a read-along consumer, at most.
 const ALONG_MAX: usize = 500;
@@ -93,6 +93,14 @@ impl<C: Clients> Reader<C> {
     }
 }
 
+/// How a consumer reads along.
+pub fn along(read_committed: bool) -> Reading {
+    match read_committed {
+        true => Reading::Committed,
+        false => Reading::Everything,
+    }
+}
+
 /// A fresh consumer, once one is asked for; none when the run ends first.
 async fn revived<C: Clients>(
     clients: &Rc<C>,
@@ -105,7 +113,7 @@ async fn revived<C: Clients>(
             continue;
         };
         let client = desk.client();
-        match clients.consumer(client, read_committed) {
+        match clients.consumer(client, along(read_committed)) {
             Ok(consumer) => {
                 desk.describe_reader(client, read_committed);
                 let _ = answer.send(Ok(client));
@@ -220,6 +228,15 @@ impl<R: Consumer> Recorded<R> {
         came
     }
 
+    /// Behind the last record there may be markers of transactions, which nobody is given.
+    fn pass_ends(&mut self) {
+        for (partition, end) in self.consumer.ends() {
+            if let Some(position) = self.positions.get_mut(&partition) {
+                *position = end.max(*position);
+            }
+        }
+    }
+
     /// After a failed poll: asks again where it stood, and if that fails at once, from the start of
     /// the logs. A position may have gone for good: a log may end before it.
     async fn resume(&mut self) {
@@ -267,8 +284,7 @@ pub async fn drain<C: Clients>(
 ) -> Result<Drained, OpenError> {
     let ends = clock.mark() + within;
     let mut recorded = Recorded {
-        // Everything that is there, of open and aborted transactions too.
-        consumer: clients.consumer(client, false)?,
+        consumer: clients.consumer(client, Reading::ToTheEnd)?,
         client,
         pen: pen.clone(),
         clock: *clock,
@@ -289,7 +305,10 @@ pub async fn drain<C: Clients>(
     while !at_end(&recorded.positions) && clock.mark() < ends {
         let left = ends.since(clock.mark());
         match recorded.poll(DRAIN_MAX, POLL.min(left)).await {
-            Some(delivered) => records += delivered,
+            Some(delivered) => {
+                records += delivered;
+                recorded.pass_ends();
+            }
             None => recorded.resume().await,
         }
         tokio::task::yield_now().await;

@@ -26,6 +26,8 @@ pub struct RdConsumer {
     reader: Option<Reader>,
     /// Errors that came behind deliveries and belong to the next poll.
     errors: VecDeque<Why>,
+    /// Ends of logs that were met and not yet told.
+    ends: Vec<(Partition, Offset)>,
     run: RunId,
     client: ClientId,
     clock: Clock,
@@ -41,6 +43,7 @@ impl RdConsumer {
         Self {
             reader: Some(reader),
             errors: VecDeque::new(),
+            ends: Vec::new(),
             run,
             client,
             clock,
@@ -54,11 +57,17 @@ impl RdConsumer {
         let Some(reader) = &mut self.reader else {
             return Vec::new();
         };
-        let (run, errors) = (self.run, &mut self.errors);
+        let (run, errors, ends) = (self.run, &mut self.errors, &mut self.ends);
         let mut deliveries = Vec::new();
-        reader.take(max, &mut |taken| match delivery(run, &taken) {
-            Ok(delivery) => deliveries.push(delivery),
-            Err(why) => errors.push_back(why),
+        reader.take(max, &mut |taken| {
+            if let Err((Code::PartitionEOF, _)) = &taken.what {
+                let partition = Partition::new(taken.topic.clone(), taken.partition);
+                return ends.push((partition, Offset(taken.offset)));
+            }
+            match delivery(run, &taken) {
+                Ok(delivery) => deliveries.push(delivery),
+                Err(why) => errors.push_back(why),
+            }
         });
         reader.lines(&mut |line| self.notes.write(self.clock.mark(), self.client, &line));
         deliveries
@@ -72,6 +81,7 @@ impl RdConsumer {
 impl Consumer for RdConsumer {
     async fn assign(&mut self, from: &[(Partition, Offset)]) -> Outcome<()> {
         self.errors.clear();
+        self.ends.clear();
         let Some(reader) = &mut self.reader else {
             return Outcome::Failed(Why::new("closed"));
         };
@@ -93,7 +103,7 @@ impl Consumer for RdConsumer {
                 return Reply::Polled(Outcome::Failed(why));
             }
             let deliveries = self.take(max);
-            if !deliveries.is_empty() {
+            if !deliveries.is_empty() || !self.ends.is_empty() {
                 return Reply::Polled(Outcome::Ok(deliveries));
             }
             if !self.errors.is_empty() {
@@ -106,6 +116,10 @@ impl Consumer for RdConsumer {
                 return Reply::Polled(Outcome::Ok(Vec::new()));
             }
         }
+    }
+
+    fn ends(&mut self) -> Vec<(Partition, Offset)> {
+        std::mem::take(&mut self.ends)
     }
 
     /// Without a group there is nobody to say goodbye to.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use history::ClientId;
 use plan::{Acks, Compression, Load};
 
-use crate::client::transaction_timeout;
+use crate::client::{Reading, transaction_timeout};
 
 /// `retry.backoff.ms`, the library's own default; [`crate::fate::sole_attempt`] rests on it.
 pub const RETRY_BACKOFF: Duration = Duration::from_millis(100);
@@ -95,12 +95,13 @@ pub fn producer(
 pub fn consumer(
     bootstrap: &str,
     client: ClientId,
-    read_committed: bool,
+    reading: Reading,
 ) -> Vec<(&'static str, String)> {
-    let isolation = match read_committed {
-        true => "read_committed",
-        false => "read_uncommitted",
+    let isolation = match reading {
+        Reading::Committed => "read_committed",
+        Reading::Everything | Reading::ToTheEnd => "read_uncommitted",
     };
+    let to_the_end = (reading == Reading::ToTheEnd).to_string();
     let mut settings = common(bootstrap, client);
     settings.extend(
         [
@@ -108,6 +109,7 @@ pub fn consumer(
             ("check.crcs", "true"),
             ("enable.auto.commit", "false"),
             ("enable.auto.offset.store", "false"),
+            ("enable.partition.eof", &to_the_end),
             ("fetch.error.backoff.ms", "100"),
             ("fetch.wait.max.ms", "100"),
             ("isolation.level", isolation),
