@@ -108,6 +108,7 @@ fn spec(idempotent: bool) -> TopicSpec {
             consumers: 0,
             acks: Acks::All,
             idempotent,
+            group: None,
             transactional: false,
             max_in_flight: 5,
             linger_ms: 5,

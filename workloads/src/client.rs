@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
-use history::{ClientId, Mark, Offset, OpId, Outcome, Partition, Reply, SendAck, ValueId, Why};
-use plan::Load;
+use history::{
+    ClientId, Mark, Offset, OpId, Outcome, Partition, Rebalance, Reply, SendAck, Topic, ValueId,
+    Why,
+};
+use plan::{Group, Load};
 
 /// One record to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,12 +150,40 @@ pub trait Consumer {
     fn crash(self);
 }
 
+/// What a group did to a member's partitions: when, what, which.
+pub type Move = (Mark, Rebalance, Vec<Partition>);
+
+/// A consumer that belongs to a group.
+#[allow(async_fn_in_trait)]
+pub trait Member {
+    /// Joins its group for these topics.
+    async fn subscribe(&mut self, topics: &[Topic]) -> Outcome<()>;
+
+    /// The next records, at most `max` of them, waiting at most `within`. No records is `Ok` of an
+    /// empty list. Records of earlier polls count as processed by now.
+    async fn poll(&mut self, max: usize, within: Duration) -> Reply;
+
+    /// Commits the next offset to process of each partition, and waits for the answer.
+    async fn commit(&mut self, offsets: &[(Partition, Offset)]) -> Outcome<()>;
+
+    /// What the group did since the last call, in order.
+    fn moves(&mut self) -> Vec<Move>;
+
+    /// Leaves the group and ends.
+    fn leave(self);
+
+    /// Ends as a crash of its process would: the group is told nothing.
+    fn crash(self);
+}
+
 /// Opens clients. The real one is rdkafka; the tests' one is in memory.
 pub trait Clients {
     /// Its producers.
     type Producer: Producer;
     /// Its consumers.
     type Consumer: Consumer;
+    /// Its consumers that belong to groups.
+    type Member: Member;
 
     /// Opens a producer for one topic's load, with a `transactional.id` where that is transactional.
     fn producer(
@@ -164,6 +195,14 @@ pub trait Clients {
 
     /// Opens a consumer.
     fn consumer(&self, id: ClientId, reading: Reading) -> Result<Self::Consumer, OpenError>;
+
+    /// Opens a consumer of a group, which begins at a log's start where nothing is committed.
+    fn member(
+        &self,
+        id: ClientId,
+        group: &Group,
+        read_committed: bool,
+    ) -> Result<Self::Member, OpenError>;
 
     /// The client library and its features, as it names itself.
     fn describe(&self) -> String;

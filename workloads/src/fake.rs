@@ -9,15 +9,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use history::{
-    ClientId, Clock, Delivery, Epoch, NodeId, Offset, OpId, Outcome, Partition, Payload, Reply,
-    SendAck, ValueId, Why,
+    ClientId, Clock, Delivery, Epoch, NodeId, Offset, OpId, Outcome, Partition, Payload, Rebalance,
+    Reply, SendAck, Topic, ValueId, Why,
 };
-use plan::Load;
+use plan::{Group, Load};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::client::{
-    Clients, Completion, Consumer, OpenError, Producer, Reading, Record, Transact, Transacted,
+    Clients, Completion, Consumer, Member, Move, OpenError, Producer, Reading, Record, Transact,
+    Transacted,
 };
 use crate::fate;
 
@@ -85,6 +86,7 @@ impl Log {
 #[derive(Clone)]
 pub struct FakeKafka {
     logs: Rc<RefCell<BTreeMap<Partition, Log>>>,
+    groups: Rc<RefCell<BTreeMap<String, Shared>>>,
     grown: Rc<Notify>,
     clock: Clock,
     latency: Duration,
@@ -95,6 +97,7 @@ impl FakeKafka {
     pub fn new(clock: Clock, latency: Duration) -> Self {
         Self {
             logs: Rc::default(),
+            groups: Rc::default(),
             grown: Rc::default(),
             clock,
             latency,
@@ -134,6 +137,7 @@ impl FakeKafka {
 impl Clients for FakeKafka {
     type Producer = FakeProducer;
     type Consumer = FakeConsumer;
+    type Member = FakeMember;
 
     fn producer(&self, _: ClientId, _: &Load, _: Option<&str>) -> Result<FakeProducer, OpenError> {
         Ok(FakeProducer {
@@ -151,8 +155,112 @@ impl Clients for FakeKafka {
         })
     }
 
+    fn member(&self, id: ClientId, group: &Group, _: bool) -> Result<FakeMember, OpenError> {
+        Ok(FakeMember {
+            cluster: self.clone(),
+            client: id,
+            group: group.name.clone(),
+            own: BTreeMap::new(),
+            topics: Vec::new(),
+            moves: Vec::new(),
+        })
+    }
+
     fn describe(&self) -> String {
         "clients in memory".to_owned()
+    }
+}
+
+/// What the members of a group share.
+#[derive(Default)]
+struct Shared {
+    owners: BTreeMap<Partition, ClientId>,
+    committed: BTreeMap<Partition, Offset>,
+}
+
+/// A consumer of a group in memory: it takes every partition that nobody has, and keeps it until it
+/// ends. A crash is known at once.
+pub struct FakeMember {
+    cluster: FakeKafka,
+    client: ClientId,
+    group: String,
+    own: BTreeMap<Partition, Offset>,
+    topics: Vec<Topic>,
+    moves: Vec<Move>,
+}
+
+impl FakeMember {
+    fn shared<T>(&self, act: impl FnOnce(&mut Shared) -> T) -> T {
+        let mut groups = self.cluster.groups.borrow_mut();
+        act(groups.entry(self.group.clone()).or_default())
+    }
+
+    fn take_free(&mut self) {
+        let logs = self.cluster.logs.borrow();
+        let named = logs.keys().filter(|it| self.topics.contains(&it.topic));
+        let named: Vec<Partition> = named.cloned().collect();
+        drop(logs);
+        let taken = self.shared(|shared| {
+            let free = named
+                .into_iter()
+                .filter(|it| !shared.owners.contains_key(it));
+            let free: Vec<Partition> = free.collect();
+            let mut taken = BTreeMap::new();
+            for partition in free {
+                shared.owners.insert(partition.clone(), self.client);
+                let from = shared.committed.get(&partition).copied();
+                taken.insert(partition, from.unwrap_or(Offset(0)));
+            }
+            taken
+        });
+        if !taken.is_empty() {
+            let partitions = taken.keys().cloned().collect();
+            let at = self.cluster.clock.mark();
+            self.moves.push((at, Rebalance::Assigned, partitions));
+            self.own.extend(taken);
+        }
+    }
+}
+
+impl Member for FakeMember {
+    async fn subscribe(&mut self, topics: &[Topic]) -> Outcome<()> {
+        self.topics = topics.to_vec();
+        Outcome::Ok(())
+    }
+
+    async fn poll(&mut self, max: usize, within: Duration) -> Reply {
+        self.take_free();
+        let mut consumer = FakeConsumer {
+            cluster: self.cluster.clone(),
+            positions: std::mem::take(&mut self.own),
+        };
+        let taken = consumer.take(max);
+        self.own = consumer.positions;
+        match taken {
+            Ok(none) if none.is_empty() => {
+                sleep_until(Instant::now() + within).await;
+                Reply::Polled(Outcome::Ok(none))
+            }
+            Ok(deliveries) => Reply::Polled(Outcome::Ok(deliveries)),
+            Err(why) => Reply::Polled(Outcome::Failed(why)),
+        }
+    }
+
+    async fn commit(&mut self, offsets: &[(Partition, Offset)]) -> Outcome<()> {
+        self.shared(|shared| shared.committed.extend(offsets.iter().cloned()));
+        Outcome::Ok(())
+    }
+
+    fn moves(&mut self) -> Vec<Move> {
+        std::mem::take(&mut self.moves)
+    }
+
+    fn leave(self) {
+        self.crash();
+    }
+
+    fn crash(self) {
+        self.shared(|shared| shared.owners.retain(|_, owner| *owner != self.client));
     }
 }
 

@@ -10,6 +10,6 @@ pub mod load;
 pub mod rdkafka;
 
 pub use client::{Clients, Completion, Consumer, OpenError, Producer, Reading, Record};
-pub use client::{Then, Transact, Transacted};
+pub use client::{Member, Move, Then, Transact, Transacted};
 pub use load::{Counts, Crashed, Drained, Sent, Workload, drain, start};
 pub use rdkafka::RdKafka;

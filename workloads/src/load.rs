@@ -4,6 +4,7 @@
 //! hears of it and again after its outcome is known, so that recorded intervals contain the truth.
 //! It does not know that faults exist, and concludes nothing.
 
+mod belonging;
 mod crash;
 mod reading;
 mod sending;
@@ -13,13 +14,14 @@ mod transacting;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use history::{
     ClientId, Clock, CommitMode, ConsumerSetting, Offset, Partition, Pen, ProducerSetting, Topic,
 };
-use plan::{Load, Rate, TopicSpec};
+use plan::{Group, Load, Rate, TopicSpec};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -28,6 +30,7 @@ pub use crash::Crashed;
 pub use reading::{Drained, drain};
 
 use crate::client::{Clients, OpenError, transaction_timeout};
+use belonging::Belonging;
 use crash::{Handle, Now, Order};
 use reading::{Reader, along};
 use sending::{Ask, Progress, Sender};
@@ -101,6 +104,16 @@ impl Desk {
         self.producers.borrow_mut().insert(client, setting);
     }
 
+    fn describe_member(&self, client: ClientId, group: &Group, read_committed: bool) {
+        let setting = ConsumerSetting {
+            group: Some(group.name.clone()),
+            commit: group.commit,
+            read_committed,
+            reset: Some("earliest".to_owned()),
+        };
+        self.consumers.borrow_mut().insert(client, setting);
+    }
+
     /// Of a consumer that reads everything by itself there is nothing to say.
     fn describe_reader(&self, client: ClientId, read_committed: bool) {
         if read_committed {
@@ -170,10 +183,10 @@ pub fn start<C: Clients + 'static>(
 struct Opened<C: Clients> {
     counts: Rc<Cell<Counts>>,
     senders: Vec<(Sender<C>, Handle<Ask>)>,
-    readers: Vec<(Reader<C>, Handle<Order>)>,
+    readers: Vec<(Pin<Box<dyn Future<Output = ()>>>, Handle<Order>)>,
 }
 
-fn open<C: Clients>(
+fn open<C: Clients + 'static>(
     clients: &Rc<C>,
     topic: &Topic,
     spec: &TopicSpec,
@@ -195,34 +208,69 @@ fn open<C: Clients>(
         let now = sender.now();
         senders.push((sender, Handle { to, now }));
     }
-    let mut readers = Vec::new();
-    for _ in 0..spec.load.consumers {
-        let client = desk.client();
-        let (to, inbox) = mpsc::unbounded_channel();
-        let now = Rc::new(Cell::new(Now::Alive(client)));
-        // Who writes in transactions is read as it wants to be.
-        let read_committed = spec.load.transactional;
-        let consumer = clients.consumer(client, along(read_committed))?;
-        desk.describe_reader(client, read_committed);
-        let reader = Reader {
-            clients: Rc::clone(clients),
-            consumer,
-            client,
-            now: Rc::clone(&now),
-            desk: desk.clone(),
-            positions: partitions.iter().map(|p| (p.clone(), Offset(0))).collect(),
-            counts: Rc::clone(&counts),
-            read_committed,
-            reading: Rc::clone(reading),
-            inbox,
-        };
-        readers.push((reader, Handle { to, now }));
-    }
-    Ok(Opened {
+    let mut opened = Opened {
         counts,
         senders,
-        readers,
-    })
+        readers: Vec::new(),
+    };
+    for _ in 0..spec.load.consumers {
+        let reader = open_reader(clients, topic, spec, &opened.counts, desk, reading)?;
+        opened.readers.push(reader);
+    }
+    Ok(opened)
+}
+
+/// A consumer that reads along, by itself or in its group. Who writes in transactions is read as it
+/// wants to be.
+fn open_reader<C: Clients + 'static>(
+    clients: &Rc<C>,
+    topic: &Topic,
+    spec: &TopicSpec,
+    counts: &Rc<Cell<Counts>>,
+    desk: &Desk,
+    reading: &Rc<Cell<bool>>,
+) -> Result<(Pin<Box<dyn Future<Output = ()>>>, Handle<Order>), OpenError> {
+    let client = desk.client();
+    let (to, inbox) = mpsc::unbounded_channel();
+    let now = Rc::new(Cell::new(Now::Alive(client)));
+    let read_committed = spec.load.transactional;
+    let (clients, counts, reading) = (Rc::clone(clients), Rc::clone(counts), Rc::clone(reading));
+    let desk = desk.clone();
+    let handle = Handle {
+        to,
+        now: Rc::clone(&now),
+    };
+    if let Some(group) = &spec.load.group {
+        let reader = Belonging {
+            clients,
+            topic: topic.clone(),
+            group: group.clone(),
+            read_committed,
+            desk,
+            now,
+            counts,
+            reading,
+            inbox,
+        };
+        let member = reader.open(client)?;
+        return Ok((Box::pin(reader.run(member, client)), handle));
+    }
+    let consumer = clients.consumer(client, along(read_committed))?;
+    desk.describe_reader(client, read_committed);
+    let positions = spec.partitions(topic).map(|p| (p, Offset(0))).collect();
+    let reader = Reader {
+        clients,
+        consumer,
+        client,
+        now,
+        desk,
+        positions,
+        counts,
+        read_committed,
+        reading,
+        inbox,
+    };
+    Ok((Box::pin(reader.run()), handle))
 }
 
 impl<C: Clients + 'static> Opened<C> {
@@ -239,7 +287,7 @@ impl<C: Clients + 'static> Opened<C> {
             lane.senders.push(handle);
         }
         for (reader, handle) in self.readers {
-            lane.tasks.push(tokio::task::spawn_local(reader.run()));
+            lane.tasks.push(tokio::task::spawn_local(reader));
             lane.readers.push(handle);
         }
         lane

@@ -5,6 +5,7 @@
 
 mod consumer;
 mod ffi;
+mod member;
 mod notes;
 mod producer;
 mod settings;
@@ -12,19 +13,22 @@ mod settings;
 use std::sync::Arc;
 
 use ::rdkafka::ClientConfig;
+use ::rdkafka::client::ClientContext;
 use ::rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use ::rdkafka::consumer::BaseConsumer;
 use ::rdkafka::producer::BaseProducer;
 use history::{ClientId, Clock, RunId};
-use plan::Load;
-use tokio::sync::Notify;
+use plan::{Group, Load};
+use tokio::sync::{Notify, mpsc};
 
 pub use consumer::RdConsumer;
+pub use member::RdMember;
 pub use producer::RdProducer;
 pub use settings::QUEUE_MESSAGES;
 
 use crate::client::{Clients, OpenError, Reading};
 use ffi::{Reader, Silent};
+use member::Hears;
 use notes::Notes;
 
 /// Opens clients of one cluster, for one run.
@@ -52,9 +56,10 @@ impl RdKafka {
         self.notes.lines()
     }
 
-    fn open<T: FromClientConfigAndContext<Silent>>(
+    fn open<X: ClientContext, T: FromClientConfigAndContext<X>>(
         client: ClientId,
         settings: Vec<(&'static str, String)>,
+        context: X,
     ) -> Result<T, OpenError> {
         let mut config = ClientConfig::new();
         config.set_log_level(RDKafkaLogLevel::Warning);
@@ -63,7 +68,7 @@ impl RdKafka {
                 .into_iter()
                 .map(|(key, value)| (key.to_owned(), value)),
         );
-        T::from_config_and_context(&config, Silent).map_err(|error| OpenError {
+        T::from_config_and_context(&config, context).map_err(|error| OpenError {
             client,
             why: error.to_string(),
         })
@@ -73,6 +78,7 @@ impl RdKafka {
 impl Clients for RdKafka {
     type Producer = RdProducer;
     type Consumer = RdConsumer;
+    type Member = RdMember;
 
     fn producer(
         &self,
@@ -81,7 +87,7 @@ impl Clients for RdKafka {
         transactional_id: Option<&str>,
     ) -> Result<RdProducer, OpenError> {
         let settings = settings::producer(&self.bootstrap, id, load, transactional_id);
-        let producer: BaseProducer<Silent> = Self::open(id, settings)?;
+        let producer: BaseProducer<Silent> = Self::open(id, settings, Silent)?;
         let stamp = (self.run, id, self.clock);
         RdProducer::start(producer, stamp, load, self.notes.clone()).map_err(|error| OpenError {
             client: id,
@@ -91,10 +97,32 @@ impl Clients for RdKafka {
 
     fn consumer(&self, id: ClientId, reading: Reading) -> Result<RdConsumer, OpenError> {
         let settings = settings::consumer(&self.bootstrap, id, reading);
-        let consumer: BaseConsumer<Silent> = Self::open(id, settings)?;
+        let consumer: BaseConsumer<Silent> = Self::open(id, settings, Silent)?;
         let reader = Reader::new(consumer, Arc::new(Notify::new()));
         let stamp = (self.run, id, self.clock);
         Ok(RdConsumer::new(reader, stamp, self.notes.clone()))
+    }
+
+    fn member(
+        &self,
+        id: ClientId,
+        group: &Group,
+        read_committed: bool,
+    ) -> Result<RdMember, OpenError> {
+        let (told, moves) = mpsc::unbounded_channel();
+        let hears = Hears {
+            client: id,
+            clock: self.clock,
+            notes: self.notes.clone(),
+            moves: told,
+        };
+        let settings = settings::member(&self.bootstrap, id, group, read_committed);
+        let consumer: BaseConsumer<Hears> = Self::open(id, settings, hears)?;
+        let stamp = (self.run, id, self.clock);
+        RdMember::start(consumer, stamp, moves).map_err(|error| OpenError {
+            client: id,
+            why: format!("no thread: {error}"),
+        })
     }
 
     fn describe(&self) -> String {

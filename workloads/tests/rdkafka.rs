@@ -40,6 +40,7 @@ fn load(acks: Acks, rate: Rate) -> Load {
         consumers: 1,
         acks,
         idempotent: false,
+        group: None,
         transactional: false,
         max_in_flight: 5,
         linger_ms: 2,
@@ -511,4 +512,54 @@ fn transactions_are_begun_and_ended_one_after_another() {
     }
     assert!(begun > 4, "{begun}");
     assert_eq!(ended, 2 * begun, "each begin and each end was done");
+}
+
+#[test]
+fn a_group_shares_the_partitions_and_takes_over_from_a_crashed_member() {
+    let mock = mock(&[("ledger", 4)]);
+    let topic: Topic = "ledger".into();
+    let load = Load {
+        consumers: 2,
+        group: Some(plan::Group {
+            name: "readers".into(),
+            commit: history::CommitMode::After,
+        }),
+        ..load(Acks::All, Rate::PerSecond(200))
+    };
+    let (crashed, events) = scene(async |pen, clock| {
+        let topics = BTreeMap::from([(topic.clone(), spec(4, load))]);
+        let workload = begin(&mock, topics, pen, clock);
+        let delivered = || workload.counts()[&topic].delivered;
+        until("records are read", || delivered() > 300).await;
+        let crashed = workload.crash(&topic, true).await.expect("a member");
+        // Half of what is sent is read by nobody until the group misses its member, after 6 s.
+        let behind = || {
+            let now = workload.counts()[&topic];
+            now.sent.saturating_sub(now.delivered)
+        };
+        until("records wait for the crashed member", || behind() > 300).await;
+        until("the other has taken them over", || behind() < 100).await;
+        workload.stop(Duration::from_secs(5)).await;
+        crashed
+    });
+    let (mut commits, mut assigned) = (0, BTreeSet::new());
+    for event in &events {
+        match event {
+            Event::Invoked {
+                call: Call::Commit { .. },
+                ..
+            } => commits += 1,
+            Event::Rebalance(told) if told.change == history::Rebalance::Assigned => {
+                assigned.extend(told.partitions.iter().map(|it| (told.client, it.index)));
+            }
+            _ => {}
+        }
+    }
+    assert!(commits > 5, "{commits}");
+    let other: BTreeSet<i32> = assigned
+        .iter()
+        .filter(|(client, _)| *client != crashed.client)
+        .map(|(_, index)| *index)
+        .collect();
+    assert_eq!(other, (0..4).collect(), "{assigned:?}");
 }

@@ -254,6 +254,7 @@ mod tests {
                 consumers: 0,
                 acks: plan::Acks::All,
                 idempotent: true,
+                group: None,
                 transactional: false,
                 max_in_flight: 5,
                 linger_ms: 0,

@@ -21,8 +21,9 @@ mod write;
 pub use ask::{Ask, Counterpart, SegmentChoice, Shape, Tail, Target};
 pub use error::{Flaw, PlanError};
 pub use model::{
-    Acks, Action, Budget, ClusterSpec, Comparison, Compression, Condition, Expected, Load, Minimum,
-    Missed, Palette, Phases, Plan, Profile, Quantity, Rate, Shift, Step, Storm, TopicSpec, When,
+    Acks, Action, Budget, ClusterSpec, Comparison, Compression, Condition, Expected, Group, Load,
+    Minimum, Missed, Palette, Phases, Plan, Profile, Quantity, Rate, Shift, Step, Storm, TopicSpec,
+    When,
 };
 pub use schedule::Schedule;
 pub use seed::{Seed, Stream};

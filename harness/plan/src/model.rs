@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::ask::Ask;
-use history::{NodeId, Partition, Topic};
+use history::{CommitMode, NodeId, Partition, Topic};
 use serde::{Deserialize, Serialize};
 
 /// One run, as asked for.
@@ -99,6 +99,8 @@ pub struct Load {
     pub producers: u32,
     /// Consumer handles that read along during the run (the drain has its own).
     pub consumers: u32,
+    /// The group that these consumers belong to; each reads by itself when absent.
+    pub group: Option<Group>,
     /// `acks`.
     pub acks: Acks,
     /// `enable.idempotence`.
@@ -120,6 +122,15 @@ pub struct Load {
     pub value_bytes: u32,
     /// Records a second over all producers of this topic.
     pub rate: Rate,
+}
+
+/// A consumer group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// `group.id`.
+    pub name: String,
+    /// When its members commit.
+    pub commit: CommitMode,
 }
 
 /// `acks`.

@@ -9,7 +9,7 @@ mod topic;
 
 use std::collections::BTreeMap;
 
-use history::{NodeId, Topic};
+use history::{CommitMode, NodeId, Topic};
 
 use crate::check;
 use crate::error::PlanError;
@@ -52,6 +52,10 @@ pub(crate) const COMPRESSIONS: &[(&str, Compression)] = &[
     ("lz4", Compression::Lz4),
     ("zstd", Compression::Zstd),
 ];
+
+/// When a group commits. What is given counts as processed, so that no group of ours can commit before.
+pub(crate) const COMMITS: &[(&str, CommitMode)] =
+    &[("after", CommitMode::After), ("auto", CommitMode::Auto)];
 
 const ACKS: &[(&str, Acks)] = &[
     ("0", Acks::None),

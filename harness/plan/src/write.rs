@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Write};
 
 use crate::duration::Seconds;
 use crate::model::{Budget, ClusterSpec, Load, Palette, Plan, Rate, Storm, TopicSpec};
-use crate::parse::{COMPRESSIONS, EXPECTED, PROFILES, SIZES};
+use crate::parse::{COMMITS, COMPRESSIONS, EXPECTED, PROFILES, SIZES};
 
 impl Plan {
     /// The plan as TOML; [`Plan::parse`] of it is the plan again.
@@ -85,6 +85,10 @@ fn topic(out: &mut String, name: &str, spec: &TopicSpec) -> fmt::Result {
 fn load(out: &mut String, load: &Load) -> fmt::Result {
     writeln!(out, "producers = {}", load.producers)?;
     writeln!(out, "consumers = {}", load.consumers)?;
+    if let Some(group) = &load.group {
+        writeln!(out, "group = {}", quote(&group.name))?;
+        writeln!(out, "commit = {}", quote(word(COMMITS, &group.commit)))?;
+    }
     writeln!(out, "acks = {}", quote(&load.acks.to_string()))?;
     writeln!(out, "idempotent = {}", load.idempotent)?;
     if load.transactional {

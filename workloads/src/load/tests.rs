@@ -25,6 +25,7 @@ fn spec(partitions: usize, producers: u32, consumers: u32, rate: Rate) -> TopicS
             consumers,
             acks: Acks::All,
             idempotent: true,
+            group: None,
             transactional: false,
             max_in_flight: 5,
             linger_ms: 0,
@@ -97,6 +98,7 @@ fn balance(events: &[Event]) {
                     .unwrap_or_else(|| panic!("{op} is not open"));
                 assert!(reply.answers(call), "{op}: {call:?} -> {reply:?}");
             }
+            Event::Rebalance(_) => {}
             other => panic!("not an operation: {other:?}"),
         }
     }
@@ -547,4 +549,58 @@ fn a_crash_leaves_its_transaction_open_and_the_successor_takes_the_name() {
     let names = producers.values().map(|it| it.transactional_id.clone());
     assert_eq!(names.collect::<BTreeSet<_>>().len(), 1);
     assert_eq!(producers.len(), 2);
+}
+
+#[test]
+fn a_group_reads_everything_once_and_goes_on_where_it_had_committed() {
+    let topic: Topic = "ledger".into();
+    let mut spec = spec(3, 1, 2, Rate::PerSecond(300));
+    spec.load.group = Some(plan::Group {
+        name: "readers".into(),
+        commit: history::CommitMode::After,
+    });
+    let ((counts, consumers), events) = play(spec, async |scene| {
+        sleep(5 * SECOND).await;
+        let crash = async || scene.workload.crash(&topic, true).await.expect("a member");
+        let (first, second) = (crash().await, crash().await);
+        assert_eq!(scene.workload.crash(&topic, true).await, None);
+        let before = scene.counts().delivered;
+        sleep(5 * SECOND).await;
+        assert_eq!(scene.counts().delivered, before, "nobody reads");
+        for ended in [first, second] {
+            let revived = scene.workload.revive(&topic, ended.client).await;
+            assert!(revived.expect("opened").is_some());
+        }
+        sleep(5 * SECOND).await;
+        let consumers = scene.workload.consumers();
+        (scene.workload.stop(SECOND).await["ledger"], consumers)
+    });
+    let late = 300;
+    assert!(counts.delivered + late >= counts.sent, "{counts:?}");
+    let all = deliveries(&events);
+    let once: BTreeSet<Payload> = all.iter().map(|d| d.payload).collect();
+    // In memory a commit follows its poll at once: a crash leaves nothing uncommitted.
+    assert_eq!(once.len(), all.len());
+    assert_eq!(consumers.len(), 4);
+    assert!(
+        consumers
+            .values()
+            .all(|it| it.group.as_deref() == Some("readers"))
+    );
+    let assigned = |event: &Event| match event {
+        Event::Rebalance(told) => Some(told.partitions.len()),
+        _ => None,
+    };
+    let assigned: Vec<usize> = events.iter().filter_map(assigned).collect();
+    assert_eq!(assigned, [3, 3], "once before the crash, once after it");
+    let commits = |event: &&Event| {
+        matches!(
+            event,
+            Event::Invoked {
+                call: Call::Commit { .. },
+                ..
+            }
+        )
+    };
+    assert!(events.iter().filter(commits).count() > 10);
 }

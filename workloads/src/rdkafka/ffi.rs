@@ -27,6 +27,19 @@ use tokio::sync::Notify;
 
 use crate::fate::Persisted;
 
+/// Ends a consumer of a group without telling the group, as the end of its process would. Whatever its
+/// wrapper holds beside the client is leaked: closing it in order is what must not happen.
+pub fn abandon<C: ConsumerContext>(consumer: BaseConsumer<C>) {
+    let consumer = std::mem::ManuallyDrop::new(consumer);
+    // SAFETY: the client lives, nobody else has it, and it is never destroyed a second time.
+    unsafe {
+        c::rd_kafka_destroy_flags(
+            consumer.client().native_ptr(),
+            c::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE,
+        );
+    }
+}
+
 /// A context that hears nothing: events are served by [`Reports`] and [`Reader`] instead.
 pub struct Silent;
 

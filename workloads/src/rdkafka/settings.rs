@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use history::ClientId;
-use plan::{Acks, Compression, Load};
+use history::{ClientId, CommitMode};
+use plan::{Acks, Compression, Group, Load};
 
 use crate::client::{Reading, transaction_timeout};
 
@@ -113,6 +113,39 @@ pub fn consumer(
             ("fetch.error.backoff.ms", "100"),
             ("fetch.wait.max.ms", "100"),
             ("isolation.level", isolation),
+        ]
+        .map(|(key, value)| (key, value.to_owned())),
+    );
+    settings
+}
+
+/// The settings of a consumer of a group. A member that crashed is missed after six seconds, the
+/// least that brokers allow; what is processed is told to the library by hand.
+pub fn member(
+    bootstrap: &str,
+    client: ClientId,
+    group: &Group,
+    read_committed: bool,
+) -> Vec<(&'static str, String)> {
+    let isolation = match read_committed {
+        true => "read_committed",
+        false => "read_uncommitted",
+    };
+    let auto = (group.commit == CommitMode::Auto).to_string();
+    let mut settings = common(bootstrap, client);
+    settings.extend(
+        [
+            ("auto.commit.interval.ms", "1000"),
+            ("auto.offset.reset", "earliest"),
+            ("check.crcs", "true"),
+            ("enable.auto.commit", &auto),
+            ("enable.auto.offset.store", "false"),
+            ("fetch.error.backoff.ms", "100"),
+            ("fetch.wait.max.ms", "100"),
+            ("group.id", &group.name),
+            ("heartbeat.interval.ms", "1000"),
+            ("isolation.level", isolation),
+            ("session.timeout.ms", "6000"),
         ]
         .map(|(key, value)| (key, value.to_owned())),
     );

@@ -82,6 +82,7 @@ pub fn topic(properties: &[(&str, &str)]) -> TopicSpec {
             consumers: 0,
             acks: Acks::All,
             idempotent: true,
+            group: None,
             transactional: false,
             max_in_flight: 5,
             linger_ms: 0,

@@ -207,6 +207,7 @@ fn load(asked: &Asked, acks_all: bool) -> Load {
         consumers: 1,
         acks: if acks_all { Acks::All } else { Acks::Leader },
         idempotent: acks_all,
+        group: None,
         transactional: false,
         max_in_flight: 5,
         linger_ms: 5,

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use history::payload::MIN_PAYLOAD_BYTES;
-use history::{NodeId, Topic};
+use history::{CommitMode, NodeId, Topic};
 
-use super::{ACKS, COMPRESSIONS, MAX_VALUE_BYTES, NODES, RATES, nodes};
+use super::{ACKS, COMMITS, COMPRESSIONS, MAX_VALUE_BYTES, NODES, RATES, nodes};
 use crate::check;
 use crate::error::PlanError;
-use crate::model::{Acks, Compression, Load, Rate, TopicSpec};
+use crate::model::{Acks, Compression, Group, Load, Rate, TopicSpec};
 use crate::properties::check_topic;
 use crate::table::{Table, Value};
 
@@ -111,6 +111,8 @@ fn load(value: &Value<'_>) -> Result<Load, PlanError> {
     let table = value.table(&[
         "producers",
         "consumers",
+        "group",
+        "commit",
         "acks",
         "idempotent",
         "transactional",
@@ -126,6 +128,7 @@ fn load(value: &Value<'_>) -> Result<Load, PlanError> {
     let load = Load {
         producers: table.get("producers").map_or(Ok(1), |v| v.positive())?,
         consumers: or("consumers", 0)?,
+        group: group(&table)?,
         acks: acks(&table.need("acks", "what an acknowledgement promises")?)?,
         idempotent: table.get("idempotent").map_or(Ok(false), |v| v.boolean())?,
         transactional: table
@@ -176,6 +179,22 @@ fn load(value: &Value<'_>) -> Result<Load, PlanError> {
         return complain("delivery_timeout", why);
     }
     Ok(load)
+}
+
+/// `group` and `commit`.
+fn group(table: &Table<'_>) -> Result<Option<Group>, PlanError> {
+    let commit = table.get("commit");
+    let Some(name) = table.get("group") else {
+        return match commit {
+            Some(commit) => Err(commit.bad("only a `group` commits anything")),
+            None => Ok(None),
+        };
+    };
+    check::topic_name(name.text()?).map_err(|why| name.bad(why))?;
+    Ok(Some(Group {
+        name: name.text()?.to_owned(),
+        commit: commit.map_or(Ok(CommitMode::After), |value| value.word(COMMITS))?,
+    }))
 }
 
 fn acks(value: &Value<'_>) -> Result<Acks, PlanError> {
