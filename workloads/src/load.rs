@@ -179,11 +179,14 @@ pub fn start<C: Clients + 'static>(
     })
 }
 
+/// A consumer that will read along, and what it can be told meanwhile.
+type Along = (Pin<Box<dyn Future<Output = ()>>>, Handle<Order>);
+
 /// A topic's clients before they begin.
 struct Opened<C: Clients> {
     counts: Rc<Cell<Counts>>,
     senders: Vec<(Sender<C>, Handle<Ask>)>,
-    readers: Vec<(Pin<Box<dyn Future<Output = ()>>>, Handle<Order>)>,
+    readers: Vec<Along>,
 }
 
 fn open<C: Clients + 'static>(
@@ -229,7 +232,7 @@ fn open_reader<C: Clients + 'static>(
     counts: &Rc<Cell<Counts>>,
     desk: &Desk,
     reading: &Rc<Cell<bool>>,
-) -> Result<(Pin<Box<dyn Future<Output = ()>>>, Handle<Order>), OpenError> {
+) -> Result<Along, OpenError> {
     let client = desk.client();
     let (to, inbox) = mpsc::unbounded_channel();
     let now = Rc::new(Cell::new(Now::Alive(client)));
