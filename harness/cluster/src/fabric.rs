@@ -20,7 +20,7 @@ use crate::labfile::LabFile;
 use crate::system::CutReading;
 
 /// `iptables -w` waits for other users of the tables without end; this ends it.
-const DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
 /// $1 our chain, $2 and $3 ports never to cut (SSH, PROBE); then triples of address, port or `-`,
 /// comment. The chain is hooked in last, so that a cut with several links begins at once. A fresh
@@ -113,6 +113,44 @@ pub async fn readings(host: &Host, lab: &LabFile) -> Result<Vec<CutReading>, Clu
     })
 }
 
+/// A rule of a fault that does not simply cut, and how many packets met it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Counter {
+    /// What the rule is, beginning with `~`.
+    pub(crate) comment: String,
+    /// Packets so far.
+    pub(crate) packets: u64,
+}
+
+/// The counters of a fault's rules on this host.
+///
+/// # Errors
+/// iptables refused.
+pub(crate) async fn counters(
+    host: &Host,
+    lab: &LabFile,
+    fault: FaultId,
+) -> Result<Vec<Counter>, ClusterError> {
+    let cmd = Site::of(host, lab).script(LIST, [""; 0]);
+    let listing = said(host, host.run(Lane::Control, &cmd, DEADLINE).await)?;
+    Ok(count(&listing, &chain(lab, fault)))
+}
+
+fn count(listing: &str, chain: &str) -> Vec<Counter> {
+    let start = format!("Chain {chain} (");
+    let within = listing.lines().skip_while(|line| !line.starts_with(&start));
+    let rules = within
+        .skip(1)
+        .take_while(|line| !line.starts_with("Chain "));
+    let counter = |line: &str| {
+        let comment = line.split_once("/* ~")?.1.split_once(" */")?.0;
+        let packets = line.split_whitespace().next()?.parse().ok()?;
+        let comment = format!("~{comment}");
+        Some(Counter { comment, packets })
+    };
+    rules.filter_map(counter).collect()
+}
+
 /// What iptables printed, or its refusal with the remedy.
 pub(crate) fn said(host: &Host, ran: Result<Ran, ClusterError>) -> Result<String, ClusterError> {
     let ran = ran.map_err(|error| match error.to_string() {
@@ -141,14 +179,22 @@ pub(crate) fn chain(lab: &LabFile, fault: FaultId) -> String {
     format!("{}{fault}", chain_prefix(&lab.name))
 }
 
-struct Rule {
-    from: String,
-    port: String,
-    comment: String,
+/// A link as a rule of its receiver knows it.
+pub(crate) struct Rule {
+    /// The sender's address.
+    pub(crate) from: String,
+    /// A number, or `-` for all.
+    pub(crate) port: String,
+    /// By which the rule is recognised again.
+    pub(crate) comment: String,
 }
 
 /// None when there is nothing to cut.
-fn rules(node: NodeId, lab: &LabFile, links: &[Link]) -> Result<Option<Vec<Rule>>, ClusterError> {
+pub(crate) fn rules(
+    node: NodeId,
+    lab: &LabFile,
+    links: &[Link],
+) -> Result<Option<Vec<Rule>>, ClusterError> {
     let refuse = |why| Err(ClusterError::Node { node, why });
     let mut rules = Vec::new();
     for link in links {
@@ -186,7 +232,7 @@ const PORTS: [(PortName, &str); 5] = [
 ];
 
 /// `n2>n1` or `n2>n1:broker`, by which a rule is recognised again.
-fn comment(link: Link) -> String {
+pub(crate) fn comment(link: Link) -> String {
     let port = PORTS.iter().find(|(name, _)| Some(*name) == link.port);
     match port {
         None => format!("{}>{}", link.from, link.to),
@@ -235,6 +281,9 @@ fn parse(listing: &str, lab: &LabFile, on: NodeId) -> Result<Vec<CutReading>, St
         let comment = line
             .split_once("/* ")
             .and_then(|(_, rest)| rest.split_once(" */"));
+        if comment.is_some_and(|(text, _)| text.starts_with('~')) {
+            continue;
+        }
         let reading = packets
             .and_then(|p| p.parse().ok())
             .zip(comment.and_then(|(text, _)| read_comment(text)));

@@ -154,6 +154,16 @@ impl Site {
         }
     }
 
+    /// What our queueing disciplines are called: `7c1:`.
+    pub(crate) fn handle(&self) -> &str {
+        &self.handle
+    }
+
+    /// A script's text for a program on the host, which takes the same first four arguments.
+    pub(crate) fn text(&self, text: &str) -> String {
+        format!("{PRELUDE}{text}")
+    }
+
     /// A script that has the prelude's functions; `args` are its `$1`, `$2`, ...
     pub(crate) fn script<A: Into<String>>(
         &self,
@@ -239,6 +249,11 @@ impl Watch {
         let text = format!("armed \"$1\"; shift\n{text}");
         self.site
             .script(&text, std::iter::once(self.whose.clone()).chain(args))
+    }
+
+    /// As [`Site::text`].
+    pub(crate) fn text(&self, text: &str) -> String {
+        self.site.text(text)
     }
 
     /// A script that only undoes.

@@ -10,9 +10,12 @@ use std::time::Duration;
 
 use cluster::broker::Process;
 use cluster::config::Layout;
-use cluster::{Cmd, Host, LabFile, Lane, RemoteCluster, Signal, System, guard};
+use cluster::{
+    Cmd, Host, Injection, LabFile, Lane, Power, RemoteCluster, Signal, Sudo, System, guard,
+};
 use history::{Clock, FaultId, Link, NodeId, PortName, ProcessState, RunId, Service};
 use live_lab::{in_a_lab, jars, spec};
+use plan::Shape;
 use tokio::time::{Instant, sleep};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -29,6 +32,8 @@ fn hosts_heal_themselves() {
         network_dies(&lab).await;
         one_lease_is_lost(&lab).await;
         another_controller(&lab).await;
+        worse_links(&lab).await;
+        no_root(&lab).await;
         firewall_is_busy(&lab).await;
     });
 }
@@ -75,10 +80,10 @@ async fn spawn(host: &Host, layout: &Layout) {
 const TRACES: &str = r#"cd /; iptables-save | sed '/^#/d; s/\[[0-9]*:[0-9]*\]//'; tc qdisc show
 for p in /proc/[0-9]*; do
   case $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null) in
-    *sshd*|"sh -c"*|"") ;;
+    *sshd*|"sh -c"*|"sleep 0.5 "|"") ;;
     *) echo "${p#/proc/} $(tr '\0' ' ' <"$p/cmdline") $(sed 's/.*) //' "$p/stat" | cut -d' ' -f1)";;
   esac
-done 2>/dev/null | grep -v ' sh -c \| tr \| sed \| cut \| sort \| grep ' | sort
+done 2>/dev/null | grep -v '^[0-9]*  $\|^[0-9]* *[A-Z]$\| sh -c \| tr \| sed \| cut \| sort \| grep ' | sort
 grep -v /run/netns /proc/self/mounts
 find "$1" -not -path "$1/.guard" -not -path "$1/.lease" -not -path "$1/guard.log" -not -path "$1/.lock*" -printf '%p %s\n' | sort"#;
 
@@ -331,6 +336,130 @@ until kill -0 -$! 2>/dev/null; do sleep 0.01; done; echo $!"#;
         .unwrap();
     system.tear_down().await.unwrap();
     assert_eq!(on(lab, 1, "iptables -S | grep -c TM- || :").await, "0\n");
+}
+
+/// Loss where packets arrive, little bandwidth where they leave, nothing for clients; and what this
+/// kernel cannot do.
+async fn worse_links(lab: &LabFile) {
+    let before = traces(lab).await;
+    let system = connected(lab, 9, true).await;
+    system.lock().await.unwrap();
+    let clock = Clock::start();
+    let powers = system.powers().await.unwrap();
+    until_as(lab, &before).await;
+    for powers in &powers {
+        println!("{powers:?}");
+        assert!(
+            powers.lack(Power::OwnClock).is_some(),
+            "one kernel, one clock"
+        );
+        assert_eq!(powers.lack(Power::Iptables), None);
+    }
+    let bump = Injection::Clock {
+        node: N[0],
+        by_ms: 500,
+        strobe: None,
+    };
+    let said = system
+        .inject(FaultId(9), &bump, &clock)
+        .await
+        .unwrap_err()
+        .to_string();
+    println!("{said}");
+    assert!(
+        said.starts_with("n0: lacks a clock of its own: it runs on the same kernel as n1"),
+        "{said}"
+    );
+    let shaped = |links: &[Link], shape| Injection::Shape {
+        links: links.to_vec(),
+        shape,
+    };
+    let both = [link(0, 1, None), link(2, 1, None)];
+    let narrow = shaped(&[link(0, 1, None), link(1, 0, None)], Shape::Bandwidth(512));
+    let lossy = shaped(&both, Shape::Loss(20_000));
+    let slow = Shape::Delay {
+        by: Duration::from_millis(40),
+        jitter: Duration::ZERO,
+    };
+    let slow = shaped(&both, slow);
+    let all = [Injection::Clients(vec![N[2]]), narrow, lossy, slow];
+    for (i, what) in all.iter().enumerate() {
+        let fault = FaultId(20 + i as u16);
+        match system.inject(fault, what, &clock).await {
+            Ok(effect) => {
+                println!("{}", effect.evidence);
+                // Nobody listens at the brokers' ports, which is no matter to a rule.
+                assert!(effect.in_force, "{effect:?}");
+                assert!(effect.between.0 < effect.between.1);
+                assert_ne!(traces(lab).await, before);
+            }
+            Err(refused) => {
+                println!("{refused}");
+                assert_eq!(i, 3, "{refused}");
+                assert!(
+                    refused
+                        .to_string()
+                        .contains("lacks the netem queueing discipline")
+                );
+            }
+        }
+    }
+    assert_eq!(system.cuts().await.unwrap(), [], "none of these is a cut");
+    for (i, what) in all.iter().enumerate() {
+        let fault = FaultId(20 + i as u16);
+        for _twice in 0..2 {
+            let undone = system.recover(fault, what, &clock).await.unwrap();
+            assert!(
+                undone.evidence.contains("is left on any host"),
+                "{undone:?}"
+            );
+        }
+    }
+    until_as(lab, &before).await;
+    // Another one's root stays, and nothing is done.
+    on(lab, 0, "tc qdisc add dev eth0 root handle 1: pfifo").await;
+    let refused = system
+        .inject(FaultId(30), &all[1], &clock)
+        .await
+        .unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("eth0 has a queueing discipline of its own (pfifo 1:)"),
+        "{refused}"
+    );
+    on(lab, 0, "tc qdisc del dev eth0 root").await;
+    // What is in force when the controller goes is healed by the guards, the one that was half done too.
+    system.inject(FaultId(31), &all[0], &clock).await.unwrap();
+    system.inject(FaultId(32), &all[1], &clock).await.unwrap();
+    drop(system);
+    until_as(lab, &before).await;
+}
+
+/// A login that is not root and whose sudo asks for a password.
+async fn no_root(lab: &LabFile) {
+    let mut lab = lab.clone();
+    lab.login.sudo = Sudo::Passwordless;
+    let refuse = r#"printf '#!/bin/sh\necho "sudo: a password is required" >&2; exit 1\n' >"$1/sudo"
+chmod +x "$1/sudo"; mount --bind "$1/sudo" "$(readlink -f "$(command -v sudo)")""#;
+    on(&lab, 1, refuse).await;
+    let system = connected(&lab, 10, true).await;
+    system.lock().await.unwrap();
+    let clock = Clock::start();
+    let refused = system.cut(FaultId(1), &[link(0, 1, None)], &clock).await;
+    let said = refused.unwrap_err().to_string();
+    println!("{said}");
+    assert!(
+        said.starts_with("n1: iptables ended with exit status 1: sudo: a password is required"),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("through `sudo -n`, without a password"),
+        "{said}"
+    );
+    let undo = "umount \"$(readlink -f \"$(command -v sudo)\")\"; rm \"$1/sudo\"";
+    on(&lab, 1, undo).await;
+    drop(system);
 }
 
 async fn foreign(lab: &LabFile) {

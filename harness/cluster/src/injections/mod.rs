@@ -6,6 +6,8 @@ mod net;
 mod time;
 mod topic;
 
+pub(crate) use net::TREE;
+
 use history::{Clock, FaultId};
 
 use crate::error::ClusterError;
