@@ -79,9 +79,11 @@ impl RemoteCluster {
             Ok((node.host.clone(), watch))
         });
         let armed = all_ok(each).await;
-        for (host, watch) in armed.iter().flatten().cloned() {
-            watchers.spawn_local(async move { watch.keep(&host).await });
-        }
+        let armed = armed.map(|guards| {
+            for (host, watch) in guards {
+                watchers.spawn_local(async move { watch.keep(&host).await });
+            }
+        });
         self.locks.replace(Locks {
             held,
             keepers,
@@ -89,7 +91,7 @@ impl RemoteCluster {
             watchers,
             armed: armed.is_ok(),
         });
-        armed.map(drop)
+        armed
     }
 
     /// Renews no lease any more; false where none was ever given.

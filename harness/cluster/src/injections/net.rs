@@ -158,7 +158,11 @@ async fn clients(
         let dropped: u64 = rules.iter().map(|rule| rule.packets).sum();
         in_force &= !connects && dropped > 0;
         let place = format!("port {} of {}", lab.ports.broker, node.host.node());
-        let was = if connected { "" } else { " (nobody listened before)" };
+        let was = if connected {
+            ""
+        } else {
+            " (nobody listened before)"
+        };
         words.push(match (connects, dropped) {
             (true, _) => format!("a fresh connection of the controller to {place} succeeds"),
             (false, 0) => format!("a fresh connection to {place} never met the rule"),
