@@ -161,19 +161,21 @@ fn given_lower<'a>(
         });
         let Some(index) = first else { continue };
         let read = facts.ops.read(index);
-        let before = story
-            .commits
-            .iter()
-            .filter(|commit| commit.answered < event.at);
-        let Some(before) = before.max_by_key(|commit| commit.next) else {
+        let mut before = story.commits.iter().rev();
+        let higher = |commit: &&Commit| commit.answered < event.at && commit.next > read.offset;
+        let Some(before) = before.find(higher) else {
             continue;
         };
-        let back = (Offset(i64::MIN), read.offset);
-        let sought = group
-            .clients
-            .iter()
-            .any(|&client| story.sought_within(client, back, (before.asked, read.returned)));
-        if read.offset < before.next && !sought {
+        // What others sought they may have committed before, and not afterwards.
+        let sought = group.clients.iter().any(|&client| {
+            let until = match client == event.client {
+                true => read.returned,
+                false => event.at,
+            };
+            let back = (Offset(i64::MIN), read.offset);
+            story.sought_within(client, back, (before.asked, until))
+        });
+        if !sought {
             backs.push(Back {
                 before: *before,
                 now: read.offset,

@@ -86,6 +86,38 @@ fn the_first_delivery_after_an_assignment_shows_what_is_committed() {
     abstains(BACK, &doubt, "may be permitted");
 }
 
+/// What another sought explains what it committed, and not what is given to somebody else afterwards.
+#[test]
+fn a_seek_explains_only_what_follows_from_it() {
+    let given = "c6 poll -> t/0 @0=v0 by n0 at 3.0s..3.1s";
+    let with = |calls: &str| {
+        let calls =
+            format!("{JOIN}c6 subscribe t at 1.0s..1.05s\n{FIRST}{COMMIT_2}{calls}\n{given}");
+        scene(&group("after"), &calls)
+    };
+    let assigned = "c6 rebalance assigned t/0 at 2.0s";
+    let sought = |client: &str, at: &str| format!("{client} seek t/0@0 at {at}s..{at}s");
+    // Its own, or one before the partition changed hands.
+    acquits(
+        BACK,
+        &with(&format!("{assigned}\n{}", sought("c6", "2.5"))),
+        1,
+    );
+    acquits(
+        BACK,
+        &with(&format!("{}\n{assigned}", sought("c5", "1.8"))),
+        1,
+    );
+    let late = with(&format!("{assigned}\n{}", sought("c5", "2.5")));
+    convicts(BACK, &late, "went back 1 time");
+    // Gone back on purpose, and committed again above it.
+    let again = format!(
+        "{}\nc5 commit t/0@1 at 1.85s..1.9s\n{assigned}",
+        sought("c5", "1.8")
+    );
+    convicts(BACK, &with(&again), "went back 1 time");
+}
+
 #[test]
 fn consumers_that_never_join_are_fenced_by_nobody() {
     let calls = format!("{FIRST}{COMMIT_2}c6 commit t/0@1 at 2.0s..2.1s");

@@ -169,14 +169,17 @@ fn skipped(world: &World) -> Found {
     let reached = given.iter().map(|(_, _, offset)| *offset);
     let committed = world.commits().into_iter().map(|(_, offset)| offset);
     let furthest = reached.chain(committed).max().unwrap_or(0);
-    // Whoever seeks before anything was given begins where it sought to.
+    // Whoever seeks before anything was given begins at the least that it sought, or lower if somebody
+    // then was given less.
+    let least = given.iter().map(|(_, _, offset)| *offset).min();
     let began = given.first().map_or(0, |&(first, client, _)| {
-        let mut before = world.steps[..first].iter().rev();
-        let sought = before.find_map(|(by, step)| match step {
+        let before = world.steps[..first].iter();
+        let sought = before.filter_map(|(by, step)| match step {
             Step::Sought(to) if *by == client => Some(*to),
             _ => None,
         });
-        sought.unwrap_or(0)
+        let sought = sought.min();
+        sought.unwrap_or(0).min(least.unwrap_or(0))
     });
     let all = (began..furthest.min(RECORDS)).map(|offset| {
         if given.iter().any(|(_, _, o)| *o == offset) {
@@ -206,21 +209,18 @@ fn skipped(world: &World) -> Found {
     all.max().unwrap_or(Found::Nothing)
 }
 
-/// A commit below an earlier one, or a first delivery after an assignment below it; unless somebody
-/// went back on purpose.
+/// A commit below the one before, or a first delivery after an assignment below it; unless its
+/// consumer went back on purpose.
 fn went_back(world: &World) -> Found {
     let commits = world.commits();
-    let on_purpose = |from: usize, to: usize, at: i64| {
-        world.between(
-            from,
-            to,
-            |_, step| matches!(step, Step::Sought(to) if *to <= at),
-        )
+    let on_purpose = |by: Client, from: usize, to: usize, at: i64| {
+        world.between(from, to, |client, step| {
+            client == by && matches!(step, Step::Sought(to) if *to <= at)
+        })
     };
-    let committed = commits.iter().any(|&(before, high)| {
-        commits
-            .iter()
-            .any(|&(after, low)| before < after && low < high && !on_purpose(before, after, low))
+    let committed = commits.windows(2).any(|pair| {
+        let ((before, high), (after, low)) = (pair[0], pair[1]);
+        low < high && !on_purpose(world.steps[after].0, before, after, low)
     });
     let resumed = world.steps.iter().enumerate().any(|(n, (client, step))| {
         let mut given = world.given().into_iter();
@@ -228,8 +228,13 @@ fn went_back(world: &World) -> Found {
         let Some((then, _, offset)) = first.filter(|_| *step == Step::Assigned) else {
             return false;
         };
-        let mut before = commits.iter().filter(|(before, _)| *before < n);
-        before.any(|(before, high)| offset < *high && !on_purpose(*before, then, offset))
+        // Others' seeks count until the partition changed hands.
+        let purpose = |before: usize| {
+            let theirs = |by| on_purpose(by, before, n, offset);
+            on_purpose(*client, before, then, offset) || theirs(5) || theirs(6)
+        };
+        let last = commits.iter().rfind(|(before, _)| *before < n);
+        last.is_some_and(|(before, high)| offset < *high && !purpose(*before))
     });
     match committed || resumed {
         true => Found::Broken,

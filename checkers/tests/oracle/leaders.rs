@@ -442,7 +442,13 @@ const RULES: &[Rule] = &[
 
 fn agrees(world: &World, seen: &Seen) -> Result<(), TestCaseError> {
     let judgement = scene::judged(&world.print());
+    let usurped = |slot: &Slot| matches!(slot.change, Change::Usurped { .. });
+    let usurped = world.slots.iter().any(usurped);
     for (name, rule) in RULES {
+        // Of two leaders of an epoch it is open who is whose follower.
+        if usurped && *name == "isr-member-lacks-data" {
+            continue;
+        }
         compare(&judgement, name, rule(world), seen)?;
     }
     Ok(())
