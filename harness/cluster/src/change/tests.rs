@@ -1,3 +1,5 @@
+//! What brokers answer to requests that change something, from a server that answers as told.
+
 use std::time::Duration;
 
 use bytes::BytesMut;

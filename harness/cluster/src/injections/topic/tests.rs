@@ -1,3 +1,5 @@
+//! What metadata, settings and logs show, read as data.
+
 use std::process::Command;
 
 use history::Epoch;
