@@ -1,7 +1,7 @@
 //! The contract of a plan, before anything is recorded: every fault it names is taken to happen,
 //! and every one to change a leader. Printed before a run; no judgement rests on it.
 
-use plan::{Action, Plan, Storm, TopicSpec};
+use plan::{Action, Load, Plan, Storm, TopicSpec};
 
 use super::timeline::Timeline;
 use super::writers::Writers;
@@ -31,16 +31,16 @@ impl Contract {
             writers: vec![Writers {
                 clients: Vec::new(),
                 acks: load.acks,
-                idempotent: load.idempotent,
+                idempotent: load.idempotent || load.transactional,
                 retries: true,
                 max_in_flight: load.max_in_flight,
-                transactional: false,
+                transactional: load.transactional,
             }],
             groups: match load.consumers {
                 0 => Vec::new(),
-                _ => vec![Group::by_hand("its consumers")],
+                _ => vec![readers(load)],
             },
-            idempotent: load.idempotent,
+            idempotent: load.idempotent || load.transactional,
             kafka: known::Version::of(&plan.cluster.kafka),
             min_isr: spec.min_insync_replicas,
             min_isr_over_time: Timeline::fixed(Some(&min_isr)),
@@ -60,6 +60,18 @@ impl Contract {
             leader_changed: faults,
             causes: Default::default(),
         }
+    }
+}
+
+/// The consumers that read along; groups of a plan begin at the log's start.
+fn readers(load: &Load) -> Group {
+    match &load.group {
+        None => Group::by_hand("its consumers"),
+        Some(group) => Group {
+            modes: vec![group.commit],
+            read_committed: load.transactional,
+            ..Group::by_hand(&format!("group {}", group.name))
+        },
     }
 }
 

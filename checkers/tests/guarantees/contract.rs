@@ -365,6 +365,21 @@ fn each_way_of_committing_promises_what_its_row_says() {
 }
 
 #[test]
+fn a_plan_says_what_its_groups_and_transactions_are_promised() {
+    let text = include_str!("../../../plans/transactions.toml");
+    let plan = plan::Plan::parse(text, "transactions.toml").expect("a plan");
+    let said = checkers::promises(&plan);
+    for words in [
+        "a group skips no record: promised, what is not processed is not committed",
+        "a group processes each record once: promised, without a rebalance",
+        "transactions are whole or not at all",
+        "transactional",
+    ] {
+        assert!(said.contains(words), "`{words}` in {said}");
+    }
+}
+
+#[test]
 fn a_setting_of_the_brokers_reaches_the_topics_that_follow_them() {
     let said = |topic: &str, brokers: &str| {
         let scene = format!(
