@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 TIDEMARK := target/release/tidemark
 
-.PHONY: help setup build demo test test-slow bench-workload bench-judge bench-evidence bench-jepsen fuzz mutants install
+.PHONY: help setup build demo test test-slow bench-workload bench-judge bench-evidence bench-jepsen bench-faults fuzz mutants install
 
 help:
 	@echo "make demo            the main job on a real Kafka 3.0.0, in the local lab"
@@ -13,6 +13,7 @@ help:
 	@echo "make bench-judge     the judge's operations per second and bytes per operation, 10^5 to 10^7"
 	@echo "make bench-evidence  reading segments, against DumpLogSegments on the same files"
 	@echo "make bench-jepsen    Jepsen's rules on a history of a million operations"
+	@echo "make bench-faults    from the decision to the fault in force: 100 kills, pauses and cuts in the local lab"
 	@echo "make fuzz            ten minutes of any bytes at each reader (nightly Rust, cargo-fuzz)"
 	@echo "make mutants         changes to the judge, drawn by lot, that no test notices (cargo-mutants; hours)"
 	@echo "make install         the tidemark binary to $(PREFIX)/bin"
@@ -55,6 +56,9 @@ bench-evidence: setup
 
 bench-jepsen: setup
 	cargo run --release --locked -p checkers --example jepsen_speed -- 1000000
+
+bench-faults: setup
+	$(SUDO) env "PATH=$$PATH" cargo test --locked -p cluster --test live_guard -- --ignored --nocapture how_fast
 
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS := segment side checkpoint frames lines foreign

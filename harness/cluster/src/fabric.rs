@@ -27,8 +27,9 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 /// chain needs no looking whether a rule is there.
 const CUT: &str = r#"chain=$1 ssh=$2 probe=$3; shift 3
 : >>"$dir/.cuts" || exit 1
-if ipt -N "$chain" 2>/dev/null; then need() { ipt -A "$@" || exit 1; }
+if ipt -N "$chain" 2>/dev/null; then fresh=1; need() { ipt -A "$@" || exit 1; }
 else
+  fresh=
   ipt -n -L "$chain" >/dev/null || exit 1
   need() { ipt -C "$@" 2>/dev/null || ipt -A "$@" || exit 1; }
 fi
@@ -39,7 +40,7 @@ while [ $# -gt 2 ]; do
   else need "$chain" -s "$1" -p tcp --dport "$2" -m comment --comment "$3" -j DROP; fi
   shift 3
 done
-ipt -C INPUT -j "$chain" 2>/dev/null || ipt -I INPUT 1 -j "$chain""#;
+[ -z "$fresh" ] && ipt -C INPUT -j "$chain" 2>/dev/null || ipt -I INPUT 1 -j "$chain""#;
 
 /// $1 our chain. Succeeds when it was not there. `.cuts` goes with the last chain of ours.
 pub(crate) const MEND: &str = r#"chain=$1 there= others=

@@ -205,7 +205,6 @@ fn a_cut_returns_ssh_and_probes_first_and_hooks_in_last() {
             "-w -A TM-local-f3 -p tcp --dport 9192 -j RETURN",
             "-w -A TM-local-f3 -s 10.0.0.1 -m comment --comment n0>n1 -j DROP",
             "-w -A TM-local-f3 -s 10.0.0.2 -p tcp --dport 9092 -m comment --comment n2>n1:broker -j DROP",
-            "-w -C INPUT -j TM-local-f3",
             "-w -I INPUT 1 -j TM-local-f3",
         ]
     );
