@@ -40,8 +40,7 @@ fn values(
     accounting: &mut Accounting,
 ) {
     let seen = seen_but_not_final(facts, part);
-    for (place, &index) in part.sends.iter().enumerate() {
-        let send = facts.ops.send(index);
+    for (place, send) in facts.ops.sends_of(&part.sends) {
         let row = match send.fate {
             Fate::Acked { .. } => &mut accounting.acknowledged,
             Fate::Failed => &mut accounting.failed,
@@ -81,7 +80,10 @@ fn seen_but_not_final(facts: &Facts, part: &PartFacts) -> FxHashSet<ValueId> {
         others.flat_map(|batch| image.view.log.records_of(batch))
     });
     let stored = stored.map(|record| record.payload);
-    let read = part.reads.iter().map(|&r| facts.ops.read(r).payload);
+    let read = facts
+        .ops
+        .reads_of(&part.reads)
+        .map(|(_, read)| read.payload);
     stored
         .chain(read)
         .filter_map(|payload| match payload {

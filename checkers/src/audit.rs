@@ -229,8 +229,7 @@ fn acknowledged(scene: &Scene, gone: &GoneTopic, id: PartId) -> (u64, u64) {
         lost += u64::from(here);
     }
     let log = scene.part.final_log();
-    for (place, &send) in scene.part.sends.iter().enumerate() {
-        let send = scene.facts.ops.send(send);
+    for (place, send) in scene.facts.ops.sends_of(&scene.part.sends) {
         let Some(offset) = send.acked_at().filter(|offset| inside(*offset)) else {
             continue;
         };
@@ -421,20 +420,16 @@ fn below_hw(scene: &Scene, gone: &GoneTopic, id: PartId) -> Option<String> {
     }
     let when = scene.facts.line_span(cut.line)?;
     let log = part.final_log()?;
-    let kept = part
-        .sends
-        .iter()
-        .zip(part.final_at.iter())
-        .find_map(|(&send, at)| {
-            let send = scene.facts.ops.send(send);
-            let offset = at?;
-            let before = send.returned.is_some_and(|returned| returned < when.from);
-            (send.acked_at() == Some(offset)
-                && before
-                && acks_all(scene.facts, send.client)
-                && destroyed(offset, log.epoch_at(offset)))
-            .then_some((send.value, offset))
-        });
+    let mut sends = scene.facts.ops.sends_of(&part.sends);
+    let kept = sends.find_map(|(place, send)| {
+        let offset = part.final_at.at(place)?;
+        let before = send.returned.is_some_and(|returned| returned < when.from);
+        (send.acked_at() == Some(offset)
+            && before
+            && acks_all(scene.facts, send.client)
+            && destroyed(offset, log.epoch_at(offset)))
+        .then_some((send.value, offset))
+    });
     kept.map(|(value, offset)| {
         format!(
             "{} cut its log to {} and with it {value} at {offset}, which had been committed (it \

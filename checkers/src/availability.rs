@@ -68,8 +68,7 @@ fn of_part(facts: &Facts, part: &PartFacts, troubles: &[Trouble]) -> Vec<Availab
     // Of sends that wait for all in-sync replicas, and of the others.
     let mut successes = vec![[None; 2]; troubles.len()];
     let mut sends = [Service::default(), Service::default()];
-    for &send in &part.sends {
-        let send = facts.ops.send(send);
+    for (_, send) in facts.ops.sends_of(&part.sends) {
         let kind = usize::from(!acks_all(facts, send.client));
         let Some(at) = send.returned.filter(|_| send.acked()) else {
             continue;
@@ -85,8 +84,7 @@ fn of_part(facts: &Facts, part: &PartFacts, troubles: &[Trouble]) -> Vec<Availab
     for service in &mut sends {
         service.marks.sort_unstable();
     }
-    for &send in &part.sends {
-        let send = facts.ops.send(send);
+    for (_, send) in facts.ops.sends_of(&part.sends) {
         let service = &mut sends[usize::from(!acks_all(facts, send.client))];
         let late = service.marks.last().is_none_or(|last| *last < send.invoked);
         if late && !send.acked() && answered(facts, send.client) {
@@ -109,8 +107,7 @@ fn answered(facts: &Facts, client: ClientId) -> bool {
 /// Deliveries; what was acknowledged after the last of them was waited for in vain.
 fn reads(facts: &Facts, part: &PartFacts, sends: &[Service; 2]) -> Service {
     let mut reads = Service::default();
-    for &read in &part.reads {
-        let read = facts.ops.read(read);
+    for (_, read) in facts.ops.reads_of(&part.reads) {
         let marks = &mut reads.marks;
         // What one poll gave came at one time: two of it show that, more would only take room.
         let again = marks.len() > 1 && marks[marks.len() - 2..] == [read.returned; 2];

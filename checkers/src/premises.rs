@@ -6,7 +6,7 @@ use plan::{Action, Storm};
 use rustc_hash::FxHashMap;
 
 use crate::accounting::undrained;
-use crate::facts::{Facts, Fate, PartFacts};
+use crate::facts::{Facts, Fate, PartFacts, ReadFact, SendFact};
 use crate::gone::unit_of;
 use crate::judgement::{Ended, Premise, PremiseState};
 
@@ -211,8 +211,7 @@ fn fates(facts: &Facts) -> Looked {
     for (id, part) in facts.parts.iter().enumerate() {
         let refuses = facts.ops.counts(id).failed > 0;
         let sends = if refuses { part.sends.as_slice() } else { &[] };
-        for (place, &index) in sends.iter().enumerate() {
-            let send = facts.ops.send(index);
+        for (place, send) in facts.ops.sends_of(sends) {
             if let (Fate::Failed, Some(at)) = (send.fate, part.final_at.at(place)) {
                 return Err(format!(
                     "{} ({}) was taken as refused and stands in {} at {at}",
@@ -220,17 +219,7 @@ fn fates(facts: &Facts) -> Looked {
                 ));
             }
         }
-        let given = !refused.is_empty();
-        let reads = if given { part.reads.as_slice() } else { &[] };
-        let failed = reads.iter().find_map(|&read| {
-            let read = facts.ops.read(read);
-            let Payload::Value(value) = read.payload else {
-                return None;
-            };
-            let send = *refused.get(&value)?;
-            Some((facts.ops.send(send), read))
-        });
-        if let Some((send, read)) = failed {
+        if let Some((send, read)) = given_though_refused(facts, part, &refused) {
             return Err(format!(
                 "{} ({}) was taken as refused and was given to {} ({})",
                 send.value, send.op, read.client, read.op
@@ -246,16 +235,49 @@ fn fates(facts: &Facts) -> Looked {
     Ok((facts.ops.sent(), "sends"))
 }
 
+/// The first delivery of a value that was certainly refused, with its send.
+fn given_though_refused(
+    facts: &Facts,
+    part: &PartFacts,
+    refused: &FxHashMap<ValueId, u32>,
+) -> Option<(SendFact, ReadFact)> {
+    let of = |read: ReadFact| {
+        let Payload::Value(value) = read.payload else {
+            return None;
+        };
+        let send = *refused.get(&value)?;
+        Some((facts.ops.send(send), read))
+    };
+    if refused.is_empty() {
+        return None;
+    }
+    // Where each record of the final log was found among the partition's own sends, none of those is
+    // refused (that was looked for before), and so none of the deliveries that it bears out.
+    let log = part
+        .final_log()
+        .map_or(0, |log| log.log.records.len() as u64);
+    if part.data_records == log && part.strangers.is_empty() {
+        let mut places = part.read_there.noes();
+        return places.find_map(|place| of(facts.ops.read(part.reads[place])));
+    }
+    let mut reads = facts.ops.reads_of(&part.reads);
+    reads.find_map(|(_, read)| of(read))
+}
+
 /// The values that were certainly refused, each with its (first) send.
 fn refused(facts: &Facts) -> FxHashMap<ValueId, u32> {
     let any = |id: &usize| facts.ops.counts(*id).failed > 0;
-    let parts = (0..facts.parts.len()).filter(any);
-    let sends = parts.flat_map(|id| facts.parts[id].sends.iter().copied());
-    sends
-        .filter(|&send| facts.ops.send(send).fate == Fate::Failed)
-        .map(|send| (facts.ops.send(send).value, send))
-        .filter(|&(value, send)| facts.ops.by_value.get(value) == Some(send))
-        .collect()
+    let mut refused = FxHashMap::default();
+    for id in (0..facts.parts.len()).filter(any) {
+        let rows = &facts.parts[id].sends;
+        for (place, send) in facts.ops.sends_of(rows) {
+            let first = || facts.ops.by_value.get(send.value) == Some(rows[place]);
+            if send.fate == Fate::Failed && first() {
+                refused.insert(send.value, rows[place]);
+            }
+        }
+    }
+    refused
 }
 
 /// Whether nobody sent what stands there, or it was certainly refused. What was sent to another
@@ -375,13 +397,16 @@ fn steady_rate(facts: &Facts) -> Result<(), String> {
     ) else {
         return Ok(());
     };
+    if wanted == 0 {
+        return Ok(());
+    }
     let seconds = to.since(from).as_secs_f64();
     let acked = facts
         .ops
         .sends()
         .filter(|send| send.acked() && send.returned.is_some_and(|at| at >= from && at < to))
         .count();
-    if wanted > 0 && (acked as f64) < f64::from(wanted) * seconds {
+    if (acked as f64) < f64::from(wanted) * seconds {
         return Err(format!(
             "{acked} records were acknowledged in the {seconds:.1} s of the steady phase, the plan \
              wants {wanted} a second"

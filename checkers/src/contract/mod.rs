@@ -281,13 +281,15 @@ const QUICK: Duration = Duration::from_secs(1);
 
 /// Whether a producer had a reason to send again that no fault of ours gave it.
 fn disturbed(facts: &Facts, part: &PartFacts) -> bool {
-    let sends = part.sends.iter().map(|&send| facts.ops.send(send));
+    let mut sends = facts.ops.sends_of(&part.sends);
     let late = |send: &SendFact| match send.returned {
         Some(returned) => returned.since(send.invoked) > QUICK,
         None => true,
     };
     part.changed_leader()
-        || sends
-            .filter(|send| send.fate != Fate::Failed)
-            .any(|send| send.fate == Fate::Unknown || late(&send))
+        || sends.any(|(_, send)| match send.fate {
+            Fate::Failed => false,
+            Fate::Unknown => true,
+            Fate::Acked { .. } => late(&send),
+        })
 }

@@ -160,22 +160,19 @@ fn client_points(facts: &Facts, part: &PartFacts) -> Vec<HwPoint> {
     };
     let mut acked = Furthest::default();
     // Backwards: what comes later is mostly further, and what is not further need not be looked at.
-    for (place, &index) in part.sends.iter().enumerate().rev() {
-        let send = facts.ops.send(index);
+    for (place, send) in facts.ops.sends_of(&part.sends).rev() {
         if let Some(offset) = send.acked_at()
             && part.final_at.at(place) == Some(offset)
             && acks_all(facts, send.client)
         {
-            acked.note(log, offset, || Some(ProofSource::AckAll(index)));
+            acked.note(log, offset, || Some(ProofSource::AckAll(part.sends[place])));
         }
     }
     let mut given = Furthest::default();
-    for &index in part.reads.iter().rev() {
-        let read = facts.ops.read(index);
-        if let history::Payload::Value(value) = read.payload
-            && log.holds(read.offset, value)
-        {
+    for (place, read) in facts.ops.reads_of(&part.reads).rev() {
+        if part.read_there.get(place) {
             given.note(log, read.offset, || {
+                let index = part.reads[place];
                 served_by_leader(facts, part, index).then_some(ProofSource::Delivered(index))
             });
         }
@@ -212,6 +209,12 @@ impl Furthest {
     /// Notes a record, if it is as far as any of its epoch; records come in reverse order.
     fn note(&mut self, log: &LogView, at: Offset, proof: impl FnOnce() -> Option<ProofSource>) {
         let end = Offset(at.0.saturating_add(1));
+        let around = log
+            .epoch_around(at)
+            .and_then(|epoch| self.by_epoch.get(&epoch));
+        if around.is_some_and(|(far, _)| *far > end) {
+            return;
+        }
         let Some(epoch) = log.epoch_at(at) else {
             return;
         };

@@ -4,9 +4,10 @@
 //!
 //! Nothing is judged here.
 
-use history::{ClientId, Offset, Payload};
+use history::{ClientId, Offset};
 use rustc_hash::FxHashSet;
 
+use super::bits::Bits;
 use super::txns::{Marked, Stretches};
 use super::{Facts, LogView, PartFacts};
 use crate::judgement::DrainRow;
@@ -25,34 +26,50 @@ pub fn of_committed(facts: &Facts) -> FxHashSet<ClientId> {
 }
 
 /// What all others were given of a partition, and what these were, if there are any.
-pub fn of(
-    facts: &Facts,
-    part: &PartFacts,
-    committed: &FxHashSet<ClientId>,
-) -> (DrainRow, Option<DrainRow>) {
-    let (Some(log), Ok(fin)) = (part.final_log(), &part.fin) else {
-        return (DrainRow::default(), None);
-    };
-    let mut given = Given::of(log);
-    let mut shown = (!committed.is_empty()).then(|| (Given::of(log), shown(part, log, fin.start)));
-    for &read in &part.reads {
-        let read = facts.ops.read(read);
-        if !read.drain {
-            continue;
+#[derive(Debug)]
+pub struct Drain<'c> {
+    committed: &'c FxHashSet<ClientId>,
+    all: Given,
+    of_committed: Given,
+}
+
+impl<'c> Drain<'c> {
+    /// Nothing was given yet.
+    pub fn of(part: &PartFacts, committed: &'c FxHashSet<ClientId>) -> Self {
+        let records = part.final_log().map_or(0, |log| log.log.records.len());
+        let shown = if committed.is_empty() { 0 } else { records };
+        Self {
+            committed,
+            all: Given::of(records),
+            of_committed: Given::of(shown),
         }
-        let to = match &mut shown {
-            Some((shown, _)) if committed.contains(&read.client) => shown,
-            _ => &mut given,
-        };
-        to.note(log, read.offset, read.payload);
     }
-    // At rest the high watermark is the log end; `stuck` says so if it is not.
-    let expected = part.data_records;
-    let all = given.row(DrainRow {
-        expected,
-        ..DrainRow::default()
-    });
-    (all, shown.map(|(given, row)| given.row(row)))
+
+    /// A delivery of the drain, with the position of the record in the final log that it is, if it
+    /// is one.
+    pub fn note(&mut self, client: ClientId, at: Option<usize>) {
+        let shown = !self.committed.is_empty() && self.committed.contains(&client);
+        let to = match shown {
+            true => &mut self.of_committed,
+            false => &mut self.all,
+        };
+        to.note(at);
+    }
+
+    /// What came of it; nothing without a final log.
+    pub fn rows(self, part: &PartFacts) -> (DrainRow, Option<DrainRow>) {
+        let (Some(log), Ok(fin)) = (part.final_log(), &part.fin) else {
+            return (DrainRow::default(), None);
+        };
+        // At rest the high watermark is the log end; `stuck` says so if it is not.
+        let expected = part.data_records;
+        let all = self.all.row(DrainRow {
+            expected,
+            ..DrainRow::default()
+        });
+        let shown = (!self.committed.is_empty()).then(|| shown(part, log, fin.start));
+        (all, shown.map(|row| self.of_committed.row(row)))
+    }
 }
 
 /// What was given, and of that, what stands in the log.
@@ -60,16 +77,16 @@ pub fn of(
 struct Given {
     delivered: u64,
     matching: u64,
-    /// One bit for each record of the log that was given.
-    seen: Vec<u64>,
+    /// The records of the log that were given.
+    seen: Bits,
 }
 
 impl Given {
-    fn of(log: &LogView) -> Self {
+    fn of(records: usize) -> Self {
         Self {
             delivered: 0,
             matching: 0,
-            seen: vec![0; log.log.records.len().div_ceil(64)],
+            seen: Bits::none(records),
         }
     }
 
@@ -81,15 +98,11 @@ impl Given {
         }
     }
 
-    fn note(&mut self, log: &LogView, offset: Offset, payload: Payload) {
+    fn note(&mut self, at: Option<usize>) {
         self.delivered += 1;
-        let Some(at) = log.position(offset) else {
-            return;
-        };
-        if log.log.records[at].payload == payload {
-            let (word, bit) = (&mut self.seen[at / 64], 1 << (at % 64));
-            self.matching += u64::from(*word & bit == 0);
-            *word |= bit;
+        if let Some(at) = at.filter(|at| !self.seen.get(*at)) {
+            self.matching += 1;
+            self.seen.set(at);
         }
     }
 }

@@ -15,6 +15,9 @@ pub struct LogView<'a> {
     records: Option<Vec<u32>>,
     /// Batch positions by base offset, likewise.
     batches: Option<Vec<u32>>,
+    /// Where batches of another epoch begin, and which; nothing where the file order of the batches is
+    /// not ascending.
+    runs: Vec<(Offset, Epoch)>,
     /// Where the last search for a record ended: the next one mostly ends near it.
     last_record: AtomicUsize,
     /// Likewise for batches.
@@ -26,16 +29,37 @@ impl<'a> LogView<'a> {
     pub fn of(log: &'a ReplicaLog) -> Self {
         let records = order(log.records.len(), |i| log.records[i].offset);
         let batches = order(log.batches.len(), |i| log.batches[i].base);
+        let mut runs: Vec<(Offset, Epoch)> = Vec::new();
+        for batch in log.batches.iter().filter(|_| batches.is_none()) {
+            if runs.last().is_none_or(|(_, epoch)| *epoch != batch.epoch) {
+                runs.push((batch.base, batch.epoch));
+            }
+        }
         Self {
             log,
             records,
             batches,
+            runs,
             last_record: AtomicUsize::new(0),
             last_batch: AtomicUsize::new(0),
         }
     }
 
+    /// Whether each record has a higher offset than the one before it.
+    pub fn ascends(&self) -> bool {
+        self.records.is_none()
+    }
+
+    /// The only epoch that [`epoch_at`](Self::epoch_at) may say of an offset, if it says any; nothing
+    /// where that is not known without looking.
+    pub fn epoch_around(&self, offset: Offset) -> Option<Epoch> {
+        let after = self.runs.partition_point(|(from, _)| *from <= offset);
+        let (_, epoch) = self.runs.get(after.checked_sub(1)?)?;
+        Some(*epoch)
+    }
+
     /// The position of the record at an offset.
+    #[inline]
     pub fn position(&self, offset: Offset) -> Option<usize> {
         let records = &self.log.records;
         if let Some(order) = &self.records {

@@ -2,6 +2,7 @@
 //!
 //! Nothing is judged here; what the tables cannot tell stays absent.
 
+mod bits;
 mod calls;
 mod commit;
 mod drain;

@@ -1,10 +1,11 @@
 //! One partition: its replicas' images, its final log, its roles, its probes.
 
-use history::{Epoch, ImageReason, NodeId, Offset, Partition, Payload, Seen};
-use rustc_hash::FxHashMap;
+use history::{ClientId, Epoch, ImageReason, NodeId, Offset, Partition, Payload, Seen};
+use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::bits::Bits;
 use super::commit::{self, HwPoint};
-use super::drain;
+use super::drain::{self, Drain};
 use super::elections::{self, Election};
 use super::logview::{LogView, near};
 use super::places::Places;
@@ -37,6 +38,14 @@ pub struct PartFacts<'a> {
     pub seen: Vec<u32>,
     /// For each send of `sends`: where its value first stands in F.
     pub final_at: Places,
+    /// For each send of `sends`: F holds its value at the offset of its acknowledgement.
+    pub acked_there: Bits,
+    /// Sends with an offset in their acknowledgement whose values stand anywhere in F.
+    pub acked_and_final: u64,
+    /// For each delivery of `reads`: it is one of ours, and F holds it at its offset.
+    pub read_there: Bits,
+    /// Deliveries of our values.
+    pub values_given: u64,
     /// Further copies in F: send, offset.
     pub copies: Vec<(u32, Offset)>,
     /// Records of F that are not ours or damaged.
@@ -135,7 +144,8 @@ pub fn all<'a>(
         part.elections = elections::of(&part.roles);
         part.fin = choose_final(facts, part);
         place_values(facts, id, part);
-        (part.drain, part.committed_drain) = drain::of(facts, part, &committed);
+        bear_out_sends(facts, part);
+        bear_out_reads(facts, part, &committed);
         part.hw_points = commit::hw_points(facts, part);
     }
     parts
@@ -179,6 +189,10 @@ fn bare<'a>(facts: &Facts<'a>, name: &Partition, roles: Roles) -> PartFacts<'a> 
         reads: Vec::new(),
         seen: Vec::new(),
         final_at: Places::default(),
+        acked_there: Bits::default(),
+        acked_and_final: 0,
+        read_there: Bits::default(),
+        values_given: 0,
         copies: Vec::new(),
         phantoms: Vec::new(),
         strangers: Vec::new(),
@@ -286,8 +300,8 @@ fn choose_final(facts: &Facts, part: &PartFacts) -> Result<Final, String> {
 
 /// Looks every record of F up among the sends.
 fn place_values(facts: &Facts, id: PartId, part: &mut PartFacts) {
-    let sends = part.sends.iter().map(|&send| facts.ops.send(send));
-    part.final_at = Places::expected(sends.map(|send| send.acked_at()));
+    let sends = facts.ops.sends_of(&part.sends);
+    part.final_at = Places::expected(sends.map(|(_, send)| send.acked_at()));
     let Ok(fin) = part.fin else { return };
     let log = part.images[fin.image].view.log;
     let mut last = 0;
@@ -329,4 +343,48 @@ fn place_values(facts: &Facts, id: PartId, part: &mut PartFacts) {
             }
         }
     }
+}
+
+/// Which acknowledgements F bears out.
+fn bear_out_sends(facts: &Facts, part: &mut PartFacts) {
+    let mut there = Bits::none(part.sends.len());
+    let mut acked_and_final = 0;
+    if let Some(log) = part.final_log() {
+        for (place, send) in facts.ops.sends_of(&part.sends) {
+            let Some(acked) = send.acked_at() else {
+                continue;
+            };
+            let at = part.final_at.at(place);
+            acked_and_final += u64::from(at.is_some());
+            // Where no offset comes twice, what was found at an offset is what that offset holds.
+            if at == Some(acked) && log.ascends() || log.holds(acked, send.value) {
+                there.set(place);
+            }
+        }
+    }
+    (part.acked_there, part.acked_and_final) = (there, acked_and_final);
+}
+
+/// Which deliveries F bears out, and what the drain gave.
+fn bear_out_reads(facts: &Facts, part: &mut PartFacts, committed: &FxHashSet<ClientId>) {
+    let mut there = Bits::none(part.reads.len());
+    let mut values_given = 0;
+    let mut drain = Drain::of(part, committed);
+    let log = part.final_log();
+    for (place, read) in facts.ops.reads_of(&part.reads) {
+        let ours = matches!(read.payload, Payload::Value(_));
+        values_given += u64::from(ours);
+        let Some(log) = log else { continue };
+        let at = log.position(read.offset);
+        let at = at.filter(|&at| log.log.records[at].payload == read.payload);
+        if ours && at.is_some() {
+            there.set(place);
+        }
+        if read.drain {
+            drain.note(read.client, at);
+        }
+    }
+    let (all, of_committed) = drain.rows(part);
+    (part.drain, part.committed_drain) = (all, of_committed);
+    (part.read_there, part.values_given) = (there, values_given);
 }

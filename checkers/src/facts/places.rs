@@ -2,6 +2,7 @@
 
 use history::Offset;
 
+use super::bits::Bits;
 use crate::operations::Column;
 
 /// An offset, or none, for each send of a partition.
@@ -10,7 +11,7 @@ pub struct Places {
     /// The offset; for a value that stands nowhere, where it would be looked for.
     offsets: Column,
     /// One bit for each that stands somewhere.
-    there: Vec<u64>,
+    there: Bits,
 }
 
 impl Places {
@@ -22,13 +23,8 @@ impl Places {
             last = offset.map_or(last, |offset| offset.0 as u64);
             offsets.push(last);
         }
-        let there = vec![0; offsets.len().div_ceil(64)];
+        let there = Bits::none(offsets.len());
         Self { offsets, there }
-    }
-
-    /// How many sends.
-    pub fn len(&self) -> usize {
-        self.offsets.len()
     }
 
     /// Where the value of the send at this place of the partition's sends stands.
@@ -41,8 +37,7 @@ impl Places {
     /// Whether it stands anywhere.
     #[inline]
     pub fn is_there(&self, place: usize) -> bool {
-        let word = self.there.get(place / 64);
-        word.is_some_and(|word| word >> (place % 64) & 1 == 1)
+        self.there.get(place)
     }
 
     /// Notes where it stands; the place that it had before stays, and is returned.
@@ -50,24 +45,16 @@ impl Places {
         if let Some(known) = self.at(place) {
             return Some(known);
         }
-        if let Some(word) = self.there.get_mut(place / 64)
-            && place < self.offsets.len()
-        {
+        if place < self.offsets.len() {
             self.offsets.set(place, offset.0 as u64);
-            *word |= 1 << (place % 64);
+            self.there.set(place);
         }
         None
     }
 
-    /// All, in order of the sends.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<Offset>> + '_ {
-        (0..self.len()).map(|place| self.at(place))
-    }
-
     /// How many stand somewhere.
     pub fn present(&self) -> u64 {
-        let words = self.there.iter();
-        words.map(|word| u64::from(word.count_ones())).sum()
+        self.there.count()
     }
 }
 
@@ -79,13 +66,14 @@ mod tests {
     fn the_first_place_stays_and_absence_is_no_offset() {
         let acknowledged = [Some(Offset(7)), None, Some(Offset(-1)), None];
         let mut places = Places::expected(acknowledged.into_iter());
-        assert_eq!(places.iter().collect::<Vec<_>>(), [None; 4]);
+        let all = |places: &Places| -> Vec<_> { (0..5).map(|place| places.at(place)).collect() };
+        assert_eq!(all(&places), [None; 5]);
         assert_eq!(places.put(0, Offset(9)), None);
         assert_eq!(places.put(0, Offset(10)), Some(Offset(9)));
         assert_eq!(places.put(2, Offset(i64::MIN)), None);
         assert_eq!(places.put(4, Offset(1)), None);
-        let all: Vec<_> = places.iter().collect();
-        assert_eq!(all, [Some(Offset(9)), None, Some(Offset(i64::MIN)), None]);
+        let put = [Some(Offset(9)), None, Some(Offset(i64::MIN)), None, None];
+        assert_eq!(all(&places), put);
         assert_eq!(places.present(), 2);
     }
 }

@@ -20,8 +20,7 @@ pub fn timeline(facts: &Facts) -> Timeline {
             acknowledged: vec![0; seconds],
             unsuccessful: vec![0; seconds],
         });
-        for &index in &part.sends {
-            let send = facts.ops.send(index);
+        for (_, send) in facts.ops.sends_of(&part.sends) {
             let Some(at) = send.returned else { continue };
             let column = if send.acked() {
                 &mut rate.acknowledged
@@ -31,8 +30,8 @@ pub fn timeline(facts: &Facts) -> Timeline {
             column[second(at)] += 1;
         }
         let rate = deliveries.entry(topic).or_insert_with(|| vec![0; seconds]);
-        for &index in &part.reads {
-            rate[second(facts.ops.read(index).returned)] += 1;
+        for (_, read) in facts.ops.reads_of(&part.reads) {
+            rate[second(read.returned)] += 1;
         }
     }
     Timeline {

@@ -59,10 +59,10 @@ pub fn candidates(
         maybe && contract.expired(id, offset, fin.start, age(value))
     };
     let mut found: BTreeMap<(Option<Offset>, ValueId), Candidate> = BTreeMap::new();
-    for (place, &index) in part.sends.iter().enumerate() {
-        let send = facts.ops.send(index);
+    for place in part.acked_there.noes() {
+        let send = facts.ops.send(part.sends[place]);
         let at = part.final_at.at(place);
-        if !send.acked() || acknowledged_there(&send, at, log) {
+        if !send.acked() || acknowledged_there(&send, at) {
             continue;
         }
         // A success without an offset is judged by its value only.
@@ -76,15 +76,15 @@ pub fn candidates(
         }
         let entry = found.entry((send.acked_at(), send.value)).or_default();
         entry.acked = true;
-        entry.send = Some(index);
+        entry.send = Some(part.sends[place]);
         entry.elsewhere = at.is_some();
     }
-    for &index in &part.reads {
+    for index in part.read_there.noes().map(|place| part.reads[place]) {
         let read = facts.ops.read(index);
         let Payload::Value(value) = read.payload else {
             continue;
         };
-        if log.holds(read.offset, value) || excused(read.offset, value) {
+        if excused(read.offset, value) {
             continue;
         }
         let entry = found.entry((Some(read.offset), value)).or_default();
@@ -150,11 +150,11 @@ pub fn key_of(part: &PartFacts, offset: Offset, value: ValueId) -> Option<u64> {
     holders.find_map(|image| image.view.at(offset)?.key())
 }
 
-/// Whether an acknowledgement is borne out: the value stands where it was acknowledged, or anywhere
-/// where the answer named no offset.
-fn acknowledged_there(send: &SendFact, at: Option<Offset>, log: &LogView) -> bool {
+/// Whether an acknowledgement is borne out by the first place of its value: it is the acknowledged
+/// one, or any where the answer named no offset.
+fn acknowledged_there(send: &SendFact, at: Option<Offset>) -> bool {
     match send.acked_at() {
-        Some(offset) => at == Some(offset) || log.holds(offset, send.value),
+        Some(offset) => at == Some(offset),
         None => at.is_some(),
     }
 }

@@ -19,20 +19,8 @@ fn look(case: &Case, _: &mut Findings) -> Tally {
     let groups = case
         .gone
         .groups_with(|record| record.kind == Kind::AckedElsewhere);
-    let examined: usize = case
-        .parts()
-        .map(|part| {
-            let offsets = part.sends.iter().zip(part.final_at.iter());
-            offsets
-                .filter(|(send, at)| {
-                    let send = case.facts.ops.send(**send);
-                    send.acked_at().is_some() && at.is_some()
-                })
-                .count()
-        })
-        .sum();
     Tally {
-        examined: examined as u64,
+        examined: case.parts().map(|part| part.acked_and_final).sum(),
         observed: groups.iter().map(|(_, count)| count).sum(),
         findings: groups.iter().map(|(group, _)| group.finding).collect(),
         blocked: case.no_final_log(),

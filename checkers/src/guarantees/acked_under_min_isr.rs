@@ -90,8 +90,7 @@ fn examine(case: &Case, part: &PartFacts) -> (u64, Vec<Guilty>) {
     let mut known = (None, 0, false);
     let mut examined = 0;
     let mut guilty = Vec::new();
-    for &index in &part.sends {
-        let send = case.facts.ops.send(index);
+    for (place, send) in case.facts.ops.sends_of(&part.sends) {
         let Some(returned) = send.returned.filter(|_| send.acked()) else {
             continue;
         };
@@ -124,7 +123,7 @@ fn examine(case: &Case, part: &PartFacts) -> (u64, Vec<Guilty>) {
         examined += known.1;
         if known.2 {
             guilty.push(Guilty {
-                send: index,
+                send: part.sends[place],
                 versions,
                 wanted,
             });

@@ -102,9 +102,13 @@ fn told_before(case: &Case, id: PartId) -> Vec<Option<Point>> {
     for place in (1..begun.len()).rev() {
         begun[place - 1] = begun[place - 1].min(begun[place]);
     }
-    let first_after = |at: Mark| begun.partition_point(|begun| *begun <= at);
-    for &send in &part.sends {
-        let fact = facts.ops.send(send);
+    // What came after the last one concerns none.
+    let last = begun.last().copied().unwrap_or(Mark(0));
+    let first_after = |at: Mark| match at < last {
+        true => begun.partition_point(|begun| *begun <= at),
+        false => begun.len(),
+    };
+    for (place, fact) in facts.ops.sends_of(&part.sends) {
         let (Some(at), Some(offset)) = (fact.returned, fact.acked_at()) else {
             continue;
         };
@@ -113,19 +117,18 @@ fn told_before(case: &Case, id: PartId) -> Vec<Option<Point>> {
             && best.is_none_or(|known| hw > known.hw)
             && acks_all(facts, fact.client)
         {
-            let source = ProofSource::AckAll(send);
+            let source = ProofSource::AckAll(part.sends[place]);
             let epoch = None;
             *best = Some(Point { hw, source, epoch });
         }
     }
-    for &read in &part.reads {
-        let fact = facts.ops.read(read);
+    for (place, fact) in facts.ops.reads_of(&part.reads) {
         let hw = Offset(fact.offset.0 + 1);
         if let Some(best) = best.get_mut(first_after(fact.returned))
             && best.is_none_or(|known| hw > known.hw)
-            && served_by_leader(facts, part, read)
+            && served_by_leader(facts, part, part.reads[place])
         {
-            let source = ProofSource::Delivered(read);
+            let source = ProofSource::Delivered(part.reads[place]);
             let epoch = None;
             *best = Some(Point { hw, source, epoch });
         }

@@ -244,9 +244,9 @@ fn bytes_in(view: &LogView, from: Offset, to: Offset) -> u64 {
 
 fn traffic_after_settle(case: &Case) -> Option<String> {
     let drain = case.facts.phase_start(Phase::Drain)?;
-    let late = case.parts().flat_map(|part| &part.sends).any(|&send| {
-        let send = case.facts.ops.send(send);
-        send.invoked >= drain
+    let late = case.parts().any(|part| {
+        let mut sends = case.facts.ops.sends_of(&part.sends);
+        sends.any(|(_, send)| send.invoked >= drain)
     });
     late.then(|| "records were still sent after settling".to_owned())
 }

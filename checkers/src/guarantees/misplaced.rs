@@ -112,15 +112,11 @@ fn stored(case: &Case, id: usize, all: &mut Vec<Misplaced>) -> u64 {
 /// Deliveries; those that the final log bears out are looked at there.
 fn given(case: &Case, id: usize, all: &mut Vec<Misplaced>) -> u64 {
     let part = &case.facts.parts[id];
-    let log = part.final_log();
-    for &index in &part.reads {
+    for index in part.read_there.noes().map(|place| part.reads[place]) {
         let read = case.facts.ops.read(index);
         let Payload::Value(value) = read.payload else {
             continue;
         };
-        if log.is_some_and(|log| log.holds(read.offset, value)) {
-            continue;
-        }
         let send = case.facts.ops.by_value.get(value);
         if let Some(send) = send.filter(|&send| case.facts.ops.send(send).part != id) {
             all.push(Misplaced {

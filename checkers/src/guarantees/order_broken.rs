@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use super::dedup_state::{self, Forgotten};
 use super::{Case, Check, Tally};
 use crate::contract::Promise;
-use crate::facts::{LogView, PartFacts, SendFact};
+use crate::facts::{LogView, PartFacts};
 use crate::findings::Findings;
 use crate::gone::{Story, many};
 use crate::judgement::{Class, Finding, Group, OpWitness, Standing};
@@ -64,21 +64,28 @@ enum Kind {
 /// Whose inversion, what it means, and what brokers may have forgotten in between.
 type Cause = (ClientId, Kind, Option<Forgotten>);
 
-/// Where a send counts: an idempotent session's first copies are in sending order; else only what
-/// stands where its acknowledgement says, be it a further copy.
-fn counted(
-    case: &Case,
-    part: &PartFacts,
-    log: &LogView,
-    place: usize,
-) -> Option<(SendFact, Offset)> {
-    let send = case.facts.ops.send(part.sends[place]);
-    let at = match send.acked_at() {
-        _ if idempotent(case, send.client) => part.final_at.at(place),
-        Some(acked) => log.holds(acked, send.value).then_some(acked),
-        None => None,
-    };
-    Some((send, at?))
+/// The sends that count, each with its client, its number and where it counts: an idempotent
+/// session's first copies are in sending order; else only what stands where its acknowledgement
+/// says, be it a further copy.
+fn counted<'a>(
+    case: &'a Case,
+    part: &'a PartFacts,
+) -> impl Iterator<Item = (ClientId, u32, Offset)> + 'a {
+    // The next send is mostly one of the same few clients.
+    let mut known: Vec<Option<bool>> = Vec::new();
+    let sends = case.facts.ops.sends_of(&part.sends);
+    sends.filter_map(move |(place, send)| {
+        let client = usize::from(send.client.0);
+        if client >= known.len() {
+            known.resize(client + 1, None);
+        }
+        let by_first_copy = *known[client].get_or_insert_with(|| idempotent(case, send.client));
+        let at = match by_first_copy {
+            true => part.final_at.at(place),
+            false => send.acked_at().filter(|_| part.acked_there.get(place)),
+        };
+        Some((send.client, part.sends[place], at?))
+    })
 }
 
 fn idempotent(case: &Case, client: ClientId) -> bool {
@@ -89,25 +96,24 @@ fn idempotent(case: &Case, client: ClientId) -> bool {
 }
 
 fn inversions(case: &Case, part: &PartFacts) -> (u64, BTreeMap<ClientId, Vec<Inversion>>) {
-    let mut furthest: FxHashMap<ClientId, (u32, Offset)> = FxHashMap::default();
+    let mut furthest: Vec<Option<(u32, Offset)>> = Vec::new();
     let mut found: BTreeMap<ClientId, Vec<Inversion>> = BTreeMap::new();
     let mut examined = 0;
-    let Some(log) = part.final_log() else {
+    if part.final_log().is_none() {
         return (examined, found);
-    };
-    for (place, &index) in part.sends.iter().enumerate() {
-        let Some((send, at)) = counted(case, part, log, place) else {
-            continue;
-        };
+    }
+    for (client, index, at) in counted(case, part) {
         examined += 1;
-        match furthest.get(&send.client) {
-            Some(&(before, far)) if at < far => {
-                let found = found.entry(send.client).or_default();
+        let number = usize::from(client.0);
+        if number >= furthest.len() {
+            furthest.resize(number + 1, None);
+        }
+        match furthest[number] {
+            Some((before, far)) if at < far => {
+                let found = found.entry(client).or_default();
                 found.push((before, far, index, at));
             }
-            _ => {
-                furthest.insert(send.client, (index, at));
-            }
+            _ => furthest[number] = Some((index, at)),
         }
     }
     (examined, found)
@@ -164,12 +170,7 @@ fn within_sessions(
 ) -> FxHashMap<u32, Inversion> {
     let mut furthest: FxHashMap<Option<Session>, (u32, Offset)> = FxHashMap::default();
     let mut within = FxHashMap::default();
-    for (place, &index) in part.sends.iter().enumerate() {
-        let Some((_, at)) =
-            counted(case, part, log, place).filter(|(send, _)| send.client == client)
-        else {
-            continue;
-        };
+    for (_, index, at) in counted(case, part).filter(|(whose, ..)| *whose == client) {
         let session = session(log, at);
         match furthest.get(&session) {
             Some(&(before, far)) if at < far => {

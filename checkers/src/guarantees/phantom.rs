@@ -40,8 +40,9 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
             }
         }
         tally.examined += part.reads.len() as u64;
-        for &read in &part.reads {
-            let read = case.facts.ops.read(read);
+        let odd = part.values_given < part.reads.len() as u64;
+        let reads = if odd { part.reads.as_slice() } else { &[] };
+        for (_, read) in case.facts.ops.reads_of(reads) {
             if is_odd(read.payload) {
                 let causes = case.causes(part);
                 let (broker, at) = (read.broker, read.returned);

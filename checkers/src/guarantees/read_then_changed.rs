@@ -58,14 +58,12 @@ fn replaced(case: &Case, record: &Gone) -> bool {
 /// nothing to say. What agrees with the final log agrees with all that do.
 fn disputes(case: &Case, part: &PartFacts) -> (u64, Vec<Dispute>) {
     let log = part.final_log();
-    let mut examined = 0;
     let mut open: Vec<(Offset, ValueId, u32)> = Vec::new();
-    for &index in &part.reads {
+    for index in part.read_there.noes().map(|place| part.reads[place]) {
         let read = case.facts.ops.read(index);
         let Payload::Value(value) = read.payload else {
             continue;
         };
-        examined += 1;
         if log.is_none_or(|log| log.at(read.offset).is_none()) {
             open.push((read.offset, value, index));
         }
@@ -78,7 +76,7 @@ fn disputes(case: &Case, part: &PartFacts) -> (u64, Vec<Dispute>) {
             disputes.push((first.min(second), first.max(second)));
         }
     }
-    (examined, disputes)
+    (part.values_given, disputes)
 }
 
 fn tell(case: &Case, part: &PartFacts, disputes: &[Dispute]) -> Option<Finding> {

@@ -9,7 +9,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use history::{Mark, Offset};
 
 use super::{Case, Check, Tally};
-use crate::facts::PartFacts;
+use crate::facts::{PartFacts, SendFact};
 use crate::findings::Findings;
 use crate::gone::{Story, many};
 use crate::judgement::{Finding, Group, OffsetRange};
@@ -67,49 +67,73 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
 
 /// Places in `part.sends` in order of invocation, where the recorded order is another.
 fn order(case: &Case, part: &PartFacts) -> Option<Vec<u32>> {
-    let invoked = |&send: &u32| case.facts.ops.send(send).invoked;
-    if part.sends.is_sorted_by_key(invoked) {
+    let ops = &case.facts.ops;
+    if ops
+        .sends_of(&part.sends)
+        .is_sorted_by_key(|(_, send)| send.invoked)
+    {
         return None;
     }
     let mut order: Vec<u32> = (0..part.sends.len() as u32).collect();
-    order.sort_by_key(|&place| invoked(&part.sends[place as usize]));
+    order.sort_by_key(|&place| ops.send(part.sends[place as usize]).invoked);
     Some(order)
 }
 
 /// Goes through the sends in order of invocation; waiting are those whose answer had not come by
 /// then, never more than were in flight.
 fn sweep(case: &Case, part: &PartFacts) -> (u64, Option<Found>) {
-    let Some(log) = part.final_log() else {
+    if part.final_log().is_none() {
         return (0, None);
-    };
-    let order = order(case, part);
-    let mut waiting = Waiting::default();
-    let mut furthest: Option<(u32, Offset)> = None;
-    let mut found: Option<Found> = None;
-    let mut examined = 0;
-    for turn in 0..part.sends.len() {
-        let place = order.as_ref().map_or(turn, |order| order[turn] as usize);
-        let index = part.sends[place];
-        let send = case.facts.ops.send(index);
-        let (Some(at), Some(returned)) = (send.acked_at(), send.returned) else {
-            continue;
-        };
-        if !log.holds(at, send.value) {
-            continue;
-        }
-        examined += 1;
-        while let Some((_, offset, earlier)) = waiting.answered_before(send.invoked) {
-            if furthest.is_none_or(|(_, far)| far < offset) {
-                furthest = Some((earlier, offset));
+    }
+    let ops = &case.facts.ops;
+    let mut sweep = Sweep::default();
+    match order(case, part) {
+        None => {
+            for (place, send) in ops.sends_of(&part.sends) {
+                sweep.take(part, place, &send);
             }
         }
-        if let Some(before) = furthest.filter(|(_, far)| *far > at) {
-            let after = (index, at);
-            note(&mut found, Inversion { before, after });
+        Some(order) => {
+            for place in order {
+                let send = ops.send(part.sends[place as usize]);
+                sweep.take(part, place as usize, &send);
+            }
         }
-        waiting.push((returned, at, index));
     }
-    (examined, found)
+    (sweep.examined, sweep.found)
+}
+
+#[derive(Debug, Default)]
+struct Sweep {
+    waiting: Waiting,
+    furthest: Option<(u32, Offset)>,
+    found: Option<Found>,
+    examined: u64,
+}
+
+impl Sweep {
+    /// Takes the next send; only what stands where it was acknowledged counts.
+    #[inline(always)]
+    fn take(&mut self, part: &PartFacts, place: usize, send: &SendFact) {
+        let (Some(at), Some(returned)) = (send.acked_at(), send.returned) else {
+            return;
+        };
+        if !part.acked_there.get(place) {
+            return;
+        }
+        let index = part.sends[place];
+        self.examined += 1;
+        while let Some((_, offset, earlier)) = self.waiting.answered_before(send.invoked) {
+            if self.furthest.is_none_or(|(_, far)| far < offset) {
+                self.furthest = Some((earlier, offset));
+            }
+        }
+        if let Some(before) = self.furthest.filter(|(_, far)| *far > at) {
+            let after = (index, at);
+            note(&mut self.found, Inversion { before, after });
+        }
+        self.waiting.push((returned, at, index));
+    }
 }
 
 /// When a send was answered, where it stands, which it is.

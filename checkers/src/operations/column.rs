@@ -5,7 +5,7 @@
 //! worst eight bytes a row. What a number means is the store's business.
 
 /// Rows that share a base.
-const ROWS: usize = 256;
+pub const ROWS: usize = 256;
 
 /// Numbers by row. Signed ones go in and come out as their bits.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,13 @@ pub struct Column {
 struct Block {
     base: u64,
     cells: Cells,
+}
+
+/// A block of a column, for going through its rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct View<'a> {
+    base: u64,
+    cells: Option<&'a Cells>,
 }
 
 #[derive(Debug, Clone)]
@@ -44,15 +51,39 @@ impl Column {
         }
     }
 
+    /// A block of rows, by the number of its first row over [`ROWS`]: whoever goes through the rows
+    /// in their order looks a block up once. Rows that are not there have any number.
+    #[inline(always)]
+    pub fn view(&self, block: usize) -> View<'_> {
+        match self.blocks.get(block) {
+            Some(block) => View {
+                base: block.base,
+                cells: Some(&block.cells),
+            },
+            None => View::default(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin(&mut self, first: u64) {
+        let block = Block::after(&self.blocks, first);
+        self.blocks.push(block);
+    }
+
     /// Adds a row.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, number: u64) {
-        if self.len.is_multiple_of(ROWS) {
-            let block = Block::after(&self.blocks, number);
-            self.blocks.push(block);
+        let at = self.len % ROWS;
+        if at == 0 {
+            self.begin(number);
         }
         self.len += 1;
-        self.set(self.len - 1, number);
+        if let Some(block) = self.blocks.last_mut()
+            && !block.put(at, number)
+        {
+            block.widen(at + 1, at, number);
+        }
     }
 
     /// Changes a row that is there.
@@ -102,36 +133,30 @@ impl Block {
 
     #[inline(always)]
     fn get(&self, at: usize) -> u64 {
-        let at = at % ROWS;
-        let distance = match &self.cells {
-            Cells::One(cells) => u64::from(cells[at]),
-            Cells::Two(cells) => u64::from(cells[at]),
-            Cells::Four(cells) => u64::from(cells[at]),
-            Cells::Eight(cells) => cells[at],
-        };
-        self.base.wrapping_add(distance)
+        self.base.wrapping_add(self.cells.get(at))
     }
 
     /// Whether the number had room.
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, at: usize, number: u64) -> bool {
         let at = at % ROWS;
         let distance = number.wrapping_sub(self.base);
-        let fits = distance <= room(self.width());
-        if fits {
-            match &mut self.cells {
-                Cells::One(cells) => cells[at] = distance as u8,
-                Cells::Two(cells) => cells[at] = distance as u16,
-                Cells::Four(cells) => cells[at] = distance as u32,
-                Cells::Eight(cells) => cells[at] = distance,
+        match &mut self.cells {
+            Cells::One(cells) => u8::try_from(distance).map(|distance| cells[at] = distance),
+            Cells::Two(cells) => u16::try_from(distance).map(|distance| cells[at] = distance),
+            Cells::Four(cells) => u32::try_from(distance).map(|distance| cells[at] = distance),
+            Cells::Eight(cells) => {
+                cells[at] = distance;
+                Ok(())
             }
         }
-        fits
+        .is_ok()
     }
 
     /// Moves the base, and takes more bytes if that is not enough, so that a number has room
     /// beside the `filled` rows that there are.
     #[cold]
+    #[inline(never)]
     fn widen(&mut self, filled: usize, at: usize, number: u64) {
         let old: Vec<u64> = (0..filled).map(|row| self.get(row)).collect();
         // Around the new number, since the numbers may be near either end of what 64 bits hold.
@@ -161,7 +186,27 @@ impl Block {
     }
 }
 
+impl View<'_> {
+    /// The number of a row, by its place in the block.
+    #[inline(always)]
+    pub fn get(&self, at: usize) -> u64 {
+        let distance = self.cells.map_or(0, |cells| cells.get(at));
+        self.base.wrapping_add(distance)
+    }
+}
+
 impl Cells {
+    #[inline(always)]
+    fn get(&self, at: usize) -> u64 {
+        let at = at % ROWS;
+        match self {
+            Cells::One(cells) => u64::from(cells[at]),
+            Cells::Two(cells) => u64::from(cells[at]),
+            Cells::Four(cells) => u64::from(cells[at]),
+            Cells::Eight(cells) => cells[at],
+        }
+    }
+
     fn of(width: usize) -> Self {
         match width {
             1 => Cells::One(Box::new([0; ROWS])),

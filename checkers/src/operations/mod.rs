@@ -18,8 +18,8 @@ use rustc_hash::FxHashMap;
 
 pub use column::Column;
 pub use names::Names;
-pub use reads::{ReadFact, Reads};
-pub use sends::{Counts, Fate, SendFact, Sends};
+pub use reads::{ReadCursor, ReadFact, Reads};
+pub use sends::{Counts, Fate, SendCursor, SendFact, Sends};
 pub use values::Values;
 
 /// All sends and polls of a history.

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use history::Partition;
 use rustc_hash::FxHashMap;
 
+/// So many partitions are looked through before a table is asked.
+const FEW: usize = 16;
+
 /// The partitions that sends and deliveries name.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
@@ -21,6 +24,10 @@ impl Names {
             |known: &Partition| known.index == name.index && Arc::ptr_eq(&known.topic, &name.topic);
         if self.names.get(self.last).is_some_and(same) {
             return self.last as u32;
+        }
+        if let Some(number) = self.names.iter().take(FEW).position(same) {
+            self.last = number;
+            return number as u32;
         }
         let number = match self.numbers.get(name) {
             Some(&number) => number,

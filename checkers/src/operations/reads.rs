@@ -5,6 +5,7 @@ use history::{ClientId, Epoch, Mark, NodeId, Offset, OpId, Payload, ValueId};
 use rustc_hash::FxHashMap;
 
 use super::Column;
+use super::column::{ROWS, View};
 
 /// A delivered record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,84 @@ pub struct Reads {
     last_value: u64,
     /// Deliveries by partition.
     by_part: Vec<u64>,
+}
+
+/// A block of deliveries.
+#[derive(Debug, Clone, Copy, Default)]
+struct ReadView<'a> {
+    poll: View<'a>,
+    part: View<'a>,
+    offset: View<'a>,
+    value: View<'a>,
+    source: View<'a>,
+}
+
+/// What the deliveries of a poll have in common.
+#[derive(Debug, Clone, Copy)]
+struct Poll {
+    op: OpId,
+    client: ClientId,
+    invoked: Mark,
+    returned: Mark,
+    drain: bool,
+}
+
+/// Remembers the block, the poll and the source of the last delivery: the next one mostly has the
+/// same.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadCursor<'a> {
+    reads: &'a Reads,
+    block: usize,
+    view: ReadView<'a>,
+    in_poll: u64,
+    poll: Poll,
+    from_source: u64,
+    source: Source,
+}
+
+impl ReadCursor<'_> {
+    /// A delivery. What the caller does not use is not fetched.
+    #[inline(always)]
+    pub fn get(&mut self, row: u32) -> ReadFact {
+        if row as usize / ROWS != self.block {
+            self.block = row as usize / ROWS;
+            self.view = self.reads.view(row);
+        }
+        let poll = self.view.poll.get(row as usize);
+        if poll != self.in_poll {
+            self.in_poll = poll;
+            self.poll = self.reads.poll(poll);
+        }
+        let source = self.view.source.get(row as usize);
+        if source != self.from_source {
+            self.from_source = source;
+            self.source = self.reads.source_of(source);
+        }
+        self.view.get(row, &self.poll, &self.source)
+    }
+}
+
+impl ReadView<'_> {
+    #[inline(always)]
+    fn get(&self, row: u32, poll: &Poll, source: &Source) -> ReadFact {
+        let row = row as usize % ROWS;
+        ReadFact {
+            op: poll.op,
+            client: poll.client,
+            part: self.part.get(row) as usize,
+            offset: Offset(self.offset.get(row) as i64),
+            payload: match source.payload {
+                Kind::Corrupt => Payload::Corrupt,
+                Kind::Foreign => Payload::Foreign,
+                Kind::Value => Payload::Value(ValueId(self.value.get(row))),
+            },
+            epoch: source.epoch,
+            broker: source.broker,
+            invoked: poll.invoked,
+            returned: poll.returned,
+            drain: poll.drain,
+        }
+    }
 }
 
 /// What many deliveries have in common.
@@ -101,25 +180,59 @@ impl Reads {
     /// A delivery. What the caller does not use is not fetched.
     #[inline(always)]
     pub fn get(&self, row: u32) -> ReadFact {
-        let row = row as usize;
-        let poll = self.poll.get(row) as usize;
+        let view = self.view(row);
+        let poll = self.poll(view.poll.get(row as usize));
+        let source = self.source_of(view.source.get(row as usize));
+        view.get(row, &poll, &source)
+    }
+
+    /// The block that holds a delivery.
+    #[inline(always)]
+    fn view(&self, row: u32) -> ReadView<'_> {
+        let block = row as usize / ROWS;
+        ReadView {
+            poll: self.poll.view(block),
+            part: self.part.view(block),
+            offset: self.offset.view(block),
+            value: self.value.view(block),
+            source: self.source.view(block),
+        }
+    }
+
+    #[inline(always)]
+    fn poll(&self, poll: u64) -> Poll {
+        let poll = poll as usize;
         let invoked = self.polls.invoked.get(poll);
-        let source = self.sources.get(self.source.get(row) as usize);
-        ReadFact {
+        Poll {
             op: OpId(self.polls.op.get(poll)),
             client: ClientId(self.polls.client.get(poll) as u16),
-            part: self.part.get(row) as usize,
-            offset: Offset(self.offset.get(row) as i64),
-            payload: match source.map(|source| source.payload) {
-                Some(Kind::Corrupt) => Payload::Corrupt,
-                Some(Kind::Foreign) => Payload::Foreign,
-                Some(Kind::Value) | None => Payload::Value(ValueId(self.value.get(row))),
-            },
-            epoch: source.and_then(|source| source.epoch),
-            broker: source.and_then(|source| source.broker),
             invoked: Mark(invoked),
             returned: Mark(invoked.wrapping_add(self.polls.took.get(poll))),
             drain: self.polls.drain.get(poll) != 0,
+        }
+    }
+
+    #[inline(always)]
+    fn source_of(&self, source: u64) -> Source {
+        let none = Source {
+            payload: Kind::Value,
+            epoch: None,
+            broker: None,
+        };
+        self.sources.get(source as usize).copied().unwrap_or(none)
+    }
+
+    /// For going through deliveries whose rows ascend or descend.
+    #[inline(always)]
+    pub fn cursor(&self) -> ReadCursor<'_> {
+        ReadCursor {
+            reads: self,
+            block: usize::MAX,
+            view: ReadView::default(),
+            in_poll: 0,
+            poll: self.poll(0),
+            from_source: 0,
+            source: self.source_of(0),
         }
     }
 

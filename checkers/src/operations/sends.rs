@@ -3,6 +3,7 @@
 use history::{ClientId, Mark, NodeId, Offset, OpId, ValueId};
 
 use super::Column;
+use super::column::{ROWS, View};
 
 /// A send, from invocation to outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,65 @@ pub struct Sends {
     by_part: Vec<Counts>,
 }
 
+/// A block of sends.
+#[derive(Debug, Clone, Copy, Default)]
+struct SendView<'a> {
+    op: View<'a>,
+    client: View<'a>,
+    part: View<'a>,
+    value: View<'a>,
+    invoked: View<'a>,
+    took: View<'a>,
+    offset: View<'a>,
+    code: View<'a>,
+}
+
+/// Remembers the block that the last send was in: the next one is mostly in the same.
+#[derive(Debug, Clone, Copy)]
+pub struct SendCursor<'a> {
+    sends: &'a Sends,
+    block: usize,
+    view: SendView<'a>,
+}
+
+impl SendCursor<'_> {
+    /// A send. What the caller does not use is not fetched.
+    #[inline(always)]
+    pub fn get(&mut self, row: u32) -> SendFact {
+        if row as usize / ROWS != self.block {
+            self.block = row as usize / ROWS;
+            self.view = self.sends.view(row);
+        }
+        self.view.get(row)
+    }
+}
+
+impl SendView<'_> {
+    #[inline(always)]
+    fn get(&self, row: u32) -> SendFact {
+        let row = row as usize % ROWS;
+        let invoked = self.invoked.get(row);
+        let code = self.code.get(row);
+        let took = self.took.get(row);
+        SendFact {
+            op: OpId(self.op.get(row)),
+            client: ClientId(self.client.get(row) as u16),
+            part: self.part.get(row) as usize,
+            value: ValueId(self.value.get(row)),
+            invoked: Mark(invoked),
+            returned: (code != OPEN).then_some(Mark(invoked.wrapping_add(took))),
+            fate: match code & KIND {
+                ACKED => Fate::Acked {
+                    offset: (code & HAS_OFFSET != 0).then_some(Offset(self.offset.get(row) as i64)),
+                    broker: (code & HAS_BROKER != 0).then_some(NodeId((code >> BROKER) as u8)),
+                },
+                FAILED => Fate::Failed,
+                _ => Fate::Unknown,
+            },
+        }
+    }
+}
+
 /// How many sends came to what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -120,25 +180,32 @@ impl Sends {
     /// A send. What the caller does not use is not fetched.
     #[inline(always)]
     pub fn get(&self, row: u32) -> SendFact {
-        let row = row as usize;
-        let invoked = self.invoked.get(row);
-        let code = self.code.get(row);
-        let took = self.took.get(row);
-        SendFact {
-            op: OpId(self.op.get(row)),
-            client: ClientId(self.client.get(row) as u16),
-            part: self.part.get(row) as usize,
-            value: ValueId(self.value.get(row)),
-            invoked: Mark(invoked),
-            returned: (code != OPEN).then_some(Mark(invoked.wrapping_add(took))),
-            fate: match code & KIND {
-                ACKED => Fate::Acked {
-                    offset: (code & HAS_OFFSET != 0).then_some(Offset(self.offset.get(row) as i64)),
-                    broker: (code & HAS_BROKER != 0).then_some(NodeId((code >> BROKER) as u8)),
-                },
-                FAILED => Fate::Failed,
-                _ => Fate::Unknown,
-            },
+        self.view(row).get(row)
+    }
+
+    /// The block that holds a send.
+    #[inline(always)]
+    fn view(&self, row: u32) -> SendView<'_> {
+        let block = row as usize / ROWS;
+        SendView {
+            op: self.op.view(block),
+            client: self.client.view(block),
+            part: self.part.view(block),
+            value: self.value.view(block),
+            invoked: self.invoked.view(block),
+            took: self.took.view(block),
+            offset: self.offset.view(block),
+            code: self.code.view(block),
+        }
+    }
+
+    /// For going through sends whose rows ascend or descend.
+    #[inline(always)]
+    pub fn cursor(&self) -> SendCursor<'_> {
+        SendCursor {
+            sends: self,
+            block: usize::MAX,
+            view: SendView::default(),
         }
     }
 
