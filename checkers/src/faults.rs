@@ -1,9 +1,14 @@
 //! Faults as facts: what was done to whom, with which proof. Nothing is concluded from them here.
 
-use history::{Deed, FaultKind, Mark, NodeId, Stage};
+use history::{Mark, Stage};
 
 use crate::facts::{Facts, FaultStory};
-use crate::judgement::{FaultFact, FaultSpan, StageFact};
+use crate::judgement::{FaultFact, FaultSpan, Latency, StageFact};
+
+mod words;
+
+use words::label;
+pub use words::{deed_in_words, harmed};
 
 /// Every fault, in order.
 pub fn all(facts: &Facts) -> Vec<FaultFact> {
@@ -76,6 +81,7 @@ fn fact(fault: &FaultStory, end: Mark) -> Option<FaultFact> {
         stages,
         proved,
         healed,
+        latency: latency(fault),
         span,
         sentence,
     })
@@ -93,80 +99,14 @@ fn stage(stage: &Stage) -> (&'static str, Option<&str>) {
     }
 }
 
-/// The node that an isolation singles out: the one on every cut link.
-fn isolated(deed: &Deed) -> Option<NodeId> {
-    let first = deed.links.first()?;
-    let on_all = |node: NodeId| deed.links.iter().all(|l| l.from == node || l.to == node);
-    match (on_all(first.from), on_all(first.to)) {
-        (true, false) => Some(first.from),
-        (false, true) => Some(first.to),
-        (true, true) | (false, false) => None,
-    }
-}
-
-/// The nodes that a fault is meant for: the isolated one, not those it is isolated from.
-pub fn harmed(deed: &Deed) -> Vec<NodeId> {
-    match (deed.kind, isolated(deed)) {
-        (FaultKind::Isolate, Some(node)) => vec![node],
-        _ => deed.nodes(),
-    }
-}
-
-/// `kill n1`, `isolate n0`.
-fn label(deed: &Deed) -> String {
-    let names: Vec<String> = harmed(deed).iter().map(NodeId::to_string).collect();
-    match deed.kind {
-        FaultKind::Cut => deed
-            .links
-            .first()
-            .map_or_else(|| "cut".to_owned(), |link| format!("cut {link}")),
-        kind => format!("{kind} {}", names.join(" ")).trim_end().to_owned(),
-    }
-}
-
-/// "the broker of n1 was killed", "n0 was cut off from n1 and n2; clients still reached it".
-pub fn deed_in_words(deed: &Deed) -> String {
-    let processes: Vec<String> = deed
-        .processes
-        .iter()
-        .map(|(node, service)| format!("the {service} of {node}"))
-        .collect();
-    let processes = processes.join(" and ");
-    match deed.kind {
-        FaultKind::Kill => format!("{processes} was killed"),
-        FaultKind::Stop => format!("{processes} was stopped"),
-        FaultKind::Pause => format!("{processes} was paused"),
-        FaultKind::Restart => format!("{processes} was restarted"),
-        FaultKind::Isolate => match isolated(deed) {
-            Some(node) => {
-                let others: Vec<String> = deed
-                    .nodes()
-                    .into_iter()
-                    .filter(|other| *other != node)
-                    .map(|other| other.to_string())
-                    .collect();
-                format!(
-                    "{node} was cut off from {}; clients still reached it",
-                    others.join(" and ")
-                )
-            }
-            None => links(deed),
-        },
-        FaultKind::Cut => links(deed),
-        // What exactly was asked says the plan's own words; where, the deed.
-        kind => match (processes.is_empty(), deed.links.is_empty()) {
-            (false, _) => format!("{kind}: {processes}"),
-            (true, false) => format!("{kind}: {}", arrows(deed)),
-            (true, true) => format!("{kind}: {}", deed.because),
-        },
-    }
-}
-
-fn links(deed: &Deed) -> String {
-    format!("cut {}", arrows(deed))
-}
-
-fn arrows(deed: &Deed) -> String {
-    let links: Vec<String> = deed.links.iter().map(ToString::to_string).collect();
-    links.join(", ")
+/// From the decision to the moment at which it took effect, of which only bounds are known.
+fn latency(fault: &FaultStory) -> Option<Latency> {
+    let decided = fault.stages.first()?.at;
+    fault.stages.iter().find_map(|event| match event.stage {
+        Stage::TookEffect { after, before } => Some(Latency {
+            at_least: Mark(after.0.saturating_sub(decided.0)),
+            at_most: Mark(before.0.saturating_sub(decided.0)),
+        }),
+        _ => None,
+    })
 }

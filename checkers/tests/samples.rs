@@ -390,6 +390,7 @@ fn fault(
             stage("healing", to, None),
             stage("healed", to + 900, Some("read back from the host: gone")),
         ],
+        latency: None,
         proved: true,
         healed: true,
         span: span(from, to),

@@ -13,6 +13,10 @@ pub struct Board {
     replicas: BTreeMap<(Partition, NodeId), Replica>,
     controllers: BTreeMap<NodeId, (Option<NodeId>, Mark)>,
     silent: BTreeSet<NodeId>,
+    /// The newest epoch of each partition, with when anybody first told of it.
+    elections: BTreeMap<Partition, (Epoch, Mark)>,
+    /// When the last answer came.
+    latest: Mark,
 }
 
 /// What one node last said about its replica of one partition.
@@ -55,6 +59,7 @@ impl Board {
     /// Takes an observation in.
     pub fn observe(&mut self, seen: &Observation) {
         let (node, asked, answered) = (seen.node, seen.asked, seen.answered);
+        self.latest = self.latest.max(answered);
         match &seen.seen {
             Seen::LogEnd { partition, leo, .. } => {
                 self.replica(partition, node).leo = Some((*leo, asked));
@@ -75,6 +80,11 @@ impl Board {
                 epoch,
                 isr,
             } => {
+                let newest = self.elections.get(partition).map(|(epoch, _)| *epoch);
+                if newest.is_none_or(|newest| *epoch > newest) {
+                    let election = (*epoch, answered);
+                    self.elections.insert(partition.clone(), election);
+                }
                 let mut isr = isr.clone();
                 isr.sort_unstable();
                 self.replica(partition, node).belief = Some(Belief {
@@ -128,6 +138,16 @@ impl Board {
             said_by,
             at: belief.at,
         })
+    }
+
+    /// The newest epoch of a partition that anybody has told of, with when that was first.
+    pub fn election(&self, partition: &Partition) -> Option<(Epoch, Mark)> {
+        self.elections.get(partition).copied()
+    }
+
+    /// When the last answer of anybody came.
+    pub fn latest(&self) -> Mark {
+        self.latest
     }
 
     /// Whether a node itself believes that it leads a partition in this epoch.

@@ -2,24 +2,29 @@
 //!
 //! The ledger never decides *what* to inject. It exists so that nothing injected is forgotten,
 //! including faults whose injection failed half-way: an entry is made before anything is done, and
-//! healing is owed from then on. It never waits for a host without end.
+//! healing is owed from then on. It never waits for a host without end. How a fault is done and
+//! undone is `doing`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::time::Duration;
 
-use cluster::{ClusterError, Signal, Signalled, System};
+use cluster::{ClusterError, System};
 use futures_util::future::join_all;
 use history::{
     Deed, Event, FaultEvent, FaultId, FaultKind, Mark, NodeId, ProcessState, Service, Stage,
 };
+use plan::Budget;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
-use crate::proof::{self, Proof};
+use crate::budget;
+use crate::clients::Clients;
+use crate::resolve::Resolved;
 use crate::roll::Roll;
 
-/// An injection and its proof: a clean stop may take 30 s.
+/// An injection and its proof: a clean stop may take 30 s, a reassignment 60 s.
 const INJECT_WITHIN: Duration = Duration::from_secs(90);
 /// A cut that is removed, and the look whether it is gone.
 const MEND_WITHIN: Duration = Duration::from_secs(25);
@@ -40,22 +45,45 @@ pub struct Healed {
 
 /// The open faults of one run.
 pub struct Ledger<'a, S> {
-    system: &'a S,
-    roll: Roll,
-    open: RefCell<BTreeMap<FaultId, Deed>>,
+    pub(crate) system: &'a S,
+    pub(crate) roll: Roll,
+    pub(crate) clients: &'a dyn Clients,
+    nodes: Vec<NodeId>,
+    budget: Budget,
+    open: RefCell<BTreeMap<FaultId, Open>>,
     in_force: watch::Sender<Vec<String>>,
-    last: u16,
+    last: Cell<u16>,
+}
+
+/// An open fault.
+#[derive(Debug, Clone)]
+struct Open {
+    resolved: Resolved,
+    /// Somebody undoes it: it is cut no more.
+    healing: bool,
+    flap: Option<Flap>,
+}
+
+/// A cut that comes and goes.
+#[derive(Debug, Clone, Copy)]
+struct Flap {
+    every: Duration,
+    next: Mark,
+    cut: bool,
 }
 
 impl<'a, S: System> Ledger<'a, S> {
     /// An empty ledger. Stages are written where the roll writes.
-    pub fn new(system: &'a S, roll: Roll) -> Self {
+    pub fn new(system: &'a S, roll: Roll, clients: &'a dyn Clients, budget: Budget) -> Self {
         Self {
+            nodes: system.nodes(),
             system,
             roll,
+            clients,
+            budget,
             open: RefCell::default(),
             in_force: watch::Sender::new(Vec::new()),
-            last: 0,
+            last: Cell::new(0),
         }
     }
 
@@ -67,7 +95,43 @@ impl<'a, S: System> Ledger<'a, S> {
     /// The open faults, in the order in which they were opened.
     pub fn open(&self) -> Vec<(FaultId, Deed)> {
         let open = self.open.borrow();
-        open.iter().map(|(f, deed)| (*f, deed.clone())).collect()
+        open.iter()
+            .map(|(f, it)| (*f, it.resolved.deed.clone()))
+            .collect()
+    }
+
+    /// Another open fault that keeps this process as it was found: gone, or stopped.
+    pub(crate) fn held_by(
+        &self,
+        not: FaultId,
+        node: NodeId,
+        service: Service,
+        state: ProcessState,
+    ) -> Option<FaultId> {
+        let open = self.open.borrow();
+        let mut others = open
+            .iter()
+            .filter(|(fault, it)| **fault != not && !it.healing);
+        let holds = |deed: &Deed| {
+            let kind = match state {
+                ProcessState::Gone => deed.kind.takes_down(),
+                ProcessState::Paused { .. } => deed.kind == FaultKind::Pause,
+                ProcessState::Running { .. } => false,
+            };
+            kind && deed.processes.contains(&(node, service))
+        };
+        others
+            .find(|(_, it)| holds(&it.resolved.deed))
+            .map(|(fault, _)| *fault)
+    }
+
+    /// Whether the budget allows this deed beside what is open; why not, in words.
+    ///
+    /// # Errors
+    /// Not now.
+    pub fn allows(&self, deed: &Deed) -> Result<(), String> {
+        let open: Vec<Deed> = self.open().into_iter().map(|(_, deed)| deed).collect();
+        budget::over(&self.budget, &self.nodes, &open, deed).map_or(Ok(()), Err)
     }
 
     /// Opens a fault: writes it down, does it, reads it back. `Ok(false)` when it proved
@@ -77,13 +141,13 @@ impl<'a, S: System> Ledger<'a, S> {
     /// # Errors
     /// A host refused, or did not answer in time.
     pub async fn inject(
-        &mut self,
+        &self,
         asked: String,
-        deed: Deed,
+        resolved: Resolved,
     ) -> Result<(FaultId, bool), ClusterError> {
-        self.last += 1;
-        let fault = FaultId(self.last);
-        let work = self.inject_as(fault, asked, deed);
+        let fault = FaultId(self.last.get() + 1);
+        self.last.set(fault.0);
+        let work = self.open_as(fault, asked, resolved);
         match timeout(INJECT_WITHIN, work).await {
             Ok(injected) => injected.map(|effective| (fault, effective)),
             Err(_) => Err(ClusterError::Lab(format!(
@@ -92,91 +156,114 @@ impl<'a, S: System> Ledger<'a, S> {
         }
     }
 
-    async fn inject_as(
+    async fn open_as(
         &self,
         fault: FaultId,
         asked: String,
-        deed: Deed,
+        resolved: Resolved,
     ) -> Result<bool, ClusterError> {
-        self.open.borrow_mut().insert(fault, deed.clone());
+        let deed = resolved.deed.clone();
+        let open = Open {
+            resolved: resolved.clone(),
+            healing: false,
+            flap: None,
+        };
+        self.open.borrow_mut().insert(fault, open);
         self.roll.hold(&deed);
         self.in_force
             .send_modify(|faults| faults.push(format!("{fault} {asked}")));
-        self.write(
-            fault,
-            Stage::Injecting {
-                asked,
-                deed: deed.clone(),
-            },
-        );
-        let clock = self.roll.clock();
-        let ((after, before), proof) = match deed.kind {
-            FaultKind::Kill | FaultKind::Restart | FaultKind::Pause | FaultKind::Stop => {
-                let told = self.signal(&deed).await?;
-                self.note(&deed, &told);
-                (span(&told), proof::of_processes(&deed, &told))
-            }
-            FaultKind::Isolate | FaultKind::Cut => {
-                let between = self.system.cut(fault, &deed.links, clock).await?;
-                let proof = proof::of_cuts(self.system, clock, fault, &deed.links).await?;
-                (between, proof)
-            }
-            kind => {
-                let nothing = Proof::Nothing(format!("{kind} is not injected yet"));
-                ((clock.mark(), clock.mark()), nothing)
-            }
-        };
-        Ok(match proof {
-            Proof::InForce(evidence) => {
-                self.write(fault, Stage::TookEffect { after, before });
-                self.write(fault, Stage::Injected { evidence });
-                true
-            }
-            Proof::Nothing(evidence) => {
-                self.write(fault, Stage::Ineffective { evidence });
-                false
-            }
-        })
+        self.write(fault, Stage::Injecting { asked, deed });
+        let done = self.act(fault, &resolved).await?;
+        if let Some((after, before)) = done.between {
+            self.write(fault, Stage::TookEffect { after, before });
+        }
+        let evidence = done.evidence;
+        if !done.in_force {
+            self.write(fault, Stage::Ineffective { evidence });
+            return Ok(false);
+        }
+        self.write(fault, Stage::Injected { evidence });
+        if let Some(every) = resolved.flaps
+            && let Some(open) = self.open.borrow_mut().get_mut(&fault)
+        {
+            let next = self.roll.clock().mark() + every;
+            open.flap = Some(Flap {
+                every,
+                next,
+                cut: true,
+            });
+        }
+        // Whoever tends the flapping ones learns of it.
+        self.in_force.send_modify(|_| ());
+        Ok(true)
     }
 
-    /// Signals the processes of a deed, all at once.
-    async fn signal(&self, deed: &Deed) -> Result<Vec<Signalled>, ClusterError> {
-        let signal = match deed.kind {
-            FaultKind::Pause => Signal::Pause,
-            FaultKind::Restart | FaultKind::Stop => Signal::Stop,
-            _ => Signal::Kill,
-        };
-        let clock = self.roll.clock();
-        let each = deed.processes.iter();
-        let told = each.map(|(node, service)| self.system.signal(*node, *service, signal, clock));
-        join_all(told).await.into_iter().collect()
+    /// Lets flapping cuts come and go, without end.
+    pub async fn tend(&self) -> Infallible {
+        let mut news = self.in_force.subscribe();
+        loop {
+            let next = {
+                let open = self.open.borrow();
+                let flaps = open.iter().filter(|(_, it)| !it.healing);
+                let due = flaps.filter_map(|(fault, it)| Some((it.flap?.next, *fault)));
+                due.min()
+            };
+            let due = async {
+                match next {
+                    Some((at, _)) => sleep_until(self.roll.clock().instant(at)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                // The sender lives as long as the ledger.
+                _ = news.changed() => {}
+                () = due => if let Some((_, fault)) = next { self.flip(fault).await },
+            }
+        }
     }
 
-    /// Writes down what the processes of a deed became.
-    fn note(&self, deed: &Deed, told: &[Signalled]) {
-        for ((node, service), told) in deed.processes.iter().zip(told) {
-            match told.after {
-                ProcessState::Gone => self.roll.gone(*node, *service),
-                ProcessState::Paused { .. } => self.roll.paused(*node, *service),
-                ProcessState::Running { .. } => {}
+    /// Cuts what was let go, or lets go what was cut. What fails is tried again at the next turn;
+    /// whether the fault is gone in the end is the heal's to prove.
+    async fn flip(&self, fault: FaultId) {
+        let (links, flap) = {
+            let mut open = self.open.borrow_mut();
+            let Some(Open {
+                resolved,
+                healing: false,
+                flap: Some(flap),
+            }) = open.get_mut(&fault)
+            else {
+                return;
+            };
+            flap.cut = !flap.cut;
+            flap.next = self.roll.clock().mark() + flap.every;
+            (resolved.deed.links.clone(), *flap)
+        };
+        match flap.cut {
+            true => {
+                let cut = self.system.cut(fault, &links, self.roll.clock()).await;
+                if let Ok((after, before)) = cut {
+                    self.write(fault, Stage::TookEffect { after, before });
+                }
             }
+            // What is still there is removed at the next turn, and by the heal.
+            false => drop(self.system.mend(fault).await),
         }
     }
 
     /// Closes these faults: cuts first, since a broker behind one cannot register, then processes,
     /// each kind at once. What cannot be undone is written down as stuck and stays open, so that
-    /// `close` tries again.
+    /// `close` tries again. One that is closed already is no error.
     ///
     /// # Errors
     /// Why which of them are stuck.
-    pub async fn heal(&mut self, faults: &[FaultId]) -> Result<(), String> {
+    pub async fn heal(&self, faults: &[FaultId]) -> Result<(), String> {
         let mut stuck = Vec::new();
         for links in [true, false] {
-            let each = self.open().into_iter();
-            let each =
-                each.filter(|(f, deed)| faults.contains(f) && deed.links.is_empty() != links);
-            let each: Vec<(FaultId, Deed)> = each.collect();
-            let tries = each.iter().map(|(fault, deed)| self.undo(*fault, deed));
+            let mut each = self.every();
+            each.retain(|(f, it)| faults.contains(f) && it.deed.links.is_empty() != links);
+            let tries = each.iter().map(|(fault, it)| self.undo(*fault, it));
             let tried = join_all(tries).await.into_iter().zip(&each);
             stuck.extend(tried.filter_map(|(it, (f, _))| Some(format!("{f}: {}", it.err()?))));
         }
@@ -187,12 +274,20 @@ impl<'a, S: System> Ledger<'a, S> {
         }
     }
 
+    fn every(&self) -> Vec<(FaultId, Resolved)> {
+        let open = self.open.borrow();
+        open.iter()
+            .map(|(f, it)| (*f, it.resolved.clone()))
+            .collect()
+    }
+
     /// Closes every open fault, each tried twice. Never stops at the first that fails. Once
     /// `hurried` resolves, cuts and pauses have five seconds more, and what is down stays down.
-    pub async fn close(self, hurried: impl AsyncFn()) -> Healed {
+    pub async fn close(&self, hurried: impl AsyncFn()) -> Healed {
         let mut healed = Healed::default();
-        let is_down = |deed: &Deed| deed.kind.takes_down();
-        let (down, rest): (Vec<_>, Vec<_>) = self.open().into_iter().partition(|(_, d)| is_down(d));
+        let is_down = |it: &Resolved| it.deed.kind.takes_down();
+        let (down, rest): (Vec<_>, Vec<_>) =
+            self.every().into_iter().partition(|(_, it)| is_down(it));
         let late = async {
             hurried().await;
             sleep(HURRIED_WITHIN).await;
@@ -200,7 +295,7 @@ impl<'a, S: System> Ledger<'a, S> {
         tokio::select! {
             biased;
             stuck = self.undo_twice(&rest) => healed.stuck = stuck,
-            () = late => for (fault, _) in self.open().into_iter().filter(|(_, d)| !is_down(d)) {
+            () = late => for (fault, _) in self.every().into_iter().filter(|(_, it)| !is_down(it)) {
                 let why = format!("not undone within {HURRIED_WITHIN:?} when the run had to end");
                 self.write(fault, Stage::Stuck { why: why.clone() });
                 healed.stuck.push((fault, why));
@@ -209,7 +304,7 @@ impl<'a, S: System> Ledger<'a, S> {
         tokio::select! {
             biased;
             () = hurried() => {
-                let left = self.open().into_iter().filter(|(_, deed)| is_down(deed));
+                let left = self.every().into_iter().filter(|(_, it)| is_down(it));
                 healed.left_down = left.map(|(fault, _)| fault).collect();
             },
             stuck = self.undo_twice(&down) => healed.stuck.extend(stuck),
@@ -217,33 +312,29 @@ impl<'a, S: System> Ledger<'a, S> {
         healed
     }
 
-    async fn undo_twice(&self, faults: &[(FaultId, Deed)]) -> Vec<(FaultId, String)> {
+    async fn undo_twice(&self, faults: &[(FaultId, Resolved)]) -> Vec<(FaultId, String)> {
         // What fails is still open, and is tried again.
-        join_all(faults.iter().map(|(fault, deed)| self.undo(*fault, deed))).await;
-        let again: Vec<(FaultId, Deed)> = self
-            .open()
-            .into_iter()
-            .filter(|(fault, _)| faults.iter().any(|(f, _)| f == fault))
-            .collect();
-        let each = again.iter().map(async |(fault, deed)| {
-            let stuck = self.undo(*fault, deed).await.err()?;
+        join_all(faults.iter().map(|(fault, it)| self.undo(*fault, it))).await;
+        let mut again = self.every();
+        again.retain(|(fault, _)| faults.iter().any(|(f, _)| f == fault));
+        let each = again.iter().map(async |(fault, it)| {
+            let stuck = self.undo(*fault, it).await.err()?;
             Some((*fault, stuck))
         });
         join_all(each).await.into_iter().flatten().collect()
     }
 
     /// Undoes one fault, reads it back and strikes it off.
-    async fn undo(&self, fault: FaultId, deed: &Deed) -> Result<(), String> {
+    async fn undo(&self, fault: FaultId, it: &Resolved) -> Result<(), String> {
+        if let Some(open) = self.open.borrow_mut().get_mut(&fault) {
+            open.healing = true;
+        }
         self.write(fault, Stage::Healing);
-        let within = match deed.kind {
-            FaultKind::Isolate | FaultKind::Cut => MEND_WITHIN,
+        let within = match it.deed.kind {
+            FaultKind::Isolate | FaultKind::Cut | FaultKind::Flap => MEND_WITHIN,
             _ => START_WITHIN,
         };
-        let work = async {
-            self.undo_deed(fault, deed).await?;
-            proof::of_healing(self.system, fault, deed).await
-        };
-        let undone = match timeout(within, work).await {
+        let undone = match timeout(within, self.undo_all(fault, it)).await {
             Ok(Ok(read_back)) => read_back,
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("no answer within {within:?}")),
@@ -251,7 +342,7 @@ impl<'a, S: System> Ledger<'a, S> {
         match undone {
             Ok(evidence) => {
                 self.open.borrow_mut().remove(&fault);
-                self.roll.release(deed);
+                self.roll.release(&it.deed);
                 let label = format!("{fault} ");
                 self.in_force
                     .send_modify(|faults| faults.retain(|it| !it.starts_with(&label)));
@@ -265,51 +356,12 @@ impl<'a, S: System> Ledger<'a, S> {
         }
     }
 
-    /// Undoes from what *is*: a process that already runs is left alone, a cut that is not there is
-    /// no error.
-    async fn undo_deed(&self, fault: FaultId, deed: &Deed) -> Result<(), ClusterError> {
-        if !deed.links.is_empty() {
-            self.system.mend(fault).await?;
-        }
-        for (node, service) in &deed.processes {
-            let (node, service) = (*node, *service);
-            let state = self.system.process(node, service).await?;
-            match (deed.kind, state) {
-                (FaultKind::Isolate | FaultKind::Cut, _) => {}
-                (FaultKind::Pause, ProcessState::Paused { .. }) => {
-                    let clock = self.roll.clock();
-                    let told = self.system.signal(node, service, Signal::Resume, clock);
-                    told.await?;
-                    self.roll.resumed(node, service);
-                }
-                (_, ProcessState::Running { .. } | ProcessState::Paused { .. }) => {}
-                (_, ProcessState::Gone) => self.start(node, service).await?,
-            }
-        }
-        Ok(())
-    }
-
-    async fn start(&self, node: NodeId, service: Service) -> Result<(), ClusterError> {
-        self.roll.gone(node, service);
-        let started = self.system.start(node, service).await?;
-        if started.fresh {
-            self.roll.started(node, service, started.pid);
-        }
-        Ok(())
-    }
-
     fn write(&self, fault: FaultId, stage: Stage) {
-        self.roll.pen().write(Event::Fault(FaultEvent {
-            fault,
-            at: self.roll.clock().mark(),
-            stage,
-        }));
+        let at = self.roll.clock().mark();
+        self.note(Event::Fault(FaultEvent { fault, at, stage }));
     }
-}
 
-/// From when the first of several signals was about to be sent to when the last was obeyed.
-fn span(told: &[Signalled]) -> (Mark, Mark) {
-    let first = told.iter().map(|t| t.between.0).min();
-    let last = told.iter().map(|t| t.between.1).max();
-    (first.unwrap_or_default(), last.unwrap_or_default())
+    pub(crate) fn note(&self, event: Event) {
+        self.roll.pen().write(event);
+    }
 }

@@ -138,39 +138,15 @@ fn rules_in_words(count: usize) -> String {
     }
 }
 
-/// Reads back whether a deed is undone; the error says what is still there.
-pub async fn of_healing<S: System>(
+/// Reads back whether every cut of a fault is gone; the inner error says what is still there.
+pub async fn of_mending<S: System>(
     system: &S,
     fault: FaultId,
-    deed: &Deed,
 ) -> Result<Result<String, String>, ClusterError> {
-    match deed.kind {
-        FaultKind::Kill | FaultKind::Restart | FaultKind::Pause | FaultKind::Stop => {
-            let mut words = Vec::new();
-            for (node, service) in &deed.processes {
-                match system.process(*node, *service).await? {
-                    ProcessState::Running { pid } => {
-                        words.push(format!("{service} {pid} runs on {node}"));
-                    }
-                    ProcessState::Paused { pid } => {
-                        return Ok(Err(format!(
-                            "{service} {pid} on {node} is still stopped (T)"
-                        )));
-                    }
-                    ProcessState::Gone => {
-                        return Ok(Err(format!("the process table of {node} has no {service}")));
-                    }
-                }
-            }
-            Ok(Ok(words.join("; ")))
-        }
-        _ => {
-            let left = of_fault(system, fault).await?.len();
-            Ok(if left == 0 {
-                Ok(format!("no rule of {fault} is left on any host"))
-            } else {
-                Err(format!("of {fault}, {} still there", rules_in_words(left)))
-            })
-        }
-    }
+    let left = of_fault(system, fault).await?.len();
+    Ok(if left == 0 {
+        Ok(format!("no rule of {fault} is left on any host"))
+    } else {
+        Err(format!("of {fault}, {} still there", rules_in_words(left)))
+    })
 }

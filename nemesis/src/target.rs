@@ -1,223 +1,164 @@
-//! From what a plan asked for to exactly what is done, at the moment of injection.
+//! Whom a target means at this moment, with its proof: who said that this node leads, and when.
 //!
-//! The resolution is written down with its proof: who said that this node leads, and when.
+//! Nothing here asks a host: it looks at what was observed, and says so where that is not enough.
 
-use history::{Deed, FaultKind, Link, NodeId};
-use plan::{Ask, Target};
+use history::{NodeId, Partition};
+use plan::Target;
 
-use crate::board::Board;
+use crate::board::{Board, Leadership};
 
 /// A target that names nobody at this moment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no target: {0}")]
 pub struct Unresolved(pub String);
 
-/// Resolves a fault. `pick` draws an index below its argument, from the seed's stream for targets.
-pub fn resolve(
-    ask: &Ask,
-    nodes: &[NodeId],
-    board: &Board,
-    pick: &mut dyn FnMut(usize) -> usize,
-) -> Result<Deed, Unresolved> {
-    match ask {
-        Ask::Process {
-            kind,
-            service,
-            target,
-        } => {
-            let (chosen, because) = choose(target, nodes, board, pick)?;
-            Ok(Deed {
-                kind: *kind,
-                processes: chosen.into_iter().map(|node| (node, *service)).collect(),
-                links: Vec::new(),
-                because,
-            })
-        }
-        Ask::Isolate(target) => {
-            let (chosen, because) = choose(target, nodes, board, pick)?;
-            Ok(Deed {
-                kind: FaultKind::Isolate,
-                processes: Vec::new(),
-                links: around(&chosen, nodes),
-                because,
-            })
-        }
-        Ask::Cut(links) => Ok(Deed {
-            kind: FaultKind::Cut,
-            processes: Vec::new(),
-            links: links.clone(),
-            because: "named by the plan".to_owned(),
-        }),
-        other => Err(Unresolved(format!("{other:?} cannot be resolved yet"))),
-    }
+/// What is known when a fault is resolved.
+pub struct World<'a> {
+    /// The lab's nodes, ascending.
+    pub nodes: &'a [NodeId],
+    /// The plan's partitions with the nodes they are assigned to.
+    pub partitions: &'a [(Partition, Vec<NodeId>)],
+    /// What the probes last said.
+    pub board: &'a Board,
+    /// The ZooKeeper server that leads, if it was asked for and somebody does.
+    pub zookeeper_leader: Option<NodeId>,
+    /// The broker that coordinates the group asked for.
+    pub coordinator: Option<NodeId>,
+    /// Draws an index below its argument.
+    pub pick: &'a mut dyn FnMut(usize) -> usize,
 }
 
-/// Every link between a chosen node and any other node, both ways.
-fn around(chosen: &[NodeId], nodes: &[NodeId]) -> Vec<Link> {
-    let mut links = Vec::new();
-    for (i, a) in nodes.iter().enumerate() {
-        for b in &nodes[i + 1..] {
-            if chosen.contains(a) || chosen.contains(b) {
-                links.push(Link {
-                    from: *a,
-                    to: *b,
-                    port: None,
-                });
-                links.push(Link {
-                    from: *b,
-                    to: *a,
-                    port: None,
-                });
-            }
-        }
-    }
-    links
+/// Who is meant, and who said so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Choice {
+    /// Ascending, but for what was drawn.
+    pub(crate) nodes: Vec<NodeId>,
+    /// In words, for the record.
+    pub(crate) because: String,
 }
 
-fn choose(
-    target: &Target,
-    nodes: &[NodeId],
-    board: &Board,
-    pick: &mut dyn FnMut(usize) -> usize,
-) -> Result<(Vec<NodeId>, String), Unresolved> {
-    let one = |node: NodeId, because: String| Ok((vec![node], because));
+/// Whom a target means now.
+pub(crate) fn choose(target: &Target, world: &mut World<'_>) -> Result<Choice, Unresolved> {
+    let nodes = world.nodes;
     match target {
         Target::Node(node) if nodes.contains(node) => one(*node, "named by the plan".to_owned()),
         Target::Node(node) => Err(Unresolved(format!("the lab has no {node}"))),
-        Target::All => Ok((nodes.to_vec(), "all nodes".to_owned())),
-        Target::Any => {
-            let node = nodes[pick(nodes.len())];
-            one(
-                node,
-                format!("{node} was drawn among {} nodes", nodes.len()),
-            )
-        }
+        Target::All => Ok(Choice {
+            nodes: nodes.to_vec(),
+            because: "all nodes".to_owned(),
+        }),
+        Target::Any => Ok(drawn(1, world)),
+        Target::Minority => Ok(drawn((nodes.len() - 1) / 2, world)),
+        Target::Majority => Ok(drawn(nodes.len() / 2 + 1, world)),
         Target::LeaderOf(partition) => {
-            let leader = board
-                .leader(partition)
-                .ok_or_else(|| Unresolved(format!("no node knows a leader of {partition}")))?;
-            one(
+            let leader = leader(partition, world)?;
+            let because = format!(
+                "{} leads {partition} in {}, {}",
                 leader.node,
-                format!(
-                    "{} leads {partition} in {}, says the metadata of {} at {}",
-                    leader.node, leader.epoch, leader.said_by, leader.at
-                ),
-            )
+                leader.epoch,
+                source(&leader)
+            );
+            one(leader.node, because)
         }
         Target::FollowerOf(partition) => {
-            let leader = board
-                .leader(partition)
-                .ok_or_else(|| Unresolved(format!("no node knows a leader of {partition}")))?;
-            let followers: Vec<NodeId> = leader
-                .isr
-                .iter()
-                .copied()
-                .filter(|node| *node != leader.node)
-                .collect();
-            if followers.is_empty() {
-                return Err(Unresolved(format!("{partition} has no follower in sync")));
-            }
-            let node = followers[pick(followers.len())];
-            one(
-                node,
-                format!(
-                    "{node} was drawn among the followers of {partition} in sync with {} ({}), \
-                     says the metadata of {} at {}",
-                    leader.node, leader.epoch, leader.said_by, leader.at
-                ),
-            )
+            let (leader, followers) = followers(partition, world)?;
+            let node = followers[(world.pick)(followers.len())];
+            let because = format!(
+                "{node} was drawn among the followers of {partition} in sync with {} ({}), {}",
+                leader.node,
+                leader.epoch,
+                source(&leader)
+            );
+            one(node, because)
+        }
+        Target::FollowersOf(partition) => {
+            let (leader, followers) = followers(partition, world)?;
+            let because = format!(
+                "all followers of {partition} in sync with {} ({}), {}",
+                leader.node,
+                leader.epoch,
+                source(&leader)
+            );
+            Ok(Choice {
+                nodes: followers,
+                because,
+            })
+        }
+        Target::LastInSyncOf(partition) => {
+            let leader = leader(partition, world)?;
+            let [last] = leader.isr.as_slice() else {
+                let size = leader.isr.len();
+                return Err(Unresolved(format!(
+                    "{size} replicas of {partition} are in sync, not one"
+                )));
+            };
+            let because = format!(
+                "{last} is the only replica of {partition} in sync ({}), {}",
+                leader.epoch,
+                source(&leader)
+            );
+            one(*last, because)
         }
         Target::Controller => {
-            let node = board
-                .controller()
-                .ok_or_else(|| Unresolved("no node knows a controller".to_owned()))?;
+            let node = world.board.controller();
+            let node = node.ok_or_else(|| Unresolved("no node knows a controller".to_owned()))?;
             one(node, format!("{node} is the controller, say most nodes"))
         }
-        other => Err(Unresolved(format!("{other:?} cannot be resolved yet"))),
+        Target::ZooKeeperLeader => {
+            let none = || Unresolved("no ZooKeeper server says that it leads".to_owned());
+            let node = world.zookeeper_leader.ok_or_else(none)?;
+            one(node, format!("the ZooKeeper of {node} says that it leads"))
+        }
+        Target::CoordinatorOf(group) => {
+            let none = || Unresolved(format!("no broker names a coordinator of {group}"));
+            let node = world.coordinator.ok_or_else(none)?;
+            one(node, format!("{node} coordinates {group}, say the brokers"))
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use history::{Epoch, Mark, Observation, Partition, Seen, Service};
+fn one(node: NodeId, because: String) -> Result<Choice, Unresolved> {
+    Ok(Choice {
+        nodes: vec![node],
+        because,
+    })
+}
 
-    use super::*;
+/// So many different nodes.
+fn drawn(count: usize, world: &mut World<'_>) -> Choice {
+    let mut left = world.nodes.to_vec();
+    let mut nodes: Vec<NodeId> = (0..count.min(left.len()))
+        .map(|_| left.remove((world.pick)(left.len())))
+        .collect();
+    nodes.sort_unstable();
+    let names: Vec<String> = nodes.iter().map(NodeId::to_string).collect();
+    let verb = if nodes.len() == 1 { "was" } else { "were" };
+    let because = format!(
+        "{} {verb} drawn among {} nodes",
+        names.join(" and "),
+        world.nodes.len()
+    );
+    Choice { nodes, because }
+}
 
-    const NODES: [NodeId; 3] = [NodeId(0), NodeId(1), NodeId(2)];
+fn leader(partition: &Partition, world: &World<'_>) -> Result<Leadership, Unresolved> {
+    let leader = world.board.leader(partition);
+    leader.ok_or_else(|| Unresolved(format!("no node knows a leader of {partition}")))
+}
 
-    fn led_by(node: u8) -> Board {
-        let mut board = Board::default();
-        board.observe(&Observation {
-            asked: Mark::from_millis(9_119),
-            answered: Mark::from_millis(9_120),
-            node: NodeId(1),
-            seen: Seen::Belief {
-                partition: Partition::new("ledger", 0),
-                leader: Some(NodeId(node)),
-                epoch: Epoch(1),
-                isr: NODES.to_vec(),
-            },
-        });
-        board
+fn source(leader: &Leadership) -> String {
+    format!("says the metadata of {} at {}", leader.said_by, leader.at)
+}
+
+fn followers(
+    partition: &Partition,
+    world: &World<'_>,
+) -> Result<(Leadership, Vec<NodeId>), Unresolved> {
+    let leader = leader(partition, world)?;
+    let others = leader.isr.iter().copied();
+    let followers: Vec<NodeId> = others.filter(|node| *node != leader.node).collect();
+    if followers.is_empty() {
+        return Err(Unresolved(format!("{partition} has no follower in sync")));
     }
-
-    fn kill(target: Target) -> Ask {
-        Ask::Process {
-            kind: FaultKind::Kill,
-            service: Service::Broker,
-            target,
-        }
-    }
-
-    #[test]
-    fn the_leader_is_resolved_with_its_proof() {
-        let ask = kill(Target::LeaderOf(Partition::new("ledger", 0)));
-        let deed = resolve(&ask, &NODES, &led_by(2), &mut |_| 0).unwrap();
-        assert_eq!(deed.processes, [(NodeId(2), Service::Broker)]);
-        assert_eq!(
-            deed.because,
-            "n2 leads ledger/0 in e1, says the metadata of n1 at 9.120s"
-        );
-        let none = resolve(&ask, &NODES, &Board::default(), &mut |_| 0).unwrap_err();
-        assert_eq!(
-            none.to_string(),
-            "no target: no node knows a leader of ledger/0"
-        );
-    }
-
-    #[test]
-    fn a_follower_is_never_the_leader() {
-        let ask = kill(Target::FollowerOf(Partition::new("ledger", 0)));
-        for draw in 0..2 {
-            let deed = resolve(&ask, &NODES, &led_by(1), &mut |_| draw).unwrap();
-            assert_ne!(deed.processes[0].0, NodeId(1));
-        }
-    }
-
-    #[test]
-    fn isolation_is_four_directed_links_and_never_the_link_between_the_others() {
-        let deed = resolve(
-            &Ask::Isolate(Target::Node(NodeId(0))),
-            &NODES,
-            &Board::default(),
-            &mut |_| 0,
-        )
-        .unwrap();
-        let links: Vec<String> = deed.links.iter().map(Link::to_string).collect();
-        assert_eq!(links, ["n0 -> n1", "n1 -> n0", "n0 -> n2", "n2 -> n0"]);
-    }
-
-    #[test]
-    fn a_node_outside_the_lab_is_refused() {
-        let unresolved = resolve(
-            &kill(Target::Node(NodeId(7))),
-            &NODES,
-            &Board::default(),
-            &mut |_| 0,
-        );
-        assert_eq!(
-            unresolved.unwrap_err().to_string(),
-            "no target: the lab has no n7"
-        );
-    }
+    Ok((leader, followers))
 }

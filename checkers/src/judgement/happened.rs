@@ -142,16 +142,30 @@ pub struct FaultFact {
     pub proved: bool,
     /// Whether it was proved undone.
     pub healed: bool,
+    /// From the decision to the moment at which it took effect; not known of recordings before it
+    /// was measured, and of faults that proved ineffective.
+    pub latency: Option<Latency>,
     /// From proof (or intent, where there is none) to the beginning of the heal (or the end).
     pub span: TimeSpan,
     /// In a sentence.
     pub sentence: String,
 }
 
+/// How long something took, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Latency {
+    /// Nanoseconds that it took at least: until just before the command was sent.
+    #[schemars(with = "u64")]
+    pub at_least: Mark,
+    /// Nanoseconds that it took at most: until the command had answered.
+    #[schemars(with = "u64")]
+    pub at_most: Mark,
+}
+
 /// One stage of a fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StageFact {
-    /// `injecting`, `injected`, `ineffective`, `healing`, `healed`, `stuck`.
+    /// `injecting`, `took effect`, `injected`, `ineffective`, `healing`, `healed`, `stuck`.
     pub stage: String,
     /// When, nanoseconds.
     #[schemars(with = "u64")]

@@ -21,7 +21,9 @@ pub use figures::{
 pub use finding::{
     Class, Finding, FindingId, OpWitness, Standing, StillHeld, StorySentence, TimeSpan, Witness,
 };
-pub use happened::{AvailabilityFact, FaultFact, Gap, Justified, PhaseFact, StageFact, TruncationFact};
+pub use happened::{
+    AvailabilityFact, FaultFact, Gap, Justified, Latency, PhaseFact, StageFact, TruncationFact,
+};
 pub use text::grouped;
 
 /// The version of the rules that gave this judgement; raised when a rule changes a verdict.

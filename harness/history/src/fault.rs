@@ -157,7 +157,12 @@ impl FaultKind {
     pub fn takes_down(self) -> bool {
         matches!(
             self,
-            FaultKind::Kill | FaultKind::Restart | FaultKind::Stop | FaultKind::PowerCut
+            FaultKind::Kill
+                | FaultKind::Restart
+                | FaultKind::Stop
+                | FaultKind::PowerCut
+                | FaultKind::Checkpoints
+                | FaultKind::Wipe
         )
     }
 }

@@ -1,7 +1,8 @@
 //! Faults with the proof of each stage, and every cut of a replica's log with its audit.
 
 use checkers::Judgement;
-use checkers::judgement::{FaultFact, Justified, Sourced, StageFact, TruncationFact};
+use checkers::judgement::{FaultFact, Justified, Latency, Sourced, StageFact, TruncationFact};
+use history::Mark;
 use maud::{Markup, html};
 
 use crate::{findings, text};
@@ -12,9 +13,38 @@ pub fn faults(j: &Judgement) -> Markup {
         section id="faults" {
             h2 { "Faults and their proof (" (text::n(j.faults.len() as u64)) ")" }
             @if j.faults.is_empty() { p { "No fault was injected." } }
+            @if let Some(median) = median(j) { p { "From the decision to the fault in force: " (took(&median)) " in the median." } }
             @for fault in &j.faults { (fault_story(fault)) }
         }
     }
+}
+
+/// The median of what each bound says, over the faults that took effect.
+fn median(j: &Judgement) -> Option<Latency> {
+    let middle = |of: fn(&Latency) -> Mark| {
+        let mut all: Vec<Mark> = j
+            .faults
+            .iter()
+            .filter_map(|f| f.latency.as_ref())
+            .map(of)
+            .collect();
+        all.sort_unstable();
+        all.get(all.len() / 2).copied()
+    };
+    Some(Latency {
+        at_least: middle(|it| it.at_least)?,
+        at_most: middle(|it| it.at_most)?,
+    })
+}
+
+/// `between 3 and 21 ms`.
+fn took(latency: &Latency) -> String {
+    let millis = |mark: Mark| mark.0 / 1_000_000;
+    format!(
+        "between {} and {} ms",
+        millis(latency.at_least),
+        millis(latency.at_most)
+    )
 }
 
 fn fault_story(f: &FaultFact) -> Markup {
@@ -29,6 +59,7 @@ fn fault_story(f: &FaultFact) -> Markup {
             dl id=(f.fault) {
                 dt { "asked" } dd { code { (f.asked) } }
                 dt { "in force" } dd { (text::when(f.span)) }
+                @if let Some(latency) = &f.latency { dt { "took effect" } dd { (took(latency)) " after the decision" } }
                 dt { "deed" } dd { (text::prose(&f.deed, &[])) }
                 dt { "target" } dd { (text::brokers(&f.nodes)) ": " (text::prose(&f.because, &[])) }
             }

@@ -174,7 +174,9 @@ pub fn class(class: Class) -> Option<&'static str> {
         Class::UncleanElection => Some("cause: unclean election"),
         Class::LossyLeader => Some("cause: a leader that had lost data"),
         Class::LastStanding => Some("cause: the last replica standing had lost data, and led"),
-        Class::AllDown => Some("cause: all in-sync replicas were down together, and a lossy one led"),
+        Class::AllDown => {
+            Some("cause: all in-sync replicas were down together, and a lossy one led")
+        }
         Class::StaleReadmission => Some("cause: a lossy replica was taken back by a stale fetch"),
         Class::Damage => Some("cause: damaged files"),
         Class::ZookeeperRolledBack => Some("cause: ZooKeeper forgot what it had confirmed"),

@@ -3,8 +3,6 @@
 //! The heal is never skipped and never waits for ever; everything after it is done as far as time
 //! and hosts allow, and what is missing is said.
 
-use std::cell::RefCell;
-
 use cluster::System;
 use futures_util::future::join;
 use history::rundir::Ended;
@@ -24,30 +22,66 @@ const FLUSH_WITHIN: Duration = Duration::from_secs(10);
 /// The same after a signal, when the user waits.
 const FLUSH_WHEN_ASKED: Duration = Duration::from_secs(3);
 
+/// What the heal left.
+pub(crate) struct Closed {
+    healed: Healed,
+    interrupted: Option<Ended>,
+    storm_phase: Phase,
+    warnings: Vec<String>,
+}
+
 impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
-    /// Heal, settle, drain, capture. The heal is never skipped.
-    pub(crate) async fn after_storm(
+    /// The heal: images of what comes back, then every fault undone. Never skipped.
+    pub(crate) async fn close(
         &self,
-        stormed: Stormed,
-        ledger: Ledger<'a, S>,
-        workload: Workload,
-        pump: &Pump,
-        missing: RefCell<Vec<String>>,
-    ) -> End {
+        stormed: &Stormed,
+        ledger: &Ledger<'a, S>,
+        mut warnings: Vec<String>,
+    ) -> Closed {
         let storm_phase = self.now.get();
         let interrupted = matches!(stormed, Stormed::Interrupted).then(|| self.interrupted());
         self.phase(Phase::Heal);
-        let camera = self.camera();
         let mut open = ledger.open();
         if interrupted.is_some() {
             // What is down stays down now, so its last image is as good.
             open.retain(|(_, deed)| !deed.kind.takes_down());
         }
+        let camera = self.camera();
         let images = camera.before_return(&open);
         let images = self.unless_asked(2, images).await;
-        let mut warnings = missing.into_inner();
         warnings.extend(images.unwrap_or_default());
-        let healed = self.heal(ledger).await;
+        let healed = ledger
+            .close(async || self.order.interrupt.asked(1).await)
+            .await;
+        // Said at once: whatever fails later, this was told.
+        for (fault, why) in &healed.stuck {
+            self.tell(format!("{fault} could not be undone: {why}"));
+        }
+        for fault in &healed.left_down {
+            self.tell(format!("{fault}: what is down stays down, the run ends"));
+        }
+        Closed {
+            healed,
+            interrupted,
+            storm_phase,
+            warnings,
+        }
+    }
+
+    /// Settle, drain, capture.
+    pub(crate) async fn after_heal(
+        &self,
+        stormed: Stormed,
+        closed: Closed,
+        workload: Workload,
+        pump: &Pump,
+    ) -> End {
+        let Closed {
+            healed,
+            interrupted,
+            storm_phase,
+            mut warnings,
+        } = closed;
         if let Err(error) = self.note_producers(&workload) {
             warnings.push(error.to_string());
         }
@@ -67,6 +101,7 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
             settled => settled,
         };
         self.phase(Phase::Capture);
+        let camera = self.camera();
         let copies = join(self.sample_clocks(), camera.at_the_end());
         match self.unless_asked(2, copies).await {
             Some(((), missing)) => warnings.extend(missing),
@@ -88,20 +123,6 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
             acked: counts.values().map(|counts| counts.acked).sum(),
             warnings,
         }
-    }
-
-    /// Closes the ledger, and says at once what is left: whatever fails later, this was told.
-    async fn heal(&self, ledger: Ledger<'a, S>) -> Healed {
-        let healed = ledger
-            .close(async || self.order.interrupt.asked(1).await)
-            .await;
-        for (fault, why) in &healed.stuck {
-            self.tell(format!("{fault} could not be undone: {why}"));
-        }
-        for fault in &healed.left_down {
-            self.tell(format!("{fault}: what is down stays down, the run ends"));
-        }
-        healed
     }
 
     async fn settle_and_drain(&self, healed: &Healed, pump: &Pump, client: ClientId) {

@@ -17,6 +17,9 @@ pub enum RunError {
     /// A client could not be opened.
     #[error(transparent)]
     Client(#[from] workloads::OpenError),
+    /// The hosts lack a power that the schedule draws on.
+    #[error("{0}")]
+    Refused(String),
     /// Something could not be written to the run directory.
     #[error("cannot record the run: {0}")]
     Recording(String),

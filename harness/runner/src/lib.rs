@@ -9,12 +9,14 @@ mod ending;
 mod error;
 mod interrupt;
 mod order;
+mod our_clients;
 mod patience;
 mod phases;
 mod pump;
 mod settle;
 mod storm;
 mod telling;
+mod waiting;
 mod watch;
 
 pub mod progress;

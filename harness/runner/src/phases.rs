@@ -7,15 +7,16 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use cluster::{ClusterError, Described, System};
+use cluster::{ClusterError, Described, Injection, System};
 use history::rundir::Ended;
-use history::{NodeId, Partition, Pen, Phase, Recorder, Setting};
+use history::{FaultId, NodeId, Partition, Pen, Phase, Recorder, Setting};
 use nemesis::{Healed, Ledger, Roll};
 use workloads::{Clients, Workload};
 
 use crate::capture::Camera;
 use crate::error::RunError;
 use crate::order::{Finished, Order};
+use crate::our_clients::OurClients;
 use crate::patience::{Limit, Patience};
 use crate::pump::Pump;
 use crate::storm::{Stage, Stopped};
@@ -134,13 +135,21 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
     }
 
     async fn under_load(&self, workload: Workload, pump: &Pump) -> End {
-        let mut ledger = Ledger::new(self.system, self.roll.clone());
-        let missing = RefCell::default();
-        let stormed = self
-            .load_and_storm(&workload, &mut ledger, pump, &missing)
-            .await;
-        self.after_storm(stormed, ledger, workload, pump, missing)
-            .await
+        let (stormed, closed) = {
+            let clients = OurClients::new(&workload);
+            let budget = self.order.plan.budget.clone();
+            let ledger = Ledger::new(self.system, self.roll.clone(), &clients, budget);
+            let missing = RefCell::default();
+            let storm = self.load_and_storm(&workload, &ledger, pump, &missing);
+            let stormed = tokio::select! {
+                biased;
+                stormed = storm => stormed,
+                never = ledger.tend() => match never {},
+            };
+            let closed = self.close(&stormed, &ledger, missing.into_inner()).await;
+            (stormed, closed)
+        };
+        self.after_heal(stormed, closed, workload, pump).await
     }
 
     /// Installs, starts, creates topics, reads settings back.
@@ -151,13 +160,17 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
             ClusterError::Lab(why)
         };
         let set_up = tokio::time::timeout(SETUP_WITHIN, self.set_up()).await;
-        set_up
-            .unwrap_or_else(|_| Err(late()))
-            .map_err(RunError::during(Phase::Setup))
+        set_up.unwrap_or_else(|_| Err(RunError::during(Phase::Setup)(late())))
     }
 
-    async fn set_up(&self) -> Result<Described, ClusterError> {
-        self.system.install().await?;
+    async fn set_up(&self) -> Result<Described, RunError> {
+        let setup = RunError::during(Phase::Setup);
+        self.system.install().await.map_err(&setup)?;
+        self.has_the_powers().await?;
+        self.come_up().await.map_err(setup)
+    }
+
+    async fn come_up(&self) -> Result<Described, ClusterError> {
         self.tell("installed; starting ZooKeeper and brokers".to_owned());
         self.sample_clocks().await;
         for started in self.system.bring_up().await? {
@@ -169,6 +182,18 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
             self.system.create_topic(name, spec).await?;
         }
         self.system.describe().await
+    }
+
+    /// Whether every host has the powers that the schedule draws on. Before any broker is started:
+    /// a fault that cannot be done would be found out in the middle of the storm.
+    async fn has_the_powers(&self) -> Result<(), RunError> {
+        let schedule = &self.order.schedule;
+        if !nemesis::needs_any(schedule) {
+            return Ok(());
+        }
+        let powers = self.system.powers().await;
+        let powers = powers.map_err(RunError::during(Phase::Setup))?;
+        nemesis::refusal(schedule, &powers).map_or(Ok(()), |why| Err(RunError::Refused(why)))
     }
 
     /// Starts clients and probes, and writes `setting.json`.
@@ -226,7 +251,7 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
     async fn load_and_storm(
         &self,
         workload: &Workload,
-        ledger: &mut Ledger<'a, S>,
+        ledger: &Ledger<'a, S>,
         pump: &Pump,
         missing: &RefCell<Vec<String>>,
     ) -> Stormed {
@@ -244,8 +269,11 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
             if let Err(low) = self.enough_load(workload) {
                 return Stormed::Stopped(low);
             }
+            if let Err(error) = self.keep_checkpoints().await {
+                return Stormed::Stopped(error.to_string());
+            }
             self.phase(Phase::Storm);
-            let mut stage = Stage {
+            let stage = Stage {
                 system: self.system,
                 workload,
                 ledger,
@@ -253,10 +281,11 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
                 board: pump.board(),
                 pen: self.pen.clone(),
                 clock: *clock,
-                targets: schedule.seed.stream("target"),
+                targets: RefCell::new(schedule.seed.stream("target")),
                 progress: progress.clone(),
                 missing,
-                unread: None,
+                partitions: self.partitions(),
+                named: Default::default(),
             };
             if let Err(Stopped(why)) = stage.play(&schedule.steps).await {
                 return Stormed::Stopped(why);
@@ -272,6 +301,20 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
             () = self.sample_clocks_for_ever() => unreachable!("it never ends"),
             () = self.tell_load(workload, pump, faults) => unreachable!("it never ends"),
         }
+    }
+
+    /// Copies of the checkpoint files as they are before the storm, where a step puts them back.
+    async fn keep_checkpoints(&self) -> Result<(), ClusterError> {
+        if !nemesis::puts_checkpoints_back(&self.order.schedule) {
+            return Ok(());
+        }
+        for node in self.system.nodes() {
+            let keep = Injection::KeepCheckpoints(node);
+            self.system
+                .inject(FaultId(0), &keep, &self.order.clock)
+                .await?;
+        }
+        Ok(())
     }
 
     /// The load of the steady phase against the plan's minimum.

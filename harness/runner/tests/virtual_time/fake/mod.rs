@@ -3,6 +3,8 @@
 //! It has processes, cuts and a leader; the records are in `workloads::fake`. It misbehaves on
 //! order: a vice named by the test.
 
+pub mod runs;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,11 +12,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use cluster::{
-    ClusterError, Copied, CutReading, Described, Effect, Injection, Powers, Probes, Recovered,
-    Signal, Signalled, Started, System,
+    Altered, ClusterError, Copied, CutReading, Described, Effect, Injection, Lack, POWERS, Powers,
+    Probes, Recovered, Signal, Signalled, Started, System,
 };
 use history::{
-    Clock, ClockSample, Epoch, FaultId, Link, Mark, NodeId, Observation, Offset, Partition,
+    Clock, ClockSample, Epoch, FaultId, Harm, Link, Mark, NodeId, Observation, Offset, Partition,
     ProcessState, Seen, Service, Topic,
 };
 use workloads::fake::FakeKafka;
@@ -38,6 +40,8 @@ pub enum Vice {
     DiesAlone,
     /// Rules are there and nothing meets them.
     IdleRules,
+    /// No host has any power beyond processes.
+    Powerless,
     /// n1 is not heard by any probe from its start on.
     Unprobed,
 }
@@ -332,9 +336,17 @@ impl System for FakeCluster {
     }
 
     async fn powers(&self) -> Result<Vec<Powers>, ClusterError> {
+        let lacks = |(power, _)| Lack {
+            power,
+            why: "no such qdisc".to_owned(),
+        };
+        let lacks: Vec<Lack> = match self.vice {
+            Vice::Powerless => POWERS.into_iter().map(lacks).collect(),
+            _ => Vec::new(),
+        };
         let all = |node| Powers {
             node,
-            lacks: Vec::new(),
+            lacks: lacks.clone(),
         };
         Ok(self.nodes().into_iter().map(all).collect())
     }
@@ -346,12 +358,24 @@ impl System for FakeCluster {
         clock: &Clock,
     ) -> Result<Effect, ClusterError> {
         self.hang("inject", None).await;
+        let harms = match what {
+            Injection::LoseUnflushed {
+                node, partitions, ..
+            } => {
+                let lost = |partition: &Partition| {
+                    let (node, from) = (*node, Offset(3));
+                    (partition.clone(), Harm::SuffixLost { node, from })
+                };
+                partitions.iter().map(lost).collect()
+            }
+            _ => Vec::new(),
+        };
         Ok(Effect {
             in_force: true,
             evidence: format!("{what:?}"),
             between: (clock.mark(), clock.mark()),
-            harms: Vec::new(),
-            altered: Vec::new(),
+            harms,
+            altered: altered(what, clock),
         })
     }
 
@@ -359,11 +383,11 @@ impl System for FakeCluster {
         &self,
         _: FaultId,
         what: &Injection,
-        _: &Clock,
+        clock: &Clock,
     ) -> Result<Recovered, ClusterError> {
         Ok(Recovered {
             evidence: format!("{what:?} is over"),
-            altered: Vec::new(),
+            altered: altered(what, clock),
         })
     }
 
@@ -458,6 +482,19 @@ impl System for FakeCluster {
         }
         Ok(())
     }
+}
+
+/// A setting that was changed, if that was asked for.
+fn altered(what: &Injection, clock: &Clock) -> Vec<Altered> {
+    let Injection::Configure { topic, key, value } = what else {
+        return Vec::new();
+    };
+    vec![Altered {
+        topic: topic.clone(),
+        key: key.clone(),
+        value: Some(value.clone()),
+        between: (clock.mark(), clock.mark()),
+    }]
 }
 
 /// Every node that an observation of the fake comes from.
