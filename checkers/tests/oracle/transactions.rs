@@ -430,8 +430,10 @@ fn index_of(world: &World, flaw: u8) -> Vec<(u8, usize, usize)> {
     index
 }
 
+type Part = (&'static str, fn(&World) -> bool);
+
 /// The parts of the rule: each must have been broken by itself.
-const PARTS: &[(&str, fn(&World) -> bool)] = &[
+const PARTS: &[Part] = &[
     ("torn", torn),
     ("given", given),
     ("withheld", withheld),

@@ -53,7 +53,7 @@ fn draw<'h>(
         .into_iter()
         .filter(|op| op.sends_or_polls())
         .collect();
-    for key in 0..2 {
+    for (key, order) in orders.iter().enumerate() {
         let read: BTreeSet<u64> = completed
             .iter()
             .flat_map(|op| op.reads(key).unwrap_or_default())
@@ -65,13 +65,13 @@ fn draw<'h>(
                 }
             }
         }
-        for value in orders[key].iter().filter(|_| ww_deps) {
+        for value in order.iter().filter(|_| ww_deps) {
             // A value that stands there twice stands at its last place.
-            let last = orders[key].iter().rposition(|v| v == value);
+            let last = order.iter().rposition(|v| v == value);
             let Some(before) = last.and_then(|last| last.checked_sub(1)) else {
                 continue;
             };
-            let before = writer(history, key, orders[key][before]);
+            let before = writer(history, key, order[before]);
             for next in followers(key, *value) {
                 if let Some(before) = before {
                     add(before, next, Why::WriteWrite);

@@ -27,11 +27,14 @@ pub enum Kind {
     Open,
 }
 
+/// Offset and value.
+pub type Pair = (Option<i64>, u64);
+
 /// A step of an operation. Keys are 0 and 1, printed as `:x` and `:y`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     Send(usize, u64, Option<i64>),
-    Poll(Vec<(usize, Vec<(Option<i64>, u64)>)>),
+    Poll(Vec<(usize, Vec<Pair>)>),
 }
 
 /// One operation, invocation and completion.
@@ -76,7 +79,7 @@ impl Op {
     }
 
     /// The same with offsets.
-    pub fn pairs(&self, key: usize) -> Option<Vec<(Option<i64>, u64)>> {
+    pub fn pairs(&self, key: usize) -> Option<Vec<Pair>> {
         let mut all = None;
         for step in &self.steps {
             let Step::Poll(lists) = step else { continue };
@@ -116,7 +119,7 @@ impl Op {
             Step::Poll(_) if !known => "[:poll]".to_owned(),
             Step::Poll(lists) => {
                 let lists = lists.iter().map(|(key, pairs)| {
-                    let pair = |(offset, value): &(Option<i64>, u64)| match offset {
+                    let pair = |(offset, value): &Pair| match offset {
                         Some(offset) => format!("[{offset} {value}]"),
                         None => format!("[nil {value}]"),
                     };
@@ -455,7 +458,7 @@ fn slice(poll: &Polled, logs: &[Vec<u64>; 2], sent: u64, positions: &mut [usize;
     let from = poll.from.unwrap_or(positions[poll.key]).min(log.len());
     let to = (from + poll.count).min(log.len());
     positions[poll.key] = to;
-    let mut pairs: Vec<(Option<i64>, u64)> = (from..to)
+    let mut pairs: Vec<Pair> = (from..to)
         .map(|index| (Some(offset(poll.key, index)), log[index]))
         .collect();
     match poll.twist {

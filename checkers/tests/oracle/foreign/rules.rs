@@ -77,12 +77,12 @@ fn between(orders: &Orders, key: usize, from: u64, to: u64) -> Vec<u64> {
 }
 
 fn read_ok(history: &History, key: usize, value: u64) -> bool {
-    let reads = |op: &&Op| op.reads(key).is_some_and(|values| values.contains(&value));
+    let reads = |op: &Op| op.reads(key).is_some_and(|values| values.contains(&value));
     let completed = history.completed();
     completed
         .iter()
         .filter(|op| op.kind == Kind::Ok)
-        .any(|op| reads(&op))
+        .any(|op| reads(op))
 }
 
 /// Ok, or undecided and one of its values was read by an ok operation.
@@ -167,7 +167,7 @@ pub fn aborted_read(history: &History) -> Vec<Value> {
 
 /// Operations that saw what they themselves sent. Which of several values is shown is anybody's choice.
 pub fn precommitted_read(history: &History) -> Vec<usize> {
-    let shares = |op: &&&Op| {
+    let shares = |op: &Op| {
         (0..2).any(|key| {
             let read = op.reads(key).unwrap_or_default();
             op.writes(key).iter().any(|value| read.contains(value))
@@ -176,7 +176,7 @@ pub fn precommitted_read(history: &History) -> Vec<usize> {
     let completed = history.completed();
     completed
         .iter()
-        .filter(|op| shares(&op))
+        .filter(|op| shares(op))
         .map(|op| op.completed)
         .collect()
 }
@@ -387,8 +387,8 @@ pub fn unseen(history: &History) -> Option<Value> {
             .into_iter()
             .filter(|value| !read_ok(history, key, *value))
             .collect();
-        let mentions = |op: &&&&Op| op.reads(key).is_some() || !op.writes(key).is_empty();
-        let first = ok.iter().find(|op| mentions(&op));
+        let mentions = |op: &Op| op.reads(key).is_some() || !op.writes(key).is_empty();
+        let first = ok.iter().find(|op| mentions(op));
         let by_poll = last.writes(key).is_empty();
         if first.is_some_and(|first| first.completed == last.completed) && by_poll {
             left.extend(last.reads(key).unwrap_or_default());
