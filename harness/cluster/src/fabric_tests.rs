@@ -140,24 +140,27 @@ fn what_must_not_be_cut_is_refused() {
     );
 }
 
-/// Runs a script against a play iptables that logs its arguments; `there` says whether chains and
-/// rules are there already.
-fn rehearse(script: &str, args: &[&str], there: bool) -> Vec<String> {
+/// Runs a script against a play iptables that logs its arguments, and what it reads; `there` says
+/// whether chains and rules are there already, `restores` whether there is an iptables-restore.
+fn rehearse(script: &str, args: &[&str], there: bool, restores: bool) -> Vec<String> {
     let dir = tempfile::tempdir().expect("dir");
     let log = dir.path().join("log");
-    let play = format!(
-        "#!/bin/sh\necho \"$*\" >>'{}'\ncase $2 in -C) exit {};; -N) exit {};; esac\n",
-        log.display(),
-        i32::from(!there),
-        i32::from(there)
-    );
-    let program = dir.path().join("iptables");
-    std::fs::write(&program, play).expect("play");
-    std::fs::set_permissions(
-        &program,
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )
-    .expect("mode");
+    let play = |name: &str, then: &str| {
+        let at = log.display();
+        let text = format!("#!/bin/sh\necho \"$*\" >>'{at}'\n{then}\n");
+        let program = dir.path().join(name);
+        std::fs::write(&program, text).expect("play");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, mode).expect("mode");
+    };
+    let (absent, present) = (i32::from(!there), i32::from(there));
+    let answers = format!("case $2 in -C) exit {absent};; -N) exit {present};; esac");
+    play("iptables", &answers);
+    let reads = match restores {
+        true => format!("cat >>'{}'", log.display()),
+        false => "exit 1".to_owned(),
+    };
+    play("iptables-restore", &reads);
     let path = format!("{}:/usr/bin:/bin", dir.path().display());
     let mut lab = lab("local");
     lab.dir = dir.path().display().to_string();
@@ -194,27 +197,40 @@ const ARGS: [&str; 9] = [
     "n2>n1:broker",
 ];
 
+/// In the order in which they have to stand.
+const RULES: [&str; 5] = [
+    "-A TM-local-f3 -p tcp --dport 22 -j RETURN",
+    "-A TM-local-f3 -p tcp --dport 9192 -j RETURN",
+    "-A TM-local-f3 -s 10.0.0.1 -m comment --comment n0>n1 -j DROP",
+    "-A TM-local-f3 -s 10.0.0.2 -p tcp --dport 9092 -m comment --comment n2>n1:broker -j DROP",
+    "-I INPUT 1 -j TM-local-f3",
+];
+
 #[test]
-fn a_cut_returns_ssh_and_probes_first_and_hooks_in_last() {
-    let log = rehearse(CUT, &ARGS, false);
-    assert_eq!(
-        log,
-        [
-            "-w -N TM-local-f3",
-            "-w -A TM-local-f3 -p tcp --dport 22 -j RETURN",
-            "-w -A TM-local-f3 -p tcp --dport 9192 -j RETURN",
-            "-w -A TM-local-f3 -s 10.0.0.1 -m comment --comment n0>n1 -j DROP",
-            "-w -A TM-local-f3 -s 10.0.0.2 -p tcp --dport 9092 -m comment --comment n2>n1:broker -j DROP",
-            "-w -I INPUT 1 -j TM-local-f3",
-        ]
-    );
+fn a_cut_returns_ssh_and_probes_first_and_begins_at_once() {
+    let log = rehearse(CUT, &ARGS, false, true);
+    let mut expected = vec!["-w -N TM-local-f3", "-w -n", "*filter"];
+    expected.extend(RULES);
+    expected.push("COMMIT");
+    assert_eq!(log, expected);
+}
+
+#[test]
+fn where_nothing_restores_the_same_rules_come_one_by_one() {
+    let log = rehearse(CUT, &ARGS, false, false);
+    let written: Vec<&str> = log
+        .iter()
+        .filter_map(|line| line.strip_prefix("-w "))
+        .filter(|line| line.starts_with("-A") || line.starts_with("-I"))
+        .collect();
+    assert_eq!(written, RULES);
 }
 
 #[test]
 fn cutting_twice_adds_nothing() {
-    let log = rehearse(CUT, &ARGS, true);
+    let log = rehearse(CUT, &ARGS, true, true);
     assert!(
-        !log.iter().any(|l| l.contains(" -A ") || l.contains(" -I ")),
+        !log.iter().any(|l| l.contains("-A ") || l.contains("-I ")),
         "{log:?}"
     );
 }
