@@ -5,6 +5,7 @@
 //! PROBE port. What is believed is what counters say after the fault met traffic: the hosts' own,
 //! or else ours.
 
+mod knock;
 mod loss;
 mod queue;
 

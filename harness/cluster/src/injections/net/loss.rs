@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use history::{Clock, FaultId, Link};
 
-use super::queue::knock;
+use super::knock::knock;
 use crate::error::ClusterError;
 use crate::fabric::{self, Counter};
 use crate::injection::Effect;
