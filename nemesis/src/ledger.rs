@@ -253,16 +253,16 @@ impl<'a, S: System> Ledger<'a, S> {
     }
 
     /// Closes these faults: cuts first, since a broker behind one cannot register, then processes,
-    /// each kind at once. What cannot be undone is written down as stuck and stays open, so that
+    /// then assignments, since a replica must live to be assigned; each kind at once. What cannot be undone is written down as stuck and stays open, so that
     /// `close` tries again. One that is closed already is no error.
     ///
     /// # Errors
     /// Why which of them are stuck.
     pub async fn heal(&self, faults: &[FaultId]) -> Result<(), String> {
         let mut stuck = Vec::new();
-        for links in [true, false] {
+        for turn in [Turn::Links, Turn::Rest, Turn::Assignments] {
             let mut each = self.every();
-            each.retain(|(f, it)| faults.contains(f) && it.deed.links.is_empty() != links);
+            each.retain(|(f, it)| faults.contains(f) && Turn::of(&it.deed) == turn);
             let tries = each.iter().map(|(fault, it)| self.undo(*fault, it));
             let tried = join_all(tries).await.into_iter().zip(&each);
             stuck.extend(tried.filter_map(|(it, (f, _))| Some(format!("{f}: {}", it.err()?))));
@@ -285,7 +285,8 @@ impl<'a, S: System> Ledger<'a, S> {
     /// `hurried` resolves, cuts and pauses have five seconds more, and what is down stays down.
     pub async fn close(&self, hurried: impl AsyncFn()) -> Healed {
         let mut healed = Healed::default();
-        let is_down = |it: &Resolved| it.deed.kind.takes_down();
+        let is_down =
+            |it: &Resolved| it.deed.kind.takes_down() || Turn::of(&it.deed) == Turn::Assignments;
         let (down, rest): (Vec<_>, Vec<_>) =
             self.every().into_iter().partition(|(_, it)| is_down(it));
         let late = async {
@@ -301,13 +302,20 @@ impl<'a, S: System> Ledger<'a, S> {
                 healed.stuck.push((fault, why));
             },
         }
+        let (assignments, down): (Vec<_>, Vec<_>) = down
+            .into_iter()
+            .partition(|(_, it)| Turn::of(&it.deed) == Turn::Assignments);
         tokio::select! {
             biased;
             () = hurried() => {
                 let left = self.every().into_iter().filter(|(_, it)| is_down(it));
                 healed.left_down = left.map(|(fault, _)| fault).collect();
             },
-            stuck = self.undo_twice(&down) => healed.stuck.extend(stuck),
+            stuck = async {
+                let mut stuck = self.undo_twice(&down).await;
+                stuck.extend(self.undo_twice(&assignments).await);
+                stuck
+            } => healed.stuck.extend(stuck),
         }
         healed
     }
@@ -363,5 +371,23 @@ impl<'a, S: System> Ledger<'a, S> {
 
     pub(crate) fn note(&self, event: Event) {
         self.roll.pen().write(event);
+    }
+}
+
+/// When a fault is undone beside others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Links,
+    Rest,
+    Assignments,
+}
+
+impl Turn {
+    fn of(deed: &Deed) -> Turn {
+        match deed.kind {
+            FaultKind::Reassign => Turn::Assignments,
+            _ if deed.links.is_empty() => Turn::Rest,
+            _ => Turn::Links,
+        }
     }
 }
