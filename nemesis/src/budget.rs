@@ -189,9 +189,9 @@ mod tests {
         let one = process(FaultKind::Pause, 2, Service::ZooKeeper);
         let two = process(FaultKind::Kill, 1, Service::ZooKeeper);
         assert_eq!(over(&budget, &NODES, &[], &one), None);
-        assert!(over(&budget, &NODES, &[one.clone()], &two).is_some());
+        assert!(over(&budget, &NODES, std::slice::from_ref(&one), &two).is_some());
         let apart = cut(&[(0, 1)], Some(PortName::ZkPeer));
-        assert!(over(&budget, &NODES, &[one.clone()], &apart).is_some());
+        assert!(over(&budget, &NODES, std::slice::from_ref(&one), &apart).is_some());
         let brokers = cut(&[(0, 1)], Some(PortName::Broker));
         assert_eq!(over(&budget, &NODES, &[one], &brokers), None);
     }

@@ -134,7 +134,7 @@ pub const CATALOGUE: &[Entry] = &[
     },
     Entry {
         example: "limit n0 -> n1 to 512kbit",
-        does: "narrows a link: netem, or tbf",
+        does: "narrows a link (tbf)",
         proof: QDISC,
         undo: UNQDISC,
     },

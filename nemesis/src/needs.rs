@@ -17,7 +17,7 @@ pub fn needs(ask: &Ask) -> Vec<&'static [Power]> {
                 &[Power::Netem]
             }
             Shape::Loss(_) => &[Power::Netem, Power::Statistic],
-            Shape::Bandwidth(_) => &[Power::Netem, Power::Tbf],
+            Shape::Bandwidth(_) => &[Power::Tbf],
         }],
         Ask::FillDisk(_) => vec![&[Power::OwnDisk]],
         Ask::SlowDisk(..) | Ask::FailDisk(_) => vec![&[Power::DeviceMapper]],
