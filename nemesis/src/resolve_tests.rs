@@ -1,3 +1,5 @@
+//! What each fault turns into, and whom it befalls.
+
 use std::collections::BTreeSet;
 
 use history::{Epoch, Mark, NodeId, Observation, Partition, Seen};

@@ -1,3 +1,5 @@
+//! Each kind of condition on one scene, and what must last.
+
 use history::{Epoch, Observation, Seen};
 
 use super::*;

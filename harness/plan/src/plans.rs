@@ -7,21 +7,29 @@ use crate::error::PlanError;
 use crate::nearest::nearest;
 
 macro_rules! embedded {
-    ($($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!("../../../plans/", $name, ".toml")))),*]
+    ($($dir:literal: $($name:literal),* ;)*) => {
+        &[$($((
+            $name,
+            concat!("plans/", $dir, $name, ".toml"),
+            include_str!(concat!("../../../plans/", $dir, $name, ".toml")),
+        )),*),*]
     };
 }
 
-/// Every embedded plan: its name and its text.
-pub const EMBEDDED: &[(&str, &str)] = embedded![
-    "demo",
-    "smoke",
-    "quiet",
-    "standard-storm",
-    "transactions",
-    "canary-kip101",
-    "canary-kip101-default",
-    "bench-workload",
+/// Every embedded plan: its name, where it lies in the repository, its text.
+pub const EMBEDDED: &[(&str, &str, &str)] = embedded![
+    "":
+        "demo",
+        "smoke",
+        "quiet",
+        "standard-storm",
+        "transactions",
+        "canary-kip101",
+        "canary-kip101-default",
+        "bench-workload";
+    "known/":
+        "last-replica-standing",
+        "last-replica-flushed";
 ];
 
 /// The text of a plan and what errors should call it, by an embedded plan's name (`demo`) or by a
@@ -40,9 +48,9 @@ pub fn find(name_or_path: &str) -> Result<(String, String), PlanError> {
             }),
         };
     }
-    let names = EMBEDDED.iter().map(|(name, _)| *name);
-    match EMBEDDED.iter().find(|(name, _)| *name == name_or_path) {
-        Some((name, text)) => Ok((format!("plans/{name}.toml"), (*text).to_owned())),
+    let names = EMBEDDED.iter().map(|(name, _, _)| *name);
+    match EMBEDDED.iter().find(|(name, _, _)| *name == name_or_path) {
+        Some((_, origin, text)) => Ok(((*origin).to_owned(), (*text).to_owned())),
         None => Err(PlanError::NoSuchPlan {
             name: name_or_path.to_owned(),
             near: nearest(name_or_path, names.clone()).map(str::to_owned),
@@ -57,7 +65,7 @@ fn unreadable(why: &std::io::Error) -> String {
     let remedy = match why.kind() {
         IsADirectory => "name one of the plans in it".to_owned(),
         NotFound => {
-            let names: Vec<&str> = EMBEDDED.iter().map(|(name, _)| *name).collect();
+            let names: Vec<&str> = EMBEDDED.iter().map(|(name, _, _)| *name).collect();
             format!("plans that need no file are {}", names.join(", "))
         }
         InvalidData => "a plan is a TOML file".to_owned(),

@@ -11,19 +11,19 @@ use crate::seed::Seed;
 #[test]
 fn every_plan_of_the_repository_is_embedded_and_reads() {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plans");
-    let mut files: Vec<String> = std::fs::read_dir(directory)
-        .expect("the repository has plans")
-        .map(|entry| {
-            entry
-                .expect("readable")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
-        .filter_map(|name| name.strip_suffix(".toml").map(str::to_owned))
-        .collect();
+    let listed = |directory: String| {
+        let files = std::fs::read_dir(directory).expect("the repository has plans");
+        let name = |file: std::io::Result<std::fs::DirEntry>| {
+            let name = file.expect("readable").file_name();
+            let name = name.to_string_lossy();
+            name.strip_suffix(".toml").map(str::to_owned)
+        };
+        files.filter_map(name).collect::<Vec<String>>()
+    };
+    let mut files = listed(directory.to_owned());
+    files.extend(listed(format!("{directory}/known")));
     files.sort();
-    let mut names: Vec<&str> = EMBEDDED.iter().map(|(name, _)| *name).collect();
+    let mut names: Vec<&str> = EMBEDDED.iter().map(|(name, _, _)| *name).collect();
     names.sort_unstable();
     assert_eq!(names, files);
     for name in names {
