@@ -10,9 +10,9 @@ help:
 	@echo "make test            all tests, a short run on real brokers included"
 	@echo "make test-slow       the long ones too: both canaries, ten seeds of the demo"
 	@echo "make bench-workload  our recorded producers against Kafka's ProducerPerformance"
-	@echo "make bench-judge     the judge's operations per second and bytes per operation, 10^5 to 10^7"
+	@echo "make bench-judge     the judge's operations per second and bytes per operation, 10^5 to 10^7, and with duplicates"
 	@echo "make bench-evidence  reading segments, against DumpLogSegments on the same files"
-	@echo "make bench-jepsen    Jepsen's rules on a history of a million operations"
+	@echo "make bench-jepsen    Jepsen's rules on a million operations; with large offsets, gaps, duplicates"
 	@echo "make bench-faults    from the decision to the fault in force: 100 kills, pauses and cuts in the local lab"
 	@echo "make fuzz            ten minutes of any bytes at each reader (nightly Rust, cargo-fuzz)"
 	@echo "make mutants         changes to the judge, drawn by lot, that no test notices (cargo-mutants; hours)"
@@ -42,13 +42,17 @@ bench-workload: build
 # SIZES=100000000 SYNTH=--no-images: the largest, whose images would not fit.
 SIZES ?= 100000 1000000 10000000
 SYNTH ?= --partitions 3
+# So many records stand twice, in runs of a million operations.
+COPIES ?= 15 150 1500
 BENCH_RUNS := target/bench-judge
 
 bench-judge: build
 	cargo build --release --locked -p checkers --example judge
 	@rm -rf $(BENCH_RUNS) && mkdir -p $(BENCH_RUNS)
 	@for n in $(SIZES); do $(TIDEMARK) synth --operations $$n $(SYNTH) --to $(BENCH_RUNS)/$$n >/dev/null || exit; done
-	@target/release/examples/judge $(addprefix $(BENCH_RUNS)/,$(SIZES))
+	@for n in $(COPIES); do $(TIDEMARK) synth --operations 1000000 $(SYNTH) --plant duplicate-in-log=$$n \
+	  --to $(BENCH_RUNS)/$$n-copies >/dev/null || exit; done
+	@target/release/examples/judge $(addprefix $(BENCH_RUNS)/,$(SIZES) $(addsuffix -copies,$(COPIES)))
 	@rm -rf $(BENCH_RUNS)
 
 bench-evidence: setup

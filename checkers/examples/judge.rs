@@ -24,7 +24,7 @@ fn main() {
         return runs.iter().for_each(|run| measure(Path::new(run), verdict));
     }
     println!(
-        "{:>11}  {:>9}  {:>9}  {:>9}  {:>9}  {:>12}  {:>7}  {:>7}  {:>7}  verdict",
+        "{:>11}  {:>9}  {:>9}  {:>9}  {:>9}  {:>12}  {:>7}  {:>7}  {:>7}  {:>8}  times  run",
         "operations",
         "history",
         "judging",
@@ -33,24 +33,36 @@ fn main() {
         "image bytes",
         "columns",
         "held",
-        "peak"
+        "peak",
+        "verdict"
     );
     // A process each: memory that one run gave back would hide what the next one takes.
     let program = std::env::current_exe().expect("this program");
+    let mut first = None;
     for run in &runs {
         let mut one = Command::new(&program);
-        let ended = one.args([ALONE, run]).status().expect("it runs");
-        assert!(ended.success(), "{run} could not be judged");
+        let said = one.args([ALONE, run]).output().expect("it runs");
+        let why = String::from_utf8_lossy(&said.stderr);
+        assert!(said.status.success(), "{run} could not be judged: {why}");
+        let line = String::from_utf8_lossy(&said.stdout).trim_end().to_owned();
+        let rate = line.split_whitespace().nth(RATE);
+        let rate: f64 = rate.and_then(|rate| rate.parse().ok()).expect("a rate");
+        let times = *first.get_or_insert(rate) / rate;
+        let name = Path::new(run).file_name().unwrap_or_default();
+        println!("{line}  {times:>5.2}  {}", name.display());
     }
     println!(
         "op/s: sends over the time of history and judging, on one core. Then bytes a send: its \
          columns as counted, what the process held once the history was read, and the most that \
-         judging added beyond the images."
+         judging added beyond the images. Then the time of an operation, as many times the first \
+         run's."
     );
 }
 
 /// Prints one line and nothing else.
 const ALONE: &str = "--alone";
+/// Where operations a second stand in that line, counted from 0.
+const RATE: usize = 5;
 
 fn measure(run: &Path, verdict: bool) {
     let dir = RunDir::open(run).expect("a run directory");
@@ -93,13 +105,13 @@ fn measure(run: &Path, verdict: bool) {
     let each = |bytes: u64| bytes as f64 / sends.max(1) as f64;
     println!(
         "{sends:>11}  {history:>7.3} s  {judge:>7.3} s  {:>9.0}  {:>7.3} s  {bytes:>12}  {:>7.1}  \
-         {:>7.1}  {:>7.1}  {}",
+         {:>7.1}  {:>7.1}  {:>8}",
         sends as f64 / (history + judge),
         seconds(read, gathered),
         each(columns),
         each(held),
         each(peak),
-        judgement.fold,
+        judgement.fold.to_string(),
     );
 }
 
