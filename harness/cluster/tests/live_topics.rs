@@ -280,17 +280,18 @@ async fn an_unclean_one(scene: &Scene) {
     tell(system, n1, Service::Broker, Signal::Kill).await;
     system.start(n2, Service::Broker).await.unwrap();
     // As long as n1's session lasts the controller believes that it leads.
-    let elected = async {
-        loop {
-            let effect = scene.inject(&unclean).await;
-            if effect.in_force {
-                return effect;
+    let nobody = async {
+        while let Some(seen) = probes.observations.recv().await {
+            if let history::Seen::Belief { leader: None, .. } = &seen.seen {
+                return;
             }
-            tokio::time::sleep(Duration::from_millis(250)).await;
         }
     };
-    let effect = tokio::time::timeout(Duration::from_secs(20), elected).await;
-    let effect = effect.expect("n1's session ended");
+    tokio::time::timeout(Duration::from_secs(30), nobody)
+        .await
+        .expect("n1's session ended");
+    let effect = scene.inject(&unclean).await;
+    assert!(effect.in_force, "{effect:?}");
     assert!(effect.evidence.starts_with("n2 leads pair/0"), "{effect:?}");
 }
 
