@@ -487,18 +487,9 @@ fn planned(change: impl FnOnce(&mut checkers::Recording), premise: &str) -> (Fol
     }
 }
 
-fn required_faults(recording: &mut checkers::Recording, count: usize) {
-    let step = plan::Step {
-        when: plan::When::Next,
-        name: None,
-        action: plan::Action::Fault {
-            meanwhile: false,
-            ask: plan::Ask::Isolate(plan::Target::Any),
-            hold: None,
-            required: true,
-        },
-    };
-    recording.plan.storm = plan::Storm::Steps(vec![step; count]);
+fn steps(recording: &mut checkers::Recording, texts: &[&str]) {
+    let read = |text: &&str| text.parse().expect("a step");
+    recording.plan.storm = plan::Storm::Steps(texts.iter().map(read).collect());
 }
 
 #[test]
@@ -512,11 +503,41 @@ fn too_little_load_means_nothing() {
 
 #[test]
 fn a_required_fault_must_be_proved() {
-    let (fold, why) = planned(|recording| required_faults(recording, 1), "schedule");
+    let cut = "isolate n0 required";
+    let (fold, why) = planned(|recording| steps(recording, &[cut]), "schedule");
     assert_eq!((fold, why.as_str()), (Fold::Held, ""));
-    let (fold, why) = planned(|recording| required_faults(recording, 2), "schedule");
+    let (fold, why) = planned(|recording| steps(recording, &[cut, cut]), "schedule");
     assert_eq!(fold, Fold::Unproven);
-    assert!(why.contains("2 faults, 1 were proved"), "{why}");
+    assert!(
+        why.contains("`isolate n0` 2 times, and it was proved in force once"),
+        "{why}"
+    );
+    // The proof of another fault is none of this one.
+    let (fold, why) = planned(
+        |recording| steps(recording, &["kill n0 required"]),
+        "schedule",
+    );
+    assert_eq!(fold, Fold::Unproven);
+    assert!(
+        why.contains("`kill n0` once, and it was proved in force never"),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_fault_that_is_not_required_may_prove_ineffective() {
+    let ineffective = "
+    f2 power-cut broker n0 : injecting asked \"power-cut n0\" (n0 leads) at 5.0s
+    f2 ineffective (nothing was unflushed) at 5.1s";
+    let with = |texts: &[&str]| {
+        let mut recording = recording(&format!("{DEMO}{ineffective}"));
+        steps(&mut recording, texts);
+        let judgement = checkers::judge(&recording);
+        judgement.fold
+    };
+    assert_eq!(with(&["isolate n0 required", "power-cut n0"]), Fold::Held);
+    let both = ["isolate n0 required", "power-cut n0 required"];
+    assert_eq!(with(&both), Fold::Unproven);
 }
 
 #[test]
