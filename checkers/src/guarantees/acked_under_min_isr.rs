@@ -3,12 +3,20 @@
 //! Judged where ZooKeeper was asked before the send and after its answer, and every version of the
 //! set in between is known: only if all of them were too small was the answer wrong. A set that was
 //! large enough for a moment acquits.
+//!
+//! What counts is the set of the broker that acknowledged (`Partition.checkEnoughReplicasReachOffset`).
+//! When a controller takes a member out, the leader learns of it by a later LeaderAndIsr request, or
+//! never, if it was deposed: until then it waits for the members that it knows, and rightly says that
+//! it has enough. So its own log must say, before the send, that it knew the small set. A set that
+//! grows stands in ZooKeeper before the leader counts with it.
 
-use history::{Mark, Seen};
+use std::collections::BTreeMap;
+
+use history::{Mark, NodeId, Seen};
 
 use super::{Case, Check, Tally};
 use crate::contract::Promise;
-use crate::facts::{PartFacts, acks_all, nodes};
+use crate::facts::{Fate, PartFacts, acks_all, nodes};
 use crate::findings::Findings;
 use crate::gone::{Story, many};
 use crate::judgement::{Finding, Group, OffsetRange, TimeSpan};
@@ -31,6 +39,16 @@ struct Guilty {
     send: u32,
     versions: (i32, i32),
     wanted: u32,
+    /// Who acknowledged it, and the line in which it said before which set it knew.
+    knew: (NodeId, usize),
+}
+
+/// A set that a leader says it has from now on.
+#[derive(Debug, Clone, Copy)]
+struct Word {
+    span: TimeSpan,
+    line: usize,
+    members: usize,
 }
 
 fn look(case: &Case, findings: &mut Findings) -> Tally {
@@ -78,7 +96,46 @@ fn answers(case: &Case, part: &PartFacts) -> Vec<Answer> {
     answers
 }
 
+/// What leaders said of their sets, by node, in the order in which they said it. Nothing of a node
+/// whose lines cannot be placed.
+fn words(case: &Case, part: &PartFacts) -> BTreeMap<NodeId, Vec<Word>> {
+    let roles = &part.roles;
+    let terms = roles.terms.iter();
+    let began = terms.map(|term| (term.node, term.line, term.isr.len()));
+    let updates = roles.isr_updates.iter();
+    let changed = updates.map(|(line, node, _, set)| (*node, *line, set.len()));
+    let mut words: BTreeMap<NodeId, Option<Vec<Word>>> = BTreeMap::new();
+    for (node, line, members) in began.chain(changed) {
+        let word = case.facts.line_span(line).map(|span| Word {
+            span,
+            line,
+            members,
+        });
+        let of = words.entry(node).or_insert_with(|| Some(Vec::new()));
+        match word {
+            Some(word) => of.iter_mut().for_each(|words| words.push(word)),
+            None => *of = None,
+        }
+    }
+    let placed = words.into_iter().filter_map(|(node, words)| {
+        let mut words = words?;
+        words.sort_by_key(|word| (word.span.from, word.line));
+        Some((node, words))
+    });
+    placed.collect()
+}
+
+/// What a leader knew while a send was under way: the line that said it before, and the size of
+/// the largest set that it may have counted with. Nothing if it said none before.
+fn knew(words: &[Word], from: Mark, to: Mark) -> Option<(usize, usize)> {
+    let before = words.iter().rposition(|word| word.span.to <= from)?;
+    let meanwhile = words[before..].iter().filter(|word| word.span.from < to);
+    let largest = meanwhile.map(|word| word.members).max()?;
+    Some((words[before].line, largest))
+}
+
 fn examine(case: &Case, part: &PartFacts) -> (u64, Vec<Guilty>) {
+    let words = words(case, part);
     let answers = answers(case, part);
     // For each answer: the lowest version from it on, by the moment of asking.
     let mut lowest: Vec<i32> = answers.iter().map(|answer| answer.2).collect();
@@ -120,12 +177,28 @@ fn examine(case: &Case, part: &PartFacts) -> (u64, Vec<Guilty>) {
             let (whole, small) = sizes(part, versions, wanted);
             known = (Some((versions, wanted)), u64::from(whole), whole && small);
         }
-        examined += known.1;
-        if known.2 {
+        if !known.2 {
+            examined += known.1;
+            continue;
+        }
+        let Fate::Acked {
+            broker: Some(broker),
+            ..
+        } = send.fate
+        else {
+            continue;
+        };
+        let words = words.get(&broker).map_or(&[][..], Vec::as_slice);
+        let Some((line, largest)) = knew(words, send.invoked, returned) else {
+            continue;
+        };
+        examined += 1;
+        if largest < wanted as usize {
             guilty.push(Guilty {
                 send: part.sends[place],
                 versions,
                 wanted,
+                knew: (broker, line),
             });
         }
     }
@@ -173,9 +246,12 @@ fn tell(case: &Case, part: &PartFacts, guilty: &[Guilty]) -> Option<Finding> {
         sets.join(", then "),
         first.wanted
     );
+    let (leader, line) = first.knew;
+    let known = format!("{leader}, which acknowledged it, knew of too small a set before.");
     let mut story = Story::default();
     story.say(case.facts, text, &[]);
-    finding.story = story.sentences;
+    story.say(case.facts, known, &[line]);
+    (finding.story, finding.evidence) = (story.sentences, story.evidence);
     finding.count = count;
     let offsets = guilty
         .iter()

@@ -376,15 +376,17 @@ fn compaction_makes_holes_and_so_may_a_policy_that_was_changed() {
 
 const UNDER: &str = "acked-under-min-isr";
 
-/// One acknowledged send between two answers of ZooKeeper.
+/// One acknowledged send between two answers of ZooKeeper; its leader knew the set of the first.
 fn watched(topic: &str, before: &str, after: &str, more: &str) -> String {
     let more = format!(
-        "c1 send t/0 v0 -> @0 at 3.0s..3.5s
+        "c1 send t/0 v0 -> @0 by n0 at 3.0s..3.5s
         n0 zk t/0 leader n0 e0 isr {before} at 1.0s..1.1s
         n0 zk t/0 leader n0 e0 isr {after} at 4.0s..4.1s
         {more}"
     );
-    scene(topic, &more, "e0 @0 v0")
+    let (set, _) = before.split_once(' ').expect("a set and a version");
+    let known = format!("isr {} was none", set.trim_matches(['{', '}']));
+    scene(topic, &more, "e0 @0 v0").replace("isr n0,n1 was none", &known)
 }
 
 const MIN_2: &str = "min.insync.replicas=2";
@@ -407,6 +409,44 @@ fn an_answer_needs_enough_replicas_in_sync() {
         UNDER,
         &watched(MIN_2, "{n0,n1} version 3", "{n0,n1} version 3", ""),
         1,
+    );
+}
+
+/// Seen in a storm: a controller took the only follower from the set of a leader that was cut off from
+/// ZooKeeper; the follower fetched for some more milliseconds, and both held what was acknowledged.
+#[test]
+fn a_leader_counts_with_the_set_that_it_knows() {
+    let small = watched(MIN_2, "{n0} version 3", "{n0} version 3", "");
+    let finding = convicts(UNDER, &small, "1 record");
+    assert!(
+        told(&finding).contains("n0, which acknowledged it, knew"),
+        "{}",
+        told(&finding)
+    );
+    let deposed = small.replace("isr n0 was none", "isr n0,n1 was none");
+    acquits(UNDER, &deposed, 1);
+    // It was told in time; while the send was under way; when it was over.
+    let told_at = |at: &str| format!("{deposed}\nn0 said {at} isr t/0 n0 version 3");
+    convicts(UNDER, &told_at("2.9s"), "1 record");
+    acquits(UNDER, &told_at("3.2s"), 1);
+    acquits(UNDER, &told_at("3.6s"), 1);
+    // It began anew, with the small set; with a large one, until a moment before.
+    let again =
+        |isr: &str| format!("{deposed}\nn0 said 2.5s leader t/0 e1 from @0 hw @0 isr {isr} was e0");
+    convicts(UNDER, &again("n0"), "1 record");
+    acquits(UNDER, &again("n0,n1"), 1);
+    // Another's words are not its own, and nobody's are unknown.
+    let other = small.replace("by n0", "by n1");
+    abstains(
+        UNDER,
+        &other,
+        "no acknowledged records whose in-sync sets are known",
+    );
+    let nobody = small.replace(" by n0", "");
+    abstains(
+        UNDER,
+        &nobody,
+        "no acknowledged records whose in-sync sets are known",
     );
 }
 

@@ -14,8 +14,17 @@ use crate::{CASES, Seen, check_any, compare, guilty, scene};
 pub struct World {
     min: usize,
     versions: Vec<Version>,
+    sends: Vec<Send>,
+}
+
+/// An acknowledged send.
+#[derive(Debug, Clone)]
+struct Send {
     /// From when to when, milliseconds.
-    sends: Vec<(u64, u64)>,
+    invoked: u64,
+    returned: u64,
+    /// Who acknowledged it. Only n0 ever says that it leads.
+    by: u8,
 }
 
 /// Version `n` of the set holds from `10 n` seconds on.
@@ -45,6 +54,15 @@ impl World {
         all.collect()
     }
 
+    /// What n0 said of its set: when, and how many it has.
+    fn words(&self) -> Vec<(u64, usize)> {
+        let versions = self.versions.iter().enumerate();
+        let written = versions.filter(|(_, version)| version.written);
+        let later =
+            written.map(|(n, version)| (10_000 * n as u64 + 1_000, version.followers.len() + 1));
+        [(100, 3)].into_iter().chain(later).collect()
+    }
+
     pub fn print(&self) -> String {
         let mut text = format!(
             "topic t on n0,n1,n2 by c1 acks=all min.insync.replicas={}
@@ -66,9 +84,10 @@ n0 said 0.100s leader t/0 e0 from @0 hw @0 isr n0,n1,n2 was none
             let line = format!("n0 zk t/0 leader n0 e0 isr {{{set}}} version {n} at {at}");
             events.push((from, line));
         }
-        for (n, (from, to)) in self.sends.iter().enumerate() {
-            let at = format!("{}..{}", seconds(*from), seconds(*to));
-            events.push((*from, format!("c1 send t/0 v{n} -> @{n} by n0 at {at}")));
+        for (n, send) in self.sends.iter().enumerate() {
+            let at = format!("{}..{}", seconds(send.invoked), seconds(send.returned));
+            let line = format!("c1 send t/0 v{n} -> @{n} by n{} at {at}", send.by);
+            events.push((send.invoked, line));
         }
         events.sort();
         for (_, line) in events {
@@ -87,20 +106,30 @@ n0 said 0.100s leader t/0 e0 from @0 hw @0 isr n0,n1,n2 was none
 }
 
 /// All versions are known that may have been in force while a send was under way, and each is too
-/// small.
+/// small; so is each set that its leader said it had, from the last one before the send on.
 fn acked_under_min_isr(world: &World) -> bool {
     let answers = world.answers();
-    world.sends.iter().any(|(invoked, returned)| {
-        let before = answers.iter().rfind(|(_, answered, _)| answered <= invoked);
-        let after = answers.iter().find(|(asked, _, _)| asked >= returned);
+    world.sends.iter().any(|send| {
+        let (invoked, returned) = (send.invoked, send.returned);
+        let before = answers
+            .iter()
+            .rfind(|(_, answered, _)| *answered <= invoked);
+        let after = answers.iter().find(|(asked, _, _)| *asked >= returned);
         let Some(((_, _, from), (_, _, to))) = before.zip(after) else {
             return false;
         };
-        (*from..=*to).all(|n| {
+        let small = (*from..=*to).all(|n| {
             let version = &world.versions[n];
             let known = version.written || version.asked.is_some();
             known && version.followers.len() + 1 < world.min
-        })
+        });
+        let words = world.words();
+        let said = words.iter().rposition(|(at, _)| *at <= invoked);
+        let knew = said.is_some_and(|first| {
+            let mut meanwhile = words[first..].iter().filter(|(at, _)| *at < returned);
+            meanwhile.all(|(_, size)| *size < world.min)
+        });
+        small && knew && send.by == 0
     })
 }
 
@@ -112,8 +141,9 @@ pub fn any_world() -> impl Strategy<Value = World> {
         1 => Just(vec![1, 2]),
     ];
     let asked = proptest::option::weighted(0.8, 1u64..3_000);
-    let version = (followers, proptest::bool::weighted(0.8), asked);
-    let sends = vec((1_000u64..45_000, 1u64..12_000), 0..4);
+    let version = (followers, proptest::bool::weighted(0.9), asked);
+    let by = prop_oneof![4 => Just(0), 1 => Just(1)];
+    let sends = vec((1_000u64..45_000, 1u64..12_000, by), 0..4);
     (1usize..4, vec(version, 1..6), sends).prop_map(|(min, versions, sends)| World {
         min,
         versions: versions
@@ -126,7 +156,11 @@ pub fn any_world() -> impl Strategy<Value = World> {
             .collect(),
         sends: sends
             .into_iter()
-            .map(|(from, took)| (from, from + took))
+            .map(|(invoked, took, by)| Send {
+                invoked,
+                returned: invoked + took,
+                by,
+            })
             .collect(),
     })
 }

@@ -8,14 +8,14 @@ use std::path::Path;
 
 use history::frames::{Counts, FrameWriter};
 use history::{
-    Call, ClientId, Delivery, Event, Mark, Offset, OpId, Outcome, Partition, Payload, Reply,
-    SendAck, ValueId, Why,
+    Call, ClientId, Delivery, Event, Mark, NodeId, Offset, OpId, Outcome, Partition, Payload,
+    Reply, SendAck, ValueId, Why,
 };
 
 use super::SynthError;
 use super::edits::{Edits, Stands, Told};
 use super::says::Logs;
-use super::shape::{LOOK_EVERY, REFUSED, Shape};
+use super::shape::{LOOK_EVERY, NODES, REFUSED, Shape};
 
 /// Polls of the drain are given so many batches at once.
 const DRAINED_AT_ONCE: u64 = 10;
@@ -23,6 +23,9 @@ const DRAINED_AT_ONCE: u64 = 10;
 const DRAIN_STEP: u64 = 20_000;
 /// The first consumer of the drain; there is one for each topic.
 const DRAINERS: u16 = 1_000;
+/// So long before and after a planted moment alone, in nanoseconds, a leader writes what it knows:
+/// lines are placed to some milliseconds.
+const LEARNED: u64 = 50_000_000;
 /// Rounds without sends in which the last answers come.
 pub(super) const FLUSH: u64 = 5;
 
@@ -219,8 +222,7 @@ impl<'a> Play<'a> {
             let (part, value) = (extra.part, extra.value);
             let alone = self.edits.alone.contains(&value);
             if alone {
-                self.versions[part] += 1;
-                self.zk_alone(part, round, at, step / 2);
+                self.leader_alone(part, round, at, step / 2);
             }
             let call = Call::Send { partition, value };
             self.invoked(OpId(op), extra.client, Mark(at + step), call);
@@ -228,11 +230,34 @@ impl<'a> Play<'a> {
             self.returned(OpId(op), Mark(at + step + 1), Reply::Sent(outcome));
             if alone {
                 self.zk_alone(part, round, at + 2 * step, step / 2);
-                self.versions[part] += 1;
-                self.zk_whole(part, round, at + 3 * step, step / 2);
+                self.leader_joined(part, round, at + 3 * step, step / 2);
             }
             at += 4 * step;
         }
+    }
+
+    /// The set shrinks to the leader, which learned of it a while before ZooKeeper is asked.
+    fn leader_alone(&mut self, part: usize, round: u64, from: u64, step: u64) {
+        self.versions[part] += 1;
+        if let Some(term) = self.shape.leader(part, round) {
+            let known = Mark(from.saturating_sub(LEARNED));
+            self.in_sync(part, term.leader, known, &[term.leader]);
+        }
+        self.zk_alone(part, round, from, step);
+    }
+
+    /// The set is whole again; the leader learns of it a while after.
+    fn leader_joined(&mut self, part: usize, round: u64, from: u64, step: u64) {
+        self.versions[part] += 1;
+        self.zk_whole(part, round, from, step);
+        if let Some(term) = self.shape.leader(part, round) {
+            self.in_sync(part, term.leader, Mark(from + LEARNED), &NODES);
+        }
+    }
+
+    fn in_sync(&mut self, part: usize, leader: NodeId, at: Mark, isr: &[NodeId]) {
+        let (name, version) = (&self.shape.parts[part].name, self.versions[part]);
+        self.logs.isr_updated(leader, name, at, isr, version);
     }
 
     fn answer(&mut self, round: u64) {
