@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use history::NodeId;
 
 use crate::bench::BenchArgs;
+use crate::doctor::DoctorArgs;
 use crate::exporting::ExportArgs;
 use crate::synthesis::SynthArgs;
 
@@ -67,6 +68,8 @@ pub enum Verb {
         #[command(subcommand)]
         verb: LabVerb,
     },
+    /// Look at a lab's hosts: what a run will need, side by side, with a remedy for what is missing.
+    Doctor(DoctorArgs),
     /// Remove every firewall rule of Tidemark's from a lab's hosts.
     Heal {
         /// A lab's name or file.

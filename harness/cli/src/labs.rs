@@ -112,6 +112,7 @@ fn heal_hosts(lab: &LabFile) -> anyhow::Result<Exit> {
             [] => format!("{}: nothing to heal", host.node()),
             healed => format!("{}: {}", host.node(), healed.join(", ")),
         };
+        cluster::root::forget(&host, lab).await?;
         for line in guard::diary(&host, lab).await? {
             said.push_str(&format!("\n{}: its guard says: {line}", host.node()));
         }

@@ -4,6 +4,7 @@
 
 mod args;
 mod bench;
+mod doctor;
 mod exit;
 mod experiment;
 mod exporting;
@@ -66,6 +67,7 @@ fn dispatch(args: &Args) -> Result<Exit, exit::Failure> {
         Verb::Export(asked) => exporting::export(asked),
         Verb::Synth(asked) => synthesis::synth(asked),
         Verb::Plan { plan, seed } => planning::show(plan, *seed),
+        Verb::Doctor(asked) => doctor::doctor(args, asked),
         Verb::Heal { lab } => labs::heal(args, lab),
         Verb::Lab { verb } => match verb {
             LabVerb::Up { lab } => labs::up(lab),

@@ -13,6 +13,7 @@ use crate::cmd::Cmd;
 use crate::error::ClusterError;
 use crate::host::{Host, Lane};
 use crate::labfile::LabFile;
+use crate::root;
 
 /// Under the lab's directory on each host; holds the lab's name and a line feed.
 pub const MARKER: &str = ".tidemark-lab";
@@ -85,7 +86,8 @@ pub async fn claim(host: &Host, lab: &LabFile) -> Result<(), ClusterError> {
     }
 }
 
-/// Whether a host carries the lab's marker. Everything but [`claim`] asks this first.
+/// Whether a host carries the lab's marker. Everything but [`claim`] asks this first; where sudo
+/// wants a password or a terminal, the host is given the means ([`crate::root`]).
 ///
 /// # Errors
 /// It carries none, or another lab's: one sentence with the command that claims it.
@@ -103,7 +105,7 @@ pub async fn check(host: &Host, lab: &LabFile) -> Result<(), ClusterError> {
         return Err(host.unhappy(&cmd, &ran));
     }
     match String::from_utf8_lossy(&ran.stdout).trim_end() {
-        name if name == lab.name => Ok(()),
+        name if name == lab.name => root::give(host, lab).await,
         other => Err(host.error(foreign(lab, other))),
     }
 }

@@ -50,8 +50,8 @@ impl Cmd {
         self
     }
 
-    /// Asks for root: run through `sudo -n` where the lab's login is not root itself
-    /// (`login.sudo = "passwordless"`), as it is otherwise.
+    /// Asks for root: run as [`crate::root`] says where the lab's login is not root itself, as it is
+    /// otherwise.
     #[must_use]
     pub fn sudo(mut self) -> Self {
         self.sudo = true;
@@ -81,11 +81,11 @@ impl Cmd {
         self.stdin.as_deref()
     }
 
-    /// The whole vector: `sudo -n --`, `env K=V`, program, arguments.
-    pub(crate) fn words(&self, through_sudo: bool) -> Vec<String> {
+    /// The whole vector: `root` where root is asked for, `env K=V`, program, arguments.
+    pub(crate) fn words(&self, root: &str) -> Vec<String> {
         let mut words = Vec::with_capacity(self.argv.len() + self.env.len() + 4);
-        if self.sudo && through_sudo {
-            words.extend(["sudo", "-n", "--"].map(str::to_owned));
+        if self.sudo {
+            words.extend(root.split_whitespace().map(str::to_owned));
         }
         if !self.env.is_empty() {
             words.push("env".to_owned());
@@ -170,10 +170,10 @@ mod tests {
     fn root_is_asked_for_before_the_environment() {
         let cmd = Cmd::new("iptables").arg("-w").env("LC_ALL", "C").sudo();
         assert_eq!(
-            quoted(cmd.words(true)),
-            "sudo -n -- env 'LC_ALL=C' iptables -w"
+            quoted(cmd.words("sudo -n")),
+            "sudo -n env 'LC_ALL=C' iptables -w"
         );
-        assert_eq!(quoted(cmd.words(false)), "env 'LC_ALL=C' iptables -w");
+        assert_eq!(quoted(cmd.words("")), "env 'LC_ALL=C' iptables -w");
     }
 
     #[test]

@@ -161,6 +161,27 @@ fn appender_to(name: &str, file: &str) -> String {
     )
 }
 
+/// What both JVMs are started with besides their heaps; known to 8, 11 and 17. Two cores for six
+/// JVMs: a small compiler, one collector thread, and no shared-memory file that JVMs with equal
+/// process ids would fight over.
+pub const JVM_OPTIONS: [&str; 7] = [
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:-UsePerfData",
+    "-Djava.awt.headless=true",
+    "-Djava.net.preferIPv4Stack=true",
+    "-Duser.timezone=UTC",
+];
+
+/// The heap of a service: smallest and largest.
+pub const fn heap(service: Service) -> [&'static str; 2] {
+    match service {
+        Service::Broker => ["-Xms256m", "-Xmx512m"],
+        Service::ZooKeeper => ["-Xms32m", "-Xmx128m"],
+    }
+}
+
 /// The command line of a service.
 pub fn command(
     lab: &LabFile,
@@ -169,11 +190,10 @@ pub fn command(
     service: Service,
     times: ZkTimes,
 ) -> Vec<String> {
-    let (name, heap, main) = match service {
-        Service::Broker => ("server", ["-Xms256m", "-Xmx512m"], "kafka.Kafka"),
+    let (name, main) = match service {
+        Service::Broker => ("server", "kafka.Kafka"),
         Service::ZooKeeper => (
             "zookeeper",
-            ["-Xms32m", "-Xmx128m"],
             "org.apache.zookeeper.server.quorum.QuorumPeerMain",
         ),
     };
@@ -182,21 +202,8 @@ pub fn command(
     let jars = artefacts.jars.iter();
     let class_path: Vec<String> = jars.map(|j| format!("{store}/{}.jar", j.sha256)).collect();
     let mut argv = vec![lab.java.clone()];
-    argv.extend(heap.map(str::to_owned));
-    // Two cores for six JVMs: a small compiler, one collector thread, and no shared-memory file that
-    // JVMs with equal process ids would fight over.
-    argv.extend(
-        [
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-XX:+ExitOnOutOfMemoryError",
-            "-XX:-UsePerfData",
-            "-Djava.awt.headless=true",
-            "-Djava.net.preferIPv4Stack=true",
-            "-Duser.timezone=UTC",
-        ]
-        .map(str::to_owned),
-    );
+    argv.extend(heap(service).map(str::to_owned));
+    argv.extend(JVM_OPTIONS.map(str::to_owned));
     argv.push(format!(
         "-Dlog4j.configuration=file:{config}/{name}-log4j.properties"
     ));

@@ -98,7 +98,7 @@ pub(crate) fn script<A: Into<String>>(
 
 /// The first arguments of every script that begins with [`PRELUDE`].
 pub(crate) fn own(host: &Host, layout: &Layout) -> impl Iterator<Item = String> {
-    [host.root_prefix().to_owned(), layout.run(), layout.mark()].into_iter()
+    [host.root_prefix(), layout.run(), layout.mark()].into_iter()
 }
 
 /// Mounts a file system of so many bytes where the log directory will be. What is mounted, in words.

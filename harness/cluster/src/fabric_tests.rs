@@ -165,7 +165,7 @@ fn rehearse(script: &str, args: &[&str], there: bool, restores: bool) -> Vec<Str
     let mut lab = lab("local");
     lab.dir = dir.path().display().to_string();
     let cmd = Site::new("", &lab).script(script, args.iter().copied());
-    let [sh, rest @ ..] = &cmd.words(false)[..] else {
+    let [sh, rest @ ..] = &cmd.words("")[..] else {
         panic!("no command")
     };
     let status = std::process::Command::new(sh)
@@ -255,10 +255,7 @@ fn the_real_iptables_takes_the_scripts() {
     own.dir = dir.path().display().to_string();
     let step = |script: &str, args: &[&str]| {
         let cmd = Site::new("", &own).script(script, args.iter().copied());
-        format!(
-            "{} || exit 9; echo ---",
-            crate::cmd::quoted(cmd.words(false))
-        )
+        format!("{} || exit 9; echo ---", crate::cmd::quoted(cmd.words("")))
     };
     let [cut, mend, list] = [
         step(CUT, &ARGS),

@@ -133,7 +133,7 @@ heal || exit 6"#;
 /// What a host's scripts need to know of the lab, and how they are run.
 #[derive(Debug, Clone)]
 pub(crate) struct Site {
-    root: &'static str,
+    root: String,
     dir: String,
     prefix: String,
     handle: String,
@@ -142,12 +142,12 @@ pub(crate) struct Site {
 impl Site {
     /// Of a lab on a host.
     pub(crate) fn of(host: &Host, lab: &LabFile) -> Self {
-        Self::new(host.root_prefix(), lab)
+        Self::new(&host.root_prefix(), lab)
     }
 
-    pub(crate) fn new(root: &'static str, lab: &LabFile) -> Self {
+    pub(crate) fn new(root: &str, lab: &LabFile) -> Self {
         Self {
-            root,
+            root: root.to_owned(),
             dir: lab.dir.trim_end_matches('/').to_owned(),
             prefix: chain_prefix(&lab.name),
             handle: handle(&lab.name),
@@ -170,7 +170,7 @@ impl Site {
         text: &str,
         args: impl IntoIterator<Item = A>,
     ) -> Cmd {
-        let own = [self.root, &self.dir, &self.prefix, &self.handle].map(str::to_owned);
+        let own = [&self.root, &self.dir, &self.prefix, &self.handle].map(String::clone);
         let args = own.into_iter().chain(args.into_iter().map(Into::into));
         Cmd::script(&format!("{PRELUDE}{text}"), args)
     }

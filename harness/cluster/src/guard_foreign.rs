@@ -25,13 +25,21 @@ for file in $(grep -lzxE 'kafka\.Kafka|org\.apache\.zookeeper\.server\.quorum\.Q
   [ "$name" != java ] || echo "$pid $(stat -c %U "/proc/$pid" 2>/dev/null)"
 done"#;
 
+/// The process id and the user of each, a line for each.
+///
+/// # Errors
+/// The host does not answer.
+pub(crate) async fn found(host: &Host, lab: &LabFile) -> Result<String, ClusterError> {
+    let cmd = Site::of(host, lab).script(FOREIGN, [""; 0]);
+    host.ok(Lane::Control, &cmd, SHORT).await
+}
+
 /// Refuses a host on which somebody else's Kafka or ZooKeeper runs.
 ///
 /// # Errors
 /// One does: its process id, its user, and what to do.
 pub(crate) async fn none(host: &Host, lab: &LabFile) -> Result<(), ClusterError> {
-    let cmd = Site::of(host, lab).script(FOREIGN, [""; 0]);
-    let said = host.ok(Lane::Control, &cmd, SHORT).await?;
+    let said = found(host, lab).await?;
     let Some(found) = said.lines().next() else {
         return Ok(());
     };

@@ -14,7 +14,7 @@ fn lab(dir: &Path) -> LabFile {
 /// Runs a script as a host would, in the strictest shell that there is, in a network of its own
 /// where that is possible.
 fn sh(cmd: &Cmd) -> Output {
-    let words = cmd.words(false);
+    let words = cmd.words("");
     let shell = match Path::new("/usr/bin/dash").exists() {
         true => "dash",
         false => "sh",

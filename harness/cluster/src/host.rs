@@ -12,8 +12,9 @@ use history::NodeId;
 use crate::cmd::Cmd;
 use crate::error::ClusterError;
 use crate::host_files as files;
-use crate::labfile::{HostSpec, LabFile, Sudo};
+use crate::labfile::{HostSpec, LabFile};
 use crate::lane::LaneHandle;
+use crate::root;
 use crate::ssh::Route;
 use crate::ssh_exec::{Done, Order};
 
@@ -79,6 +80,7 @@ pub struct Host {
 struct Inner {
     spec: HostSpec,
     route: Route,
+    root: String,
     control: LaneHandle,
     bulk: OnceLock<LaneHandle>,
     lease: OnceLock<LaneHandle>,
@@ -102,6 +104,7 @@ impl Host {
             inner: Arc::new(Inner {
                 spec: host.clone(),
                 route,
+                root: root::prefix(lab),
                 control,
                 bulk: OnceLock::new(),
                 lease: OnceLock::new(),
@@ -258,7 +261,7 @@ impl Host {
                 "`{cmd}`: daemons run as the login user, never through sudo"
             )));
         }
-        let start = Cmd::script(files::DAEMON, [out.to_owned()]).args(cmd.words(false));
+        let start = Cmd::script(files::DAEMON, [out.to_owned()]).args(cmd.words(""));
         let printed = self
             .ok(Lane::Control, &start, Duration::from_secs(10))
             .await?;
@@ -269,13 +272,10 @@ impl Host {
         })
     }
 
-    /// What a script puts before a command that needs root: `sudo -n`, or nothing where the login
-    /// is root itself.
-    pub fn root_prefix(&self) -> &'static str {
-        match self.inner.route.login.sudo {
-            Sudo::None => "",
-            Sudo::Passwordless => "sudo -n",
-        }
+    /// What a script puts before a command that needs root: `sudo -n`, the path of what stands for
+    /// it, or nothing where the login is root itself.
+    pub fn root_prefix(&self) -> String {
+        self.inner.root.clone()
     }
 
     /// An error about this host.
@@ -325,7 +325,7 @@ impl Host {
         deadline: Duration,
         mut sink: S,
     ) -> Result<(Done, S), ClusterError> {
-        let words = cmd.words(self.inner.route.login.sudo == Sudo::Passwordless);
+        let words = cmd.words(&self.inner.root);
         let stdin = cmd.input().map(<[u8]>::to_vec);
         let asked = self.lane(lane)?.ask(move |worker, cancelled| {
             let mut bytes = stdin.as_deref();

@@ -109,7 +109,7 @@ fn put(
         ],
     );
     let order = Order {
-        words: cmd.words(false),
+        words: cmd.words(""),
         stdin: Some((from, size)),
         stdout: &mut std::io::sink(),
         deadline: COPY,
@@ -164,7 +164,7 @@ fn fetch(
 ) -> Result<u64, String> {
     let cmd = Cmd::script(GET, [from]);
     let order = Order {
-        words: cmd.words(false),
+        words: cmd.words(""),
         stdin: None,
         stdout: sink,
         deadline: COPY,

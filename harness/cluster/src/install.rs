@@ -25,7 +25,7 @@ const SHORT: Duration = Duration::from_secs(20);
 const LONG: Duration = Duration::from_secs(300);
 
 /// Kafka 3.0.0 runs on nothing older.
-const JAVA_MIN: u32 = 8;
+pub(crate) const JAVA_MIN: u32 = 8;
 /// What a run may write before anybody worries: logs, data, ZooKeeper's own.
 const ROOM_FOR_A_RUN: u64 = 256 << 20;
 
@@ -109,7 +109,7 @@ async fn java(host: &Host, java: &str) -> Result<(), ClusterError> {
 }
 
 /// 8 of `openjdk version "1.8.0_412"`, 17 of `openjdk version "17.0.15" 2025-04-15`.
-fn java_major(line: &str) -> Option<u32> {
+pub(crate) fn java_major(line: &str) -> Option<u32> {
     let version = line.split("version \"").nth(1)?.split('"').next()?;
     let mut parts = version.split(['.', '-', '_', '+']).map(str::parse);
     match (parts.next()?.ok()?, parts.next()) {
@@ -118,21 +118,28 @@ fn java_major(line: &str) -> Option<u32> {
     }
 }
 
+/// The lab's ports, with their names under `[ports]`.
+pub(crate) fn wanted_ports(lab: &LabFile) -> [(&'static str, u16); 5] {
+    let ports = &lab.ports;
+    [
+        ("broker", ports.broker),
+        ("probe", ports.probe),
+        ("zk_client", ports.zk_client),
+        ("zk_peer", ports.zk_peer),
+        ("zk_election", ports.zk_election),
+    ]
+}
+
 async fn ports_free(host: &Host, lab: &LabFile) -> Result<(), ClusterError> {
     let cmd = Cmd::script(
         "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true",
         [""; 0],
     );
     let taken = listening(&host.ok(Lane::Control, &cmd, SHORT).await?);
-    let ports = &lab.ports;
-    let wanted = [
-        ("broker", ports.broker),
-        ("probe", ports.probe),
-        ("zk_client", ports.zk_client),
-        ("zk_peer", ports.zk_peer),
-        ("zk_election", ports.zk_election),
-    ];
-    match wanted.iter().find(|(_, port)| taken.contains(port)) {
+    match wanted_ports(lab)
+        .iter()
+        .find(|(_, port)| taken.contains(port))
+    {
         None => Ok(()),
         Some((name, port)) => Err(host.error(format!(
             "port {port} is in use by another program (`ss -ltnp sport = :{port}` there names it); \
@@ -142,7 +149,7 @@ async fn ports_free(host: &Host, lab: &LabFile) -> Result<(), ClusterError> {
 }
 
 /// Local ports in state 0A of Linux's table of TCP sockets.
-fn listening(table: &str) -> BTreeSet<u16> {
+pub(crate) fn listening(table: &str) -> BTreeSet<u16> {
     let port = |line: &str| {
         let mut words = line.split_whitespace().skip(1);
         let local = words.next()?;

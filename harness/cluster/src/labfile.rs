@@ -37,6 +37,10 @@ pub struct LabFile {
     /// For how long a host that does not hear from the controller keeps its faults.
     #[serde(default)]
     pub lease: Lease,
+    /// The interface by which hosts reach each other, where that is to be checked; faults find it
+    /// by the route to an address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
     /// How to log in.
     #[serde(default)]
     pub login: Login,
@@ -131,6 +135,11 @@ pub struct Login {
     pub known_hosts: Option<PathBuf>,
     /// How the listed commands that need root get it.
     pub sudo: Sudo,
+    /// The environment variable that holds the password for sudo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sudo_password_env: Option<String>,
+    /// sudo there wants a terminal (`Defaults requiretty`), so it is given one.
+    pub sudo_terminal: bool,
     /// Trust a host whose key was never seen, and remember the key.
     pub accept_new_host_keys: bool,
 }
@@ -143,6 +152,8 @@ pub enum Sudo {
     None,
     /// `sudo -n`.
     Passwordless,
+    /// `sudo -A`, with the password that `sudo_password_env` names.
+    Password,
 }
 
 /// Port numbers by role.
@@ -172,6 +183,8 @@ impl Default for Login {
             agent: false,
             known_hosts: None,
             sudo: Sudo::None,
+            sudo_password_env: None,
+            sudo_terminal: false,
             accept_new_host_keys: false,
         }
     }
@@ -405,6 +418,11 @@ fn objection(lab: &LabFile) -> Option<String> {
              /srv/tidemark",
             lab.dir
         ));
+    }
+    if lab.login.sudo == Sudo::Password && lab.login.sudo_password_env.is_none() {
+        let why = "sudo = \"password\" needs sudo_password_env, the name of the environment variable \
+                   that holds it";
+        return Some(why.to_owned());
     }
     if lab.hosts.is_empty() {
         return Some("no [[hosts]]".to_owned());

@@ -9,7 +9,9 @@ pub mod change;
 pub mod claim;
 pub mod cmd;
 pub mod config;
+pub mod dialect;
 mod disk;
+pub mod doctor;
 pub mod error;
 pub mod fabric;
 pub mod guard;
@@ -33,6 +35,7 @@ mod remote_live;
 mod remote_lock;
 mod remote_powers;
 mod remote_up;
+pub mod root;
 #[cfg(test)]
 mod scripted;
 mod ssh;

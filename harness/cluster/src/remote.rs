@@ -33,6 +33,7 @@ use crate::probe::{self, Watched};
 use crate::properties::{self, ZkTimes};
 use crate::remote_all::{all, all_ok, some_ok};
 use crate::remote_lock::Locks;
+use crate::root;
 use crate::system::{
     Copied, CutReading, Described, Probes, Recovered, Signal, Signalled, Started, System,
 };
@@ -146,6 +147,7 @@ impl RemoteCluster {
         let cleared = install::clear(&node.host, &self.layout).await;
         let in_time = disarmed?;
         cleared?;
+        root::forget(&node.host, &self.lab).await?;
         if in_time || !armed {
             return Ok(());
         }

@@ -6,12 +6,14 @@
 use std::time::Duration;
 
 use crate::cmd::Cmd;
+use crate::config::Layout;
 use crate::disk;
 use crate::error::ClusterError;
 use crate::guard::Site;
 use crate::host::{Host, Lane};
 use crate::injection::{Lack, Power, Powers};
 use crate::injections;
+use crate::labfile::LabFile;
 use crate::remote::{Node, RemoteCluster};
 use crate::remote_all::all_ok;
 
@@ -48,11 +50,8 @@ impl RemoteCluster {
     /// The host does not answer.
     pub(crate) async fn powers_of(&self, node: &Node) -> Result<Powers, ClusterError> {
         let host = &node.host;
-        let text = format!("{}{LACKS}", injections::TREE);
-        let cmd = Site::of(host, &self.lab).script(&text, [""; 0]);
-        let mut lacks = read(&host.ok(Lane::Control, &cmd, SHORT).await?);
         let bytes = self.spec.disk_bytes;
-        lacks.extend(disk::lacks(host, &self.lab, &self.layout, bytes).await?);
+        let mut lacks = asked(host, &self.lab, &self.layout, bytes).await?;
         if let Some(why) = self.shares_its_clock(node).await? {
             let power = Power::OwnClock;
             lacks.push(Lack { power, why });
@@ -73,17 +72,43 @@ impl RemoteCluster {
             Ok((node.host.node().to_string(), boot_id(&node.host).await?))
         });
         let mut all = all_ok(each).await?;
-        let here = std::fs::read_to_string(BOOT_ID).unwrap_or_default();
-        all.push(("the controller".to_owned(), here.trim().to_owned()));
+        all.push(("the controller".to_owned(), own_boot_id()));
         let own = node.host.node().to_string();
         Ok(shared(&own, &all))
     }
 }
 
-async fn boot_id(host: &Host) -> Result<String, ClusterError> {
+/// What one host lacks, as far as it can say so alone; `bytes` as [`disk::lacks`] has it.
+///
+/// # Errors
+/// The host does not answer.
+pub(crate) async fn asked(
+    host: &Host,
+    lab: &LabFile,
+    layout: &Layout,
+    bytes: Option<u64>,
+) -> Result<Vec<Lack>, ClusterError> {
+    let text = format!("{}{LACKS}", injections::TREE);
+    let cmd = Site::of(host, lab).script(&text, [""; 0]);
+    let mut lacks = read(&host.ok(Lane::Control, &cmd, SHORT).await?);
+    lacks.extend(disk::lacks(host, lab, layout, bytes).await?);
+    Ok(lacks)
+}
+
+/// What a host's kernel drew when it started.
+///
+/// # Errors
+/// The host does not answer.
+pub(crate) async fn boot_id(host: &Host) -> Result<String, ClusterError> {
     let cmd = Cmd::new("cat").arg(BOOT_ID);
     let said = host.ok(Lane::Control, &cmd, SHORT).await?;
     Ok(said.trim().to_owned())
+}
+
+/// The id that this machine's kernel drew when it started; empty where it draws none.
+pub(crate) fn own_boot_id() -> String {
+    let here = std::fs::read_to_string(BOOT_ID).unwrap_or_default();
+    here.trim().to_owned()
 }
 
 /// Who else runs on the kernel of `own`, in words.
@@ -151,7 +176,7 @@ mod tests {
         let lab = crate::labfile::find("local").expect("built in");
         let text = format!("{}{LACKS}", injections::TREE);
         let cmd = Site::new("", &lab).script(&text, [""; 0]);
-        let ask = crate::cmd::quoted(cmd.words(false));
+        let ask = crate::cmd::quoted(cmd.words(""));
         let look = "tc qdisc show; iptables-save";
         let script = format!("ip link set lo up; {look}; echo ---; {ask}; echo ---; {look}");
         let out = std::process::Command::new("unshare")

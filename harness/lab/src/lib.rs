@@ -24,4 +24,4 @@ pub use names::{controller_address, controller_netns};
 pub use shell::shell;
 pub use status::{Part, Status, status};
 pub use tools::{can_hold, missing_tools};
-pub use up::up;
+pub use up::{as_it_is, up};

@@ -52,6 +52,16 @@ pub fn up(lab: &LabFile) -> Result<LabFile, LabError> {
     Ok(filled_in(lab, &state, ground.java))
 }
 
+/// The file of a lab that is up, with the login filled in as [`up`] does; nothing is made or
+/// mended.
+///
+/// # Errors
+/// Java is missing, or the lab's directory cannot be one.
+pub fn as_it_is(lab: &LabFile) -> Result<LabFile, LabError> {
+    let ground = Ground::of(lab)?;
+    Ok(filled_in(lab, &State::of(&lab.name)?, ground.java))
+}
+
 /// The lab file as [`up`] returns it.
 pub(crate) fn filled_in(lab: &LabFile, state: &State, java: String) -> LabFile {
     let mut filled = lab.clone();

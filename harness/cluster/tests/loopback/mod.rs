@@ -165,6 +165,7 @@ impl Sshd {
             dir: self.remote("lab"),
             java: "java".to_owned(),
             lease: cluster::labfile::Lease::default(),
+            interface: None,
             login: Login {
                 user,
                 port: self.port,

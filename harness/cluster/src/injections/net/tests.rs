@@ -94,7 +94,7 @@ fn a_root_of_somebody_else_is_never_replaced() {
         std::fs::write(&log, "").expect("log");
         let args = ["22", "9192", "netem delay 1us", "1010", "10.0.0.1", "9092"];
         let cmd = site.script(&queue::adding(), args);
-        let words = cmd.words(false);
+        let words = cmd.words("");
         let out = std::process::Command::new(&words[0])
             .args(&words[1..])
             .env("PATH", format!("{}:/usr/bin:/bin", dir.path().display()))

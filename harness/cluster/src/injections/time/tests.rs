@@ -25,7 +25,7 @@ esac
     let mut lab = crate::labfile::find("local").expect("built in");
     lab.dir = dir.display().to_string();
     let cmd = Site::new("", &lab).script(text, args.iter().copied());
-    let words = cmd.words(false);
+    let words = cmd.words("");
     // Whatever goes wrong here: who is not root sets no clock.
     let mut sh = Command::new(&words[0]);
     if nix::unistd::geteuid().is_root() {
