@@ -52,7 +52,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
             anyhow!("cannot keep runs in {results} ({why}): name another directory with --results")
         })
         .or_harness()?;
-    let artefacts = artefacts(args, &plan).or_harness()?;
+    let artefacts = artefacts(args, &lab, &plan).or_harness()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -184,9 +184,13 @@ fn schedule(args: &RunArgs, plan: &Plan, seed: u64) -> anyhow::Result<Schedule> 
     Ok(schedule)
 }
 
-fn artefacts(args: &RunArgs, plan: &Plan) -> anyhow::Result<Artefacts> {
+/// What the command line names; else what the lab file has of this version; else Maven's.
+fn artefacts(args: &RunArgs, lab: &LabFile, plan: &Plan) -> anyhow::Result<Artefacts> {
     let (cache, version) = (default_cache()?, &plan.cluster.kafka);
-    let (Some(tarball), Some(sha512)) = (&args.tarball, &args.sha512) else {
+    let release = lab.kafka.iter().find(|release| release.version == *version);
+    let release = release.map(|release| (&release.tarball, &release.sha512));
+    let Some((tarball, sha512)) = args.tarball.as_ref().zip(args.sha512.as_ref()).or(release)
+    else {
         return Ok(Artefacts::broker(version, &cache)?);
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

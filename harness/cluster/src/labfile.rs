@@ -47,6 +47,9 @@ pub struct LabFile {
     /// Which ports the services listen on.
     #[serde(default)]
     pub ports: Ports,
+    /// Releases that take the place of Maven's artefacts, by version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kafka: Vec<Release>,
     /// The hosts, ascending by node, from n0.
     pub hosts: Vec<HostSpec>,
 }
@@ -142,6 +145,63 @@ pub struct Login {
     pub sudo_terminal: bool,
     /// Trust a host whose key was never seen, and remember the key.
     pub accept_new_host_keys: bool,
+    /// The host through which every other one is reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jump: Option<Jump>,
+}
+
+/// The host through which the others are reached. What it does not say of logging in is as it is
+/// for them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jump {
+    /// What SSH connects to.
+    pub address: String,
+    /// Its SSH port.
+    #[serde(default = "ssh_port")]
+    pub port: u16,
+    /// The user there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// A private key file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// The environment variable that holds that key's passphrase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase_env: Option<String>,
+    /// The environment variable that holds the user's password there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_env: Option<String>,
+}
+
+impl Jump {
+    /// How to log in there, when the hosts are logged in to like `others`.
+    pub(crate) fn login(&self, others: &Login) -> Login {
+        let mut login = others.clone();
+        login.jump = None;
+        if let Some(user) = &self.user {
+            login.user.clone_from(user);
+        }
+        if self.key.is_some() || self.password_env.is_some() {
+            login.agent = false;
+            login.key.clone_from(&self.key);
+            login.passphrase_env.clone_from(&self.passphrase_env);
+            login.password_env.clone_from(&self.password_env);
+        }
+        login
+    }
+}
+
+/// A release of Kafka for hosts without internet: the controller has it, or fetches it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// `3.0.0`.
+    pub version: String,
+    /// A path on the controller, or a URL that it can fetch.
+    pub tarball: String,
+    /// The tarball's SHA-512, in hexadecimal.
+    pub sha512: String,
 }
 
 /// How root is had on a host.
@@ -186,6 +246,7 @@ impl Default for Login {
             sudo_password_env: None,
             sudo_terminal: false,
             accept_new_host_keys: false,
+            jump: None,
         }
     }
 }
@@ -266,6 +327,14 @@ impl LabFile {
         lab.hosts.sort_by_key(|h| h.node);
         lab.login.key = lab.login.key.map(|p| home(&p));
         lab.login.known_hosts = lab.login.known_hosts.map(|p| home(&p));
+        if let Some(jump) = &mut lab.login.jump {
+            jump.key = jump.key.take().map(|p| home(&p));
+        }
+        for release in &mut lab.kafka {
+            if release.tarball.starts_with("~/") {
+                release.tarball = home(Path::new(&release.tarball)).display().to_string();
+            }
+        }
         match objection(&lab) {
             None => Ok(lab),
             Some(why) => Err(LabFileError::Meaning {
@@ -424,6 +493,13 @@ fn objection(lab: &LabFile) -> Option<String> {
                    that holds it";
         return Some(why.to_owned());
     }
+    let digest = |text: &str| text.bytes().filter(u8::is_ascii_hexdigit).count() == 128;
+    if let Some(release) = lab.kafka.iter().find(|release| !digest(&release.sha512)) {
+        return Some(format!(
+            "the sha512 of Kafka {} must be 128 hexadecimal digits",
+            release.version
+        ));
+    }
     if lab.hosts.is_empty() {
         return Some("no [[hosts]]".to_owned());
     }
@@ -471,6 +547,10 @@ fn namespaces_objection(lab: &LabFile) -> Option<String> {
     }
     (networks.len() > 1)
         .then(|| "the hosts of a lab of namespaces share one /24 network".to_owned())
+}
+
+fn ssh_port() -> u16 {
+    22
 }
 
 fn default_java() -> String {
@@ -571,6 +651,36 @@ mod tests {
         assert!(refused(|l| l.hosts[1].address = "192.168.13.2".into()).contains("one /24"));
         assert!(refused(|l| l.hosts[1].address = "8.8.8.8".into()).contains("private"));
         assert!(refused(|l| l.hosts[1].address = "n1".into()).contains("no IPv4 address"));
+    }
+
+    #[test]
+    fn what_real_machines_bring_is_read_and_written() {
+        let text = BUILT_IN[0].1.replace("# passphrase_env", "passphrase_env");
+        let text = format!(
+            "{}\n[login.jump]\naddress = \"gate.example\"\nuser = \"me\"\n\n[[kafka]]\nversion = \"3.0.0\"\n\
+             tarball = \"~/k.tgz\"\nsha512 = \"{}\"\n\n[ports]{}",
+            text.split("[ports]").next().unwrap(),
+            "0aF".repeat(43).split_at(128).0,
+            text.split("[ports]").nth(1).unwrap()
+        );
+        let lab = LabFile::parse(&text, "x").unwrap();
+        let jump = lab.login.jump.as_ref().unwrap();
+        assert_eq!((jump.port, jump.user.as_deref()), (22, Some("me")));
+        let login = jump.login(&lab.login);
+        assert_eq!((login.user.as_str(), &login.key), ("me", &lab.login.key));
+        assert!(!lab.kafka[0].tarball.starts_with('~'));
+        assert_eq!(
+            LabFile::parse(&lab.to_toml_without_secrets(), "x").unwrap(),
+            lab
+        );
+        let short = LabFile::parse(&text.replace("0aF", "0a"), "x").unwrap_err();
+        assert!(
+            short.to_string().contains("128 hexadecimal digits"),
+            "{short}"
+        );
+        let sudo = text.replace("sudo = \"passwordless\"", "sudo = \"password\"");
+        let why = LabFile::parse(&sudo, "x").unwrap_err().to_string();
+        assert!(why.contains("sudo_password_env"), "{why}");
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod host_files;
 pub mod injection;
 mod injections;
 pub mod install;
+mod jump;
 mod keys;
 pub mod labfile;
 mod lane;
@@ -49,7 +50,7 @@ pub use cmd::Cmd;
 pub use error::ClusterError;
 pub use host::{End, Host, Lane, Ran};
 pub use injection::{Altered, Effect, Injection, Lack, POWERS, Power, Powers};
-pub use labfile::{HostSpec, Kind, LabFile, LabFileError, Login, Ports, Sudo};
+pub use labfile::{HostSpec, Jump, Kind, LabFile, LabFileError, Login, Ports, Release, Sudo};
 pub use remote::RemoteCluster;
 pub use system::{
     Copied, CutReading, Described, Probes, Recovered, Signal, Signalled, Started, System,

@@ -3,12 +3,14 @@
 //! It runs no command. Every refusal is one sentence with what to do about it.
 
 use std::net::{TcpStream, ToSocketAddrs};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use history::NodeId;
 use ssh2::{ErrorCode, Session};
 
+use crate::jump;
 use crate::keys;
 use crate::labfile::{HostSpec, LabFile, Login};
 
@@ -16,7 +18,7 @@ use crate::labfile::{HostSpec, LabFile, Login};
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long one step of the handshake or the login may wait for the server; PAM takes up to 3 s
 /// to refuse a password.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Unacknowledged bytes older than this end the connection: libssh2 never looks whether its
 /// keepalives are answered, so this is what notices a dead peer.
 const DEAD_PEER: Duration = Duration::from_secs(3);
@@ -30,16 +32,28 @@ pub(crate) struct Route {
     pub address: String,
     pub port: u16,
     pub login: Login,
+    /// The host through which the way leads.
+    pub jump: Option<Box<Route>>,
 }
 
 impl Route {
     pub fn new(lab: &LabFile, host: &HostSpec) -> Self {
         let (address, port) = host.ssh_endpoint(&lab.login);
+        let jump = lab.login.jump.as_ref().map(|jump| {
+            Box::new(Self {
+                node: host.node,
+                address: jump.address.clone(),
+                port: jump.port,
+                login: jump.login(&lab.login),
+                jump: None,
+            })
+        });
         Self {
             node: host.node,
             address,
             port,
             login: lab.login.clone(),
+            jump,
         }
     }
 }
@@ -48,7 +62,7 @@ impl Route {
 pub(crate) struct Seat {
     pub session: Session,
     /// A second handle of the session's socket, to wait on.
-    pub socket: TcpStream,
+    pub socket: OwnedFd,
 }
 
 /// Why there is no session.
@@ -57,6 +71,16 @@ enum Refusal {
     Busy(String),
     /// Asking again would not help.
     Final(String),
+}
+
+impl Refusal {
+    fn of_jump(self) -> Self {
+        let told = |why| format!("the jump host: {why}");
+        match self {
+            Refusal::Busy(why) => Refusal::Busy(told(why)),
+            Refusal::Final(why) => Refusal::Final(told(why)),
+        }
+    }
 }
 
 /// Connects and logs in; patient with a server that is short of start-up slots.
@@ -91,7 +115,13 @@ fn pause(attempt: u32) {
 
 fn try_once(route: &Route) -> Result<Seat, Refusal> {
     let (host, port) = (route.address.as_str(), route.port);
-    let stream = open_socket(host, port).map_err(Refusal::Final)?;
+    let stream = match &route.jump {
+        None => open_socket(host, port).map_err(Refusal::Final)?.into(),
+        Some(jump) => {
+            let seat = try_once(jump).map_err(|refusal| refusal.of_jump())?;
+            jump::through(seat, &jump.address, host, port).map_err(Refusal::Final)?
+        }
+    };
     let socket = stream
         .try_clone()
         .map_err(|e| Refusal::Final(format!("no second handle of a socket: {e}")))?;

@@ -271,3 +271,98 @@ async fn with_an_agent() {
     assert!(added.success());
     connected.expect("the agent's key");
 }
+
+/// A lab whose host is reached through another sshd, and that one.
+async fn behind(more: &str) -> Option<(loopback::Sshd, loopback::Sshd, cluster::LabFile)> {
+    let (host, jump) = (sshd().await?, sshd_with(more).await?);
+    let mut lab = host.lab();
+    let known = |name: &loopback::Sshd| std::fs::read_to_string(name.path("known_hosts"));
+    let both = known(&host).expect("known") + &known(&jump).expect("known");
+    std::fs::write(host.path("known_hosts"), both).expect("known_hosts");
+    lab.login.jump = Some(cluster::Jump {
+        address: "127.0.0.1".to_owned(),
+        port: jump.port,
+        user: None,
+        key: Some(jump.path("user")),
+        passphrase_env: None,
+        password_env: None,
+    });
+    Some((host, jump, lab))
+}
+
+#[tokio::test]
+async fn through_a_jump_host() {
+    let Some((host, jump, lab)) = behind("").await else {
+        return;
+    };
+    let there = Host::connect(&lab, &lab.hosts[0]).await.expect("connected");
+    let second = Duration::from_secs(1);
+    let who = Cmd::script("echo \"$SSH_CONNECTION\"", [""; 0]);
+    let said = there
+        .ok(Lane::Control, &who, 10 * second)
+        .await
+        .expect("run");
+    let from_jump = format!(" 127.0.0.1 {}\n", host.port);
+    assert!(said.ends_with(&from_jump), "{said}");
+    assert_eq!(host.sessions().len(), 1);
+    assert_eq!(jump.sessions().len(), 1);
+
+    // Both directions at once, and more than any buffer holds.
+    let bytes: Vec<u8> = (0..20_000_000_u32).map(|i| (i ^ (i >> 8)) as u8).collect();
+    let file = host.remote("large");
+    there
+        .put_bytes(Lane::Bulk, bytes.clone(), &file, 0o644)
+        .await
+        .expect("put");
+    let back = host.path("back");
+    let size = there.get_file(Lane::Bulk, &file, &back).await.expect("got");
+    assert_eq!(size, 20_000_000);
+    assert!(std::fs::read(&back).expect("read") == bytes);
+
+    // The way breaks: what runs is not known, what comes after takes another way.
+    let long = Cmd::new("sleep").arg(30);
+    let mut sessions = jump.sessions();
+    let broken = async {
+        tokio::time::sleep(second / 2).await;
+        for pid in sessions.drain(..) {
+            loopback::signal(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+    };
+    let (ran, ()) = tokio::join!(there.run(Lane::Control, &long, 20 * second), broken);
+    let why = ran.expect_err("the way is gone").to_string();
+    assert!(why.contains("the SSH connection died"), "{why}");
+    let anything = Cmd::new("true");
+    let said = there.ok(Lane::Control, &anything, 10 * second);
+    said.await.expect("another way");
+    drop(there);
+    while !host.sessions().is_empty() || !jump.sessions().is_empty() {
+        tokio::time::sleep(second / 50).await;
+    }
+}
+
+#[tokio::test]
+async fn a_jump_host_that_refuses() {
+    let Some((host, jump, mut lab)) = behind("AllowTcpForwarding no").await else {
+        return;
+    };
+    let why = host.refusal(&lab).await;
+    let wanted = format!(
+        "n1: the jump host 127.0.0.1 cannot connect to 127.0.0.1 port {}",
+        host.port
+    );
+    assert!(why.starts_with(&wanted), "{why}");
+    assert!(why.contains("AllowTcpForwarding"), "{why}");
+    lab.login.jump.as_mut().expect("a jump host").key = Some(host.path("user"));
+    let why = host.refusal(&lab).await;
+    assert!(
+        why.starts_with("n1: the jump host: 127.0.0.1 port "),
+        "{why}"
+    );
+    assert!(why.contains(&format!("ssh -p {}", jump.port)), "{why}");
+    host.know(&["ed25519"]);
+    let why = host.refusal(&lab).await;
+    assert!(
+        why.contains("the jump host: the host key of 127.0.0.1"),
+        "{why}"
+    );
+}

@@ -74,6 +74,7 @@ pub(crate) fn filled_in(lab: &LabFile, state: &State, java: String) -> LabFile {
     filled.login.agent = false;
     filled.login.sudo = Sudo::None;
     filled.login.accept_new_host_keys = false;
+    filled.login.jump = None;
     filled
 }
 

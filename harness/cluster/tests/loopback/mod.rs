@@ -166,6 +166,7 @@ impl Sshd {
             java: "java".to_owned(),
             lease: cluster::labfile::Lease::default(),
             interface: None,
+            kafka: Vec::new(),
             login: Login {
                 user,
                 port: self.port,
