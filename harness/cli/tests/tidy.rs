@@ -28,6 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("checkers", &["history", "evidence", "plan"]),
     ("report", &["history", "plan", "checkers"]),
     ("exchange", &["history", "evidence", "plan"]),
+    ("campaign", &["history", "plan", "checkers"]),
     (
         "cli",
         &[
@@ -42,6 +43,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "checkers",
             "report",
             "exchange",
+            "campaign",
         ],
     ),
 ];

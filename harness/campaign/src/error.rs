@@ -1,0 +1,58 @@
+//! What can go wrong with the files of nights.
+
+use std::path::PathBuf;
+
+/// An error of this package. Lower-case, so that it fits after "failed to …".
+#[derive(Debug, thiserror::Error)]
+pub enum CampaignError {
+    /// A file or directory could not be read.
+    #[error("cannot read {}: {why}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// The system's reason.
+        why: String,
+    },
+    /// A file or directory could not be written or removed.
+    #[error("cannot write {}: {why}", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// The system's reason.
+        why: String,
+    },
+    /// A night's file does not hold what it should.
+    #[error("{} is no night: {why}; move it out of the way", path.display())]
+    Malformed {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        why: String,
+    },
+    /// A night's file is newer than this program.
+    #[error("{} was written by a newer Tidemark (format {format}; this one reads up to {known}): upgrade", path.display())]
+    Newer {
+        /// Which.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+        /// The newest format that this program reads.
+        known: u32,
+    },
+}
+
+impl CampaignError {
+    pub(crate) fn read(path: &std::path::Path, why: impl ToString) -> Self {
+        Self::Read {
+            path: path.to_owned(),
+            why: why.to_string(),
+        }
+    }
+
+    pub(crate) fn write(path: &std::path::Path, why: impl ToString) -> Self {
+        Self::Write {
+            path: path.to_owned(),
+            why: why.to_string(),
+        }
+    }
+}
