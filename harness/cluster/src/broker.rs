@@ -89,7 +89,7 @@ pub struct Process<'a> {
 impl Process<'_> {
     /// What the process table says.
     pub async fn state(&self) -> Result<ProcessState, ClusterError> {
-        let text = self.with_state("state \"$1\"", &[]).await?;
+        let text = self.with_state(r#"state "$1""#, &[]).await?;
         self.read(&text)
     }
 

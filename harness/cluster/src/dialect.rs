@@ -33,7 +33,7 @@ const fn for_faults(name: &'static str, package: &'static str) -> Program {
 }
 
 /// Programs without which no run works, and those that only some faults or questions need.
-pub const PROGRAMS: [Program; 53] = [
+pub const PROGRAMS: [Program; 54] = [
     needed("sh", "bash"),
     needed("bash", "bash"),
     needed("cat", "coreutils"),
@@ -65,6 +65,7 @@ pub const PROGRAMS: [Program; 53] = [
     needed("uname", "coreutils"),
     needed("wc", "coreutils"),
     needed("awk", "gawk"),
+    needed("cmp", "diffutils"),
     needed("find", "findutils"),
     needed("grep", "grep"),
     needed("sed", "sed"),

@@ -115,6 +115,9 @@ lives "$guard" "$since" || { echo dead; exit 0; }
 now; [ "$now" -lt "$until" ] || { echo late; exit 0; }
 printf '%-14s' $((now + $2)) 1<>"$dir/.lease" && echo renewed"#;
 
+/// $1 whose.
+const ARMED: &str = r#"armed "$1"; shift"#;
+
 /// $1 whose. Heals, and lets the guard go; another's is left to them. Prints first whether the lease
 /// was there to the end.
 const DISARM: &str = r#"hold 5 || [ ! -e "$dir/.guard" ] || { echo "nobody lets go of $dir/.guard" >&2; exit 1; }
@@ -246,7 +249,7 @@ impl Watch {
         args: impl IntoIterator<Item = A>,
     ) -> Cmd {
         let args = args.into_iter().map(Into::into);
-        let text = format!("armed \"$1\"; shift\n{text}");
+        let text = format!("{ARMED}\n{text}");
         self.site
             .script(&text, std::iter::once(self.whose.clone()).chain(args))
     }
@@ -379,7 +382,7 @@ pub async fn heal(host: &Host, lab: &LabFile) -> Result<Vec<String>, ClusterErro
 /// # Errors
 /// The host does not answer.
 pub async fn diary(host: &Host, lab: &LabFile) -> Result<Vec<String>, ClusterError> {
-    let cmd = Site::of(host, lab).script("cat -- \"$dir/guard.log\" 2>/dev/null; :", [""; 0]);
+    let cmd = Site::of(host, lab).script(r#"cat -- "$dir/guard.log" 2>/dev/null; :"#, [""; 0]);
     let said = host.ok(Lane::Control, &cmd, SHORT).await?;
     Ok(said.lines().map(str::to_owned).collect())
 }

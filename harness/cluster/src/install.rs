@@ -132,7 +132,7 @@ pub(crate) fn wanted_ports(lab: &LabFile) -> [(&'static str, u16); 5] {
 
 async fn ports_free(host: &Host, lab: &LabFile) -> Result<(), ClusterError> {
     let cmd = Cmd::script(
-        "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true",
+        r#"cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; :"#,
         [""; 0],
     );
     let taken = listening(&host.ok(Lane::Control, &cmd, SHORT).await?);
@@ -170,7 +170,7 @@ async fn jars(
     disk: u64,
 ) -> Result<(), ClusterError> {
     let store = layout.store();
-    let list = "mkdir -p -- \"$1\" && df -Pk -- \"$1\" | awk 'NR==2 {print $4}' && ls -- \"$1\"";
+    let list = r#"mkdir -p -- "$1" && df -Pk -- "$1" | awk 'NR==2 {print $4}' && ls -- "$1""#;
     let cmd = Cmd::script(list, [store.clone()]);
     let said = host.ok(Lane::Bulk, &cmd, SHORT).await?;
     let mut lines = said.lines();
@@ -240,7 +240,7 @@ async fn files(
     let times = properties::zookeeper_times(spec.profile);
     let broker = properties::broker(lab, spec, host.spec(), &data(Service::Broker))?;
     let zookeeper = config::zookeeper(lab, node, &data(Service::ZooKeeper), times);
-    let make = "umask 022; mkdir -p -- \"$@\"";
+    let make = r#"umask 022; mkdir -p -- "$@""#;
     let dirs = [
         layout.config(),
         layout.logs(),

@@ -104,7 +104,7 @@ impl RemoteCluster {
         fs::create_dir_all(into).map_err(unwritable)?;
         // What the guard had to do belongs to the logs; it stays where it is until it is told.
         let diary = format!("{}/{DIARY}", self.layout.dir());
-        let with = "[ ! -e \"$1\" ] || cp -f -- \"$1\" \"$2\"";
+        let with = r#"[ ! -e "$1" ] || cp -f -- "$1" "$2""#;
         let cmd = Cmd::script(with, [diary, self.layout.logs()]);
         host.ok(Lane::Bulk, &cmd, SHORT).await?;
         let passing = tempfile::NamedTempFile::new_in(into).map_err(unwritable)?;

@@ -103,7 +103,7 @@ impl RemoteCluster {
 
     /// What guards had to do since the last run is told by this one: it becomes one of its logs.
     pub(crate) async fn keep_diary(&self, host: &Host) -> Result<(), ClusterError> {
-        let text = "[ ! -e \"$1\" ] || mv -f -- \"$1\" \"$2\"";
+        let text = r#"[ ! -e "$1" ] || mv -f -- "$1" "$2""#;
         let from = format!("{}/{DIARY}", self.layout.dir());
         let to = format!("{}/guard-before.log", self.layout.logs());
         let cmd = Cmd::script(text, [from, to]);

@@ -62,7 +62,11 @@ pub(crate) async fn give(host: &Host, lab: &LabFile) -> Result<(), ClusterError>
         how = format!("SUDO_ASKPASS={path} sudo -A");
     }
     let text = match lab.login.sudo_terminal {
-        false => format!("#!/bin/sh\n{how} -- \"$@\"\n"),
+        false => format!(
+            r#"#!/bin/sh
+{how} -- "$@"
+"#
+        ),
         true => with_a_terminal(&how, &at(lab, QUIET)),
     };
     host.put_bytes(Lane::Control, text.into_bytes(), &at(lab, RUN), 0o700)

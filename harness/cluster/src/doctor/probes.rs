@@ -110,7 +110,7 @@ async fn quickly(host: &Host, lab: &LabFile, clock: Clock, ours: bool) -> Quick 
     }));
     let said = text(host, Lane::Control, scripts::SELINUX, NONE, SHORT).await;
     found.push(answered(About::Selinux, said, read::selinux));
-    let tables = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; :";
+    let tables = r#"cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; :"#;
     let said = text(host, Lane::Control, tables, NONE, SHORT).await;
     found.push(answered(About::Ports, said, |said| {
         read::ports(said, lab, ours)

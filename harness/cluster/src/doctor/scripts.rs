@@ -63,7 +63,7 @@ if said=$($root iptables -w -n -L INPUT 2>&1 >/dev/null); then echo "wait ok"; e
 if $root iptables-restore -w -t </dev/null >/dev/null 2>&1; then echo "restore ok"; else echo "restore no"; fi"#;
 
 /// The limits of a process that SSH starts, as brokers will be.
-pub(super) const LIMITS: &str = "cat /proc/self/limits";
+pub(super) const LIMITS: &str = r#"cat /proc/self/limits"#;
 
 /// What SELinux is, and whom it takes us for.
 pub(super) const SELINUX: &str = r#"if [ -r /sys/fs/selinux/enforce ]; then echo "enforce $(cat /sys/fs/selinux/enforce)"; id -Z 2>/dev/null; else echo none; fi"#;
