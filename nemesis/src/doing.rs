@@ -233,6 +233,8 @@ impl<S: System> Ledger<'_, S> {
         node: NodeId,
         service: Service,
     ) -> Result<(), ClusterError> {
+        let turn = self.turn(node, service);
+        let _mine = turn.lock().await;
         let state = self.system.process(node, service).await?;
         if self.held_by(fault, node, service, state).is_some() {
             return Ok(());

@@ -8,6 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::rc::Rc;
 use std::time::Duration;
 
 use cluster::{ClusterError, System};
@@ -16,7 +17,7 @@ use history::{
     Deed, Event, FaultEvent, FaultId, FaultKind, Mark, NodeId, ProcessState, Service, Stage,
 };
 use plan::Budget;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::budget;
@@ -53,6 +54,7 @@ pub struct Ledger<'a, S> {
     open: RefCell<BTreeMap<FaultId, Open>>,
     in_force: watch::Sender<Vec<String>>,
     last: Cell<u16>,
+    turns: RefCell<BTreeMap<(NodeId, Service), Rc<Mutex<()>>>>,
 }
 
 /// An open fault.
@@ -84,7 +86,15 @@ impl<'a, S: System> Ledger<'a, S> {
             open: RefCell::default(),
             in_force: watch::Sender::new(Vec::new()),
             last: Cell::new(0),
+            turns: RefCell::default(),
         }
+    }
+
+    /// Whose turn it is to let a process run: several faults on one process may be undone at once,
+    /// and each would find it gone and start it.
+    pub(crate) fn turn(&self, node: NodeId, service: Service) -> Rc<Mutex<()>> {
+        let mut turns = self.turns.borrow_mut();
+        turns.entry((node, service)).or_default().clone()
     }
 
     /// The open faults in words, live; for progress.

@@ -24,5 +24,6 @@ pub mod progress;
 pub use error::RunError;
 pub use interrupt::{Interrupt, Interrupts};
 pub use order::{Finished, Order};
+pub use our_clients::OurClients;
 pub use phases::run;
 pub use progress::Progress;

@@ -8,14 +8,15 @@ use nemesis::clients::{Answer, Clients};
 use workloads::Workload;
 
 /// The clients of this run.
-pub(crate) struct OurClients<'a> {
+pub struct OurClients<'a> {
     workload: &'a Workload,
     /// Who crashed and was not yet replaced, with the fault's words for it.
     gone: RefCell<Vec<(CrashedClient, ClientId)>>,
 }
 
 impl<'a> OurClients<'a> {
-    pub(crate) fn new(workload: &'a Workload) -> Self {
+    /// Of a load.
+    pub fn new(workload: &'a Workload) -> Self {
         Self {
             workload,
             gone: RefCell::default(),

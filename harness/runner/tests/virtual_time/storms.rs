@@ -3,7 +3,7 @@
 use crate::fake::Vice;
 use crate::fake::runs::{PLAN, missed, run, run_plan, stages};
 use history::rundir::Ended;
-use history::{Event, FaultId, Mark, Stage, StepStage};
+use history::{Event, FaultId, Mark, NodeId, ProcessChange, Service, Stage, StepStage};
 use runner::RunError;
 
 /// When a step reached a stage.
@@ -113,6 +113,21 @@ fn a_fault_is_healed_by_the_name_of_its_step_and_its_hold_ends_then() {
         "nobody waited for the end of the hold: {:?}",
         left.took
     );
+}
+
+#[test]
+fn a_process_that_two_faults_took_down_is_started_once() {
+    let left = run(Vice::None, &["kill n0", "kill n0", "wait 2s"], &[]);
+    assert_eq!(left.ended, Ended::Completed, "{:?}", left.news);
+    assert_eq!(stages(&left.events).get("healed"), Some(&2));
+    let started = left.events.iter().filter(|event| match event {
+        Event::Process(it) => {
+            let at = (it.node, it.service) == (NodeId(0), Service::Broker);
+            at && matches!(it.change, ProcessChange::Started { .. })
+        }
+        _ => false,
+    });
+    assert_eq!(started.count(), 2, "when it came up, and at the heal");
 }
 
 #[test]

@@ -271,6 +271,8 @@ impl System for FakeCluster {
 
     async fn process(&self, node: NodeId, service: Service) -> Result<ProcessState, ClusterError> {
         self.hang("process", Some(node)).await;
+        // No host answers in the moment in which it is asked.
+        tokio::task::yield_now().await;
         let state = self.state.borrow();
         Ok(state
             .processes
