@@ -8,6 +8,7 @@ use history::NodeId;
 use crate::bench::BenchArgs;
 use crate::doctor::DoctorArgs;
 use crate::exporting::ExportArgs;
+use crate::soak::SoakArgs;
 use crate::synthesis::SynthArgs;
 
 /// Scripts rely on these; `exit.rs` is their source.
@@ -81,6 +82,12 @@ pub enum Verb {
     /// The inner process of `bench-workload`.
     #[command(name = "__bench", hide = true)]
     BenchInside,
+    /// Random faults, each healed, and the hosts compared with what they were.
+    #[command(name = "soak-faults", hide = true)]
+    SoakFaults(SoakArgs),
+    /// The inner process of `soak-faults`.
+    #[command(name = "__soak", hide = true)]
+    SoakInside,
     /// The inner process of `run`.
     #[command(name = "__runner", hide = true)]
     Runner {

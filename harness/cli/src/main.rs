@@ -16,6 +16,7 @@ mod labs;
 mod live;
 mod planning;
 mod signals;
+mod soak;
 mod standing;
 mod synthesis;
 mod unstarted;
@@ -60,6 +61,8 @@ fn dispatch(args: &Args) -> Result<Exit, exit::Failure> {
         Verb::Run(run) => experiment::run(run),
         Verb::BenchWorkload(asked) => bench::run(asked),
         Verb::BenchInside => bench::inside(),
+        Verb::SoakFaults(asked) => soak::run(asked),
+        Verb::SoakInside => soak::inside(),
         Verb::Runner { dir } => inside::runner(dir),
         Verb::Check(asked) => foreign::check(asked),
         Verb::Report { run } => judging::report(run),
