@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 TIDEMARK := target/release/tidemark
 
-.PHONY: help setup build demo test test-slow bench-workload bench-judge bench-evidence bench-jepsen bench-faults soak-faults fuzz mutants install
+.PHONY: help setup build demo test test-slow bench-workload bench-judge bench-evidence bench-jepsen bench-faults soak-faults soak-kills fuzz mutants install
 
 help:
 	@echo "make demo            the main job on a real Kafka 3.0.0, in the local lab"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench-jepsen    Jepsen's rules on a million operations; with large offsets, gaps, duplicates"
 	@echo "make bench-faults    from the decision to the fault in force: 100 kills, pauses and cuts in the local lab"
 	@echo "make soak-faults     1 000 random faults, healed; the hosts compared with before (an hour; goes on where it was ended)"
+	@echo "make soak-kills      100 runs whose controller is killed or cut off in the storm (an hour; goes on likewise)"
 	@echo "make fuzz            ten minutes of any bytes at each reader (nightly Rust, cargo-fuzz)"
 	@echo "make mutants         changes to the judge, drawn by lot, that no test notices (cargo-mutants; hours)"
 	@echo "make install         the tidemark binary to $(PREFIX)/bin"
@@ -72,6 +73,12 @@ COUNTS ?= target/soak-faults.jsonl
 
 soak-faults: build
 	$(SUDO) $(TIDEMARK) soak-faults --cycles $(CYCLES) --kafka $(KAFKA) --counts $(COUNTS)
+
+TIMES ?= 100
+DEATHS ?= target/soak-kills.jsonl
+
+soak-kills: build
+	$(SUDO) $(TIDEMARK) soak-kills --times $(TIMES) --counts $(DEATHS)
 
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS := segment side checkpoint frames lines foreign

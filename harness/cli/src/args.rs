@@ -9,6 +9,7 @@ use crate::bench::BenchArgs;
 use crate::doctor::DoctorArgs;
 use crate::exporting::ExportArgs;
 use crate::soak::SoakArgs;
+use crate::soak::kills::KillsArgs;
 use crate::synthesis::SynthArgs;
 
 /// Scripts rely on these; `exit.rs` is their source.
@@ -85,6 +86,9 @@ pub enum Verb {
     /// Random faults, each healed, and the hosts compared with what they were.
     #[command(name = "soak-faults", hide = true)]
     SoakFaults(SoakArgs),
+    /// Runs whose controller dies in the storm.
+    #[command(name = "soak-kills", hide = true)]
+    SoakKills(KillsArgs),
     /// The inner process of `soak-faults`.
     #[command(name = "__soak", hide = true)]
     SoakInside,

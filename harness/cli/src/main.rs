@@ -62,6 +62,7 @@ fn dispatch(args: &Args) -> Result<Exit, exit::Failure> {
         Verb::BenchWorkload(asked) => bench::run(asked),
         Verb::BenchInside => bench::inside(),
         Verb::SoakFaults(asked) => soak::run(asked),
+        Verb::SoakKills(asked) => soak::kills::run(asked),
         Verb::SoakInside => soak::inside(),
         Verb::Runner { dir } => inside::runner(dir),
         Verb::Check(asked) => foreign::check(asked),

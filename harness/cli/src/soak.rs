@@ -8,6 +8,7 @@ mod counts;
 mod drawn;
 mod inside;
 mod kafka;
+pub mod kills;
 mod looks;
 mod stand_ins;
 
@@ -67,7 +68,7 @@ pub struct SoakArgs {
 /// `tidemark soak-faults`: exit code 0 when all cycles are done and nothing is wrong with any, 1
 /// when something is, 3 when not all could be done.
 pub fn run(args: &SoakArgs) -> Result<Exit, Failure> {
-    let lab = lab_of(args).or_usage()?;
+    let lab = lab_of(args.lab.as_deref(), LAB).or_usage()?;
     let mut failures = 0;
     loop {
         let done = counts::read(&args.counts, args.seed).or_usage()?;
@@ -97,10 +98,11 @@ pub fn run(args: &SoakArgs) -> Result<Exit, Failure> {
     })
 }
 
-fn lab_of(args: &SoakArgs) -> anyhow::Result<LabFile> {
-    let mut lab = labfile::find(args.lab.as_deref().unwrap_or("local"))?;
-    if args.lab.is_none() {
-        LAB.clone_into(&mut lab.name);
+/// The lab that is named, or one made as the local one and called `own`.
+fn lab_of(name: Option<&str>, own: &str) -> anyhow::Result<LabFile> {
+    let mut lab = labfile::find(name.unwrap_or("local"))?;
+    if name.is_none() {
+        own.clone_into(&mut lab.name);
     }
     if lab.kind != Kind::Namespaces {
         bail!("a soak does to hosts what no real machine should suffer: name a lab of namespaces");
