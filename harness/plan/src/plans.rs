@@ -29,7 +29,12 @@ pub const EMBEDDED: &[(&str, &str, &str)] = embedded![
         "bench-workload";
     "known/":
         "last-replica-standing",
-        "last-replica-flushed";
+        "last-replica-flushed",
+        "kip279-epoch-hole",
+        "kip279-epoch-hole-default",
+        "unclean-election",
+        "duplicates-without-idempotence",
+        "dirty-high-watermark";
 ];
 
 /// The text of a plan and what errors should call it, by an embedded plan's name (`demo`) or by a
