@@ -33,6 +33,17 @@ pub enum PlanError {
         /// All names.
         known: Vec<&'static str>,
     },
+    /// No built-in suite has this name.
+    #[error(
+        "no suite is called `{name}`; built in: {}; a file is named by its path, with `/` or `.toml`",
+        any_of(known.iter().copied())
+    )]
+    NoSuchSuite {
+        /// The name that was asked for.
+        name: String,
+        /// All names.
+        known: Vec<&'static str>,
+    },
     /// A plan's file cannot be read.
     #[error("failed to read the plan {path}: {why}")]
     Unreadable {

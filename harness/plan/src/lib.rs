@@ -14,6 +14,7 @@ pub mod properties;
 pub mod schedule;
 pub mod seed;
 pub mod step;
+pub mod suite;
 mod table;
 mod toll;
 mod write;
@@ -28,3 +29,4 @@ pub use model::{
 pub use schedule::Schedule;
 pub use seed::{Seed, Stream};
 pub use step::StepError;
+pub use suite::Suite;

@@ -44,14 +44,7 @@ pub const EMBEDDED: &[(&str, &str, &str)] = embedded![
 /// [`PlanError::NoSuchPlan`] with the nearest name and all names; [`PlanError::Unreadable`].
 pub fn find(name_or_path: &str) -> Result<(String, String), PlanError> {
     if name_or_path.contains('/') || name_or_path.ends_with(".toml") {
-        let text = std::fs::read_to_string(name_or_path);
-        return match text {
-            Ok(text) => Ok((name_or_path.to_owned(), text)),
-            Err(why) => Err(PlanError::Unreadable {
-                path: name_or_path.to_owned(),
-                why: unreadable(&why),
-            }),
-        };
+        return read(name_or_path);
     }
     let names = EMBEDDED.iter().map(|(name, _, _)| *name);
     match EMBEDDED.iter().find(|(name, _, _)| *name == name_or_path) {
@@ -60,6 +53,17 @@ pub fn find(name_or_path: &str) -> Result<(String, String), PlanError> {
             name: name_or_path.to_owned(),
             near: nearest(name_or_path, names.clone()).map(str::to_owned),
             known: names.collect(),
+        }),
+    }
+}
+
+/// A file's text, and its path for errors.
+pub(crate) fn read(path: &str) -> Result<(String, String), PlanError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((path.to_owned(), text)),
+        Err(why) => Err(PlanError::Unreadable {
+            path: path.to_owned(),
+            why: unreadable(&why),
         }),
     }
 }
