@@ -117,7 +117,7 @@ fn a_fault_is_healed_by_the_name_of_its_step_and_its_hold_ends_then() {
 
 #[test]
 fn a_process_that_two_faults_took_down_is_started_once() {
-    let left = run(Vice::None, &["kill n0", "kill n0", "wait 2s"], &[]);
+    let left = run(Vice::None, &["kill n0", "kill all", "wait 2s"], &[]);
     assert_eq!(left.ended, Ended::Completed, "{:?}", left.news);
     assert_eq!(stages(&left.events).get("healed"), Some(&2));
     let started = left.events.iter().filter(|event| match event {
