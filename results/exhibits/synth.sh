@@ -6,15 +6,16 @@ set -eu
 cd "$(dirname "$0")"
 tidemark=${1:-tidemark}
 
-# NAME OPERATIONS TOPICS FAILOVERS: as small as the plant allows.
+# NAME OPERATIONS TOPICS FAILOVERS [OPTION]: as small as the plant allows.
 one() {
     [ -e "$1" ] && return
+    option=${5:-}
     plant="--plant $1"
-    [ "$1" = well-behaved ] && plant=
+    case $1 in well-behaved*) plant= ;; esac
     # Word splitting is meant: no plant, no argument.
     # shellcheck disable=SC2086
     "$tidemark" synth --seed 1 --value-size 32 --operations "$2" --topics "$3" --failovers "$4" \
-        $plant --to "$1"
+        $plant $option --to "$1"
 }
 
 one well-behaved 1600 2 2
@@ -48,3 +49,13 @@ one acked-under-min-isr 600 1 1
 one phantom 600 1 1
 one misplaced 1200 2 1
 one stuck 600 1 1
+one well-behaved-clients 900 1 2 "--transactions --groups"
+one txn-atomicity 600 1 1 --transactions
+one txn-atomicity-revived 600 1 1 --transactions
+one txn-atomicity-torn 600 1 1 --transactions
+one txn-atomicity-given 600 1 1 --transactions
+one txn-atomicity-withheld 600 1 1 --transactions
+one txn-atomicity-index 600 1 1 --transactions
+one group-skipped 600 1 1 --groups
+one redelivered 600 1 1 --groups
+one offset-regressed 600 1 1 --groups

@@ -26,6 +26,12 @@ pub struct SynthArgs {
     /// Brokers killed and cut off, by turns.
     #[arg(long, default_value_t = 1)]
     pub failovers: u32,
+    /// Beside the other load, two producers send in transactions to a topic `orders`.
+    #[arg(long)]
+    pub transactions: bool,
+    /// A group reads the first topic along, and commits.
+    #[arg(long)]
+    pub groups: bool,
     /// Break a guarantee so often; a name that is none lists what can be planted.
     #[arg(long = "plant", value_name = "GUARANTEE[=COUNT]", value_parser = plant)]
     pub plants: Vec<(String, u32)>,
@@ -47,6 +53,8 @@ pub fn synth(args: &SynthArgs) -> Result<Exit, Failure> {
         topics: args.topics,
         partitions: args.partitions,
         failovers: args.failovers,
+        transactions: args.transactions,
+        groups: args.groups,
         images: !args.no_images,
         value_bytes: args.value_size,
         seed: args.seed,

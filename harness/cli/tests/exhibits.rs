@@ -21,7 +21,7 @@ use serde_json::Value;
 /// The newest format of `NAME.expected.json`.
 const FORMAT: u32 = 1;
 /// All exhibits together, in bytes.
-const LARGEST: u64 = 6_000_000;
+const LARGEST: u64 = 8_000_000;
 /// What judging writes into a run directory.
 const DERIVED: [&str; 4] = ["verdict.json", "report.html", "junit.xml", "summary.md"];
 
@@ -306,13 +306,16 @@ fn every_run_keeps_its_verdict_and_its_findings() {
 fn everything_that_can_be_planted_has_an_exhibit() {
     let runs = runs();
     let names = exchange::synth::names();
-    assert!(names.len() >= 30, "{names:?}");
+    assert!(names.len() >= 39, "{names:?}");
     for plant in names.into_iter().chain(["well-behaved"]) {
         let run = runs.get(plant);
         let remedy = "add a line to results/exhibits/synth.sh and run it";
         let run = run.unwrap_or_else(|| panic!("{plant} has no exhibit: {remedy}"));
         let planted = planted(&run.with_extension("planted.json")).expect("planted.json");
-        let there = planted.keys().any(|(_, guarantee)| guarantee == plant);
+        // Where a guarantee can be broken in several ways, the plant's name goes on behind it.
+        let there = planted
+            .keys()
+            .any(|(_, guarantee)| plant.starts_with(guarantee.as_str()));
         assert_eq!(there, plant != "well-behaved", "{plant}: {planted:?}");
     }
 }

@@ -115,6 +115,7 @@ fn exactly(name: &str, args: &[&str]) -> i32 {
 }
 
 const SMALL: [&str; 4] = ["--operations", "20000", "--failovers", "2"];
+const BOTH: [&str; 2] = ["--transactions", "--groups"];
 
 fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
     SMALL.iter().chain(more).copied().collect()
@@ -122,8 +123,29 @@ fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn a_well_behaved_cluster_holds() {
-    let shapes: [&[&str]; 5] = [
+    let shapes: [&[&str]; 8] = [
         &["--operations", "10000"],
+        &["--operations", "10000", "--transactions", "--groups"],
+        &[
+            "--operations",
+            "20000",
+            "--failovers",
+            "4",
+            "--transactions",
+            "--groups",
+            "--partitions",
+            "3",
+        ],
+        // Segments of one topic's transactions roll.
+        &[
+            "--operations",
+            "600",
+            "--topics",
+            "1",
+            "--transactions",
+            "--value-size",
+            "30000",
+        ],
         &["--operations", "3000", "--failovers", "0"],
         &[
             "--operations",
@@ -164,14 +186,23 @@ fn a_well_behaved_cluster_holds() {
 /// Found, and permitted.
 const PERMITTED: [&str; 3] = ["acked-lost-above-hw", "acked-lost-undetermined", "dirty-hw"];
 
+/// Of groups.
+const GROUPS: [&str; 3] = ["group-skipped", "redelivered", "offset-regressed"];
+
 /// Each name with a seed of its own, so that no place is special.
 #[test]
 fn each_plant_is_found_and_nothing_else() {
     let seeds = ["1", "2", "7", "3", "11"];
     let names = exchange::synth::names();
-    assert_eq!(names.len(), 30);
+    assert_eq!(names.len(), 39);
     for (name, seed) in names.into_iter().zip(seeds.iter().cycle()) {
-        let code = exactly(name, &with(&["--seed", seed, "--plant", name]));
+        let mut args = with(&["--seed", seed, "--plant", name]);
+        args.extend(match name.strip_prefix("txn-atomicity") {
+            Some(_) => &BOTH[..1],
+            None if GROUPS.contains(&name) => &BOTH[1..],
+            None => &[],
+        });
+        let code = exactly(name, &args);
         assert_eq!(code, i32::from(!PERMITTED.contains(&name)), "{name}");
     }
 }
@@ -216,6 +247,7 @@ fn one_of_everything_is_found_at_once() {
         "--partitions",
         "3",
     ];
+    args.extend(BOTH);
     for name in exchange::synth::names() {
         args.extend(["--plant", name]);
     }
@@ -277,7 +309,12 @@ fn without_images_the_history_alone_is_written() {
 #[test]
 fn what_cannot_be_written_is_refused_in_a_sentence() {
     let at = dir();
-    let cases: [(&[&str], &[&str]); 6] = [
+    let cases: [(&[&str], &[&str]); 8] = [
+        (
+            &["--plant", "txn-atomicity"],
+            &["txn-atomicity needs --transactions"],
+        ),
+        (&["--plant", "redelivered"], &["redelivered needs --groups"]),
         (
             &["--plant", "lost"],
             &["`lost` cannot be planted", "duplicate-in-log"],

@@ -68,6 +68,30 @@ pub(super) enum Retouch {
     AsSent(u64),
 }
 
+/// What is wrong with a transaction in one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OrderTwist {
+    /// Its marker says the opposite.
+    OtherEnd,
+    /// It is aborted, and the live consumer is given it.
+    Given,
+    /// It is committed, and the drain reads past it.
+    Withheld,
+    /// It is aborted, and no index lists it.
+    Unlisted,
+}
+
+/// What the group does wrongly with a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GroupTwist {
+    /// It is not given the last record.
+    Skips,
+    /// It is given the last record a second time.
+    Again,
+    /// When it is given the batch it commits one record less than it had before.
+    Back,
+}
+
 /// What a broker says differently when a fault is undone, or asks while it lasts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Words {
@@ -101,6 +125,10 @@ pub(super) struct Edits {
     /// By partition and fault.
     pub words: BTreeMap<(usize, usize), Words>,
     pub retouched: BTreeMap<(usize, Taken), Retouch>,
+    /// By transaction and partition of `orders`.
+    pub orders: BTreeMap<(usize, usize), OrderTwist>,
+    /// Of the group.
+    pub grouped: BTreeMap<Place, GroupTwist>,
 }
 
 impl Edits {
@@ -117,6 +145,16 @@ impl Edits {
     /// What a broker says differently of a partition after a fault.
     pub fn words(&self, part: usize, fault: usize) -> Words {
         self.words.get(&(part, fault)).copied().unwrap_or_default()
+    }
+
+    /// What is wrong with a transaction in a partition of `orders`.
+    pub fn order(&self, txn: usize, part: usize) -> Option<OrderTwist> {
+        self.orders.get(&(txn, part)).copied()
+    }
+
+    /// What the group does wrongly with a batch.
+    pub fn group(&self, part: usize, batch: u64) -> Option<GroupTwist> {
+        self.grouped.get(&(part, batch)).copied()
     }
 
     /// Planted sends.

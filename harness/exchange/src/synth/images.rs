@@ -33,6 +33,8 @@ pub(super) struct Images<'a> {
     pub value_bytes: usize,
     /// Batches of a segment.
     pub segment: u64,
+    /// Transactions of a segment.
+    pub order_segment: usize,
     /// Ids of the topics.
     pub topic_ids: &'a [String],
 }
@@ -143,6 +145,9 @@ impl Images<'_> {
 
     /// What a roll has flushed: everything below the last segment.
     fn flushed(&self, part: usize, extent: &Extent) -> Offset {
+        if let Some(orders) = self.shape.orders_of(part) {
+            return orders.flushed(extent.until, self.order_segment);
+        }
         let records = self.segment * self.shape.batch;
         let full = self.shape.base(part, extent.until).0 as u64;
         Offset((full.saturating_sub(1) / records * records) as i64)
@@ -170,6 +175,9 @@ impl Images<'_> {
                 &format!("{name}/leader-epoch-checkpoint"),
                 epochs.as_bytes(),
             )?;
+        }
+        if self.shape.orders_of(part).is_some() {
+            return self.order_log(part, extent.until, archives);
         }
         let mut segment = NewSegment::new(Offset(0));
         let (mut base, mut room) = (0, Room::default());
@@ -227,7 +235,8 @@ impl Images<'_> {
         .collect()
     }
 
-    fn timestamp(&self, batch: u64) -> i64 {
+    /// What brokers and clients write for a round's beginning.
+    pub fn timestamp(&self, batch: u64) -> i64 {
         started().timestamp_millis() + (self.shape.time(batch).0 / 1_000_000) as i64
     }
 
@@ -321,7 +330,7 @@ impl Images<'_> {
     }
 }
 
-fn producer_id(client: ClientId) -> i64 {
+pub(super) fn producer_id(client: ClientId) -> i64 {
     1_000 + i64::from(client.0)
 }
 
@@ -352,7 +361,7 @@ fn bad_batch(base: Offset) -> Vec<u8> {
     bytes
 }
 
-fn put(
+pub(super) fn put(
     archives: &mut [Archive],
     name: &str,
     files: Vec<(String, Vec<u8>)>,
@@ -375,7 +384,7 @@ fn meta_properties(node: NodeId) -> String {
 }
 
 /// One archive being written.
-struct Archive {
+pub(super) struct Archive {
     taken: Taken,
     node: NodeId,
     path: PathBuf,

@@ -6,7 +6,9 @@
 //! client and its hosts say that there were none.
 
 mod edits;
+mod groups;
 mod images;
+mod orders;
 mod plants;
 mod play;
 mod says;
@@ -24,6 +26,7 @@ use plan::Seed;
 pub use plants::{Find, Planted};
 
 use images::Images;
+use orders::Orders;
 use play::Play;
 use says::make_dir;
 use shape::Shape;
@@ -39,6 +42,10 @@ pub struct Asked {
     pub partitions: u32,
     /// Brokers killed and cut off, by turns.
     pub failovers: u32,
+    /// Whether two producers send in transactions beside the other load, to a topic `orders`.
+    pub transactions: bool,
+    /// Whether a group reads the first topic along, and commits.
+    pub groups: bool,
     /// Whether replica images are written; without them little can be proved.
     pub images: bool,
     /// Bytes of a record's value; they do not compress.
@@ -100,6 +107,14 @@ pub enum SynthError {
         /// How often there was room.
         planted: u32,
     },
+    /// What is to be planted needs something that was not asked for.
+    #[error("{plant} needs {option}")]
+    Needs {
+        /// What was to be planted.
+        plant: &'static str,
+        /// The option that gives it.
+        option: &'static str,
+    },
     /// Without images nothing planted can be found.
     #[error("what is planted shows in replica images: leave --no-images out")]
     PlantsNeedImages,
@@ -140,6 +155,7 @@ impl SynthError {
             | Self::OutOfBounds { .. }
             | Self::UnknownPlant { .. }
             | Self::NoRoom { .. }
+            | Self::Needs { .. }
             | Self::PlantsNeedImages
             | Self::Exists { .. } => true,
             Self::Plan(_) | Self::Write { .. } | Self::Run(_) => false,
@@ -174,6 +190,7 @@ pub fn write(asked: &Asked, to: &Path) -> Result<Planted, SynthError> {
     };
     let value_bytes = asked.value_bytes as usize;
     let segment = (segment_bytes / images::batch_bytes(shape.batch, value_bytes)).max(1);
+    let order_segment = Orders::of_segment(segment_bytes, value_bytes);
     let dir = create(to)?;
     setting::write(
         &dir,
@@ -181,7 +198,13 @@ pub fn write(asked: &Asked, to: &Path) -> Result<Planted, SynthError> {
         &shape,
         &setting::setting(asked, &shape, run, segment_bytes),
     )?;
-    let played = Play::write(&shape, &edits, segment, asked.images, &dir.history_file());
+    let played = Play::write(
+        &shape,
+        &edits,
+        (segment, order_segment),
+        asked.images,
+        &dir.history_file(),
+    );
     let (counts, logs) = played?;
     logs.write(&dir)?;
     if asked.images {
@@ -191,6 +214,7 @@ pub fn write(asked: &Asked, to: &Path) -> Result<Planted, SynthError> {
             run,
             value_bytes,
             segment,
+            order_segment,
             topic_ids: &setting::topic_ids(asked),
         };
         images.write(&dir)?;

@@ -5,6 +5,7 @@
 //! and from each other.
 
 mod answers;
+mod clients;
 mod logs;
 mod records;
 
@@ -28,10 +29,13 @@ const TRIES: u32 = 2_000;
 
 /// A kind of plant.
 pub(super) struct Plant {
-    /// The guarantee that it breaks.
+    /// The guarantee that it breaks, and how, where there are several ways.
     pub name: &'static str,
+    guarantee: &'static str,
     /// Sends that one of it takes beside the ordinary ones.
     pub sends: u32,
+    /// The option without which there is nothing to break.
+    needs: Option<&'static str>,
     /// Plants one.
     how: fn(&mut Planter) -> Option<()>,
 }
@@ -76,10 +80,40 @@ pub(super) const ALL: &[Plant] = &[
     plant("phantom", 0, records::phantom),
     plant("misplaced", 1, records::misplaced),
     plant("stuck", 0, answers::stuck),
+    ordered("txn-atomicity", clients::committed_aborted),
+    ordered("txn-atomicity-revived", clients::aborted_committed),
+    ordered("txn-atomicity-torn", clients::torn),
+    ordered("txn-atomicity-given", clients::aborted_given),
+    ordered("txn-atomicity-withheld", clients::withheld),
+    ordered("txn-atomicity-index", clients::unlisted),
+    grouped("group-skipped", clients::group_skipped),
+    grouped("redelivered", clients::redelivered),
+    grouped("offset-regressed", clients::offset_regressed),
 ];
 
 const fn plant(name: &'static str, sends: u32, how: fn(&mut Planter) -> Option<()>) -> Plant {
-    Plant { name, sends, how }
+    Plant {
+        name,
+        guarantee: name,
+        sends,
+        needs: None,
+        how,
+    }
+}
+
+const fn ordered(name: &'static str, how: fn(&mut Planter) -> Option<()>) -> Plant {
+    Plant {
+        guarantee: "txn-atomicity",
+        needs: Some("--transactions"),
+        ..plant(name, 0, how)
+    }
+}
+
+const fn grouped(name: &'static str, how: fn(&mut Planter) -> Option<()>) -> Plant {
+    Plant {
+        needs: Some("--groups"),
+        ..plant(name, 0, how)
+    }
 }
 
 /// The kind of this name.
@@ -125,6 +159,7 @@ pub(super) fn sow(asked: &Asked, shape: &Shape) -> Result<(Edits, Planted), Synt
         used: BTreeSet::new(),
         taken: BTreeSet::new(),
         plant: "none",
+        breaks: "none",
     };
     let permitted = permitted(shape);
     for (name, count) in &asked.plants {
@@ -132,7 +167,16 @@ pub(super) fn sow(asked: &Asked, shape: &Shape) -> Result<(Edits, Planted), Synt
         if !asked.images {
             return Err(SynthError::PlantsNeedImages);
         }
-        planter.plant = plant.name;
+        let given = match plant.needs {
+            Some("--transactions") => asked.transactions,
+            Some(_) => asked.groups,
+            None => true,
+        };
+        if let Some(option) = plant.needs.filter(|_| !given) {
+            let plant = plant.name;
+            return Err(SynthError::Needs { plant, option });
+        }
+        (planter.plant, planter.breaks) = (plant.name, plant.guarantee);
         for planted in 0..*count {
             let done = (shape.batch >= BATCH_MIN).then(|| (plant.how)(&mut planter));
             done.flatten().ok_or(SynthError::NoRoom {
@@ -197,6 +241,8 @@ struct Planter<'a> {
     /// Where only one plant of a kind has room.
     taken: BTreeSet<(&'static str, usize, u64)>,
     plant: &'static str,
+    /// The guarantee that it breaks.
+    breaks: &'static str,
 }
 
 /// A record's place.
@@ -216,7 +262,7 @@ impl Planter<'_> {
         fits: impl Fn(usize, u64) -> bool,
     ) -> Option<(usize, u64)> {
         let shape = self.shape;
-        let parts = 0..shape.parts.len();
+        let parts = 0..shape.load;
         let kind = |part: &usize| acks_all.is_none_or(|all| shape.parts[*part].acks_all == all);
         let parts: Vec<usize> = parts.filter(kind).collect();
         let last = shape.whole.checked_sub(2 * AWAY)?;
@@ -327,7 +373,7 @@ impl Planter<'_> {
             partition: self.shape.parts[part].name.to_string(),
             count,
             offsets,
-            also: guarantee != self.plant,
+            also: guarantee != self.breaks,
         });
     }
 

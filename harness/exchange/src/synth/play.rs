@@ -3,6 +3,7 @@
 //!
 //! It keeps nothing but how far each partition's answers have come; everything else is arithmetic.
 
+use std::cmp::Ordering;
 use std::fs::File;
 use std::path::Path;
 
@@ -18,11 +19,12 @@ use super::says::Logs;
 use super::shape::{LOOK_EVERY, NODES, REFUSED, Shape};
 
 /// Polls of the drain are given so many batches at once.
-const DRAINED_AT_ONCE: u64 = 10;
+pub(super) const DRAINED_AT_ONCE: u64 = 10;
 /// And come so many nanoseconds after each other.
-const DRAIN_STEP: u64 = 20_000;
+pub(super) const DRAIN_STEP: u64 = 20_000;
 /// The first consumer of the drain; there is one for each topic.
 const DRAINERS: u16 = 1_000;
+const COMMITTED: u16 = 1_100;
 /// So long before and after a planted moment alone, in nanoseconds, a leader writes what it knows:
 /// lines are placed to some milliseconds.
 const LEARNED: u64 = 50_000_000;
@@ -75,14 +77,18 @@ pub(super) struct Play<'a> {
     pub versions: Vec<i32>,
     /// Batches whose senders have their answer, by partition.
     answered: Vec<u64>,
+    /// Batches that the group has been given, by partition of the first topic.
+    pub grouped: Vec<u64>,
     /// Acks=1 topics: their producers are refused at faults.
     refusing: Vec<usize>,
     refused: u64,
     /// Batches of a segment; what rolls is said.
     segment: u64,
+    /// Transactions of a segment.
+    pub order_segment: usize,
     /// Whether images are written, and so told of.
     pub images: bool,
-    rolled: Vec<u64>,
+    pub rolled: Vec<u64>,
     steps: u32,
 }
 
@@ -91,7 +97,7 @@ impl<'a> Play<'a> {
     pub fn write(
         shape: &'a Shape,
         edits: &'a Edits,
-        segment: u64,
+        (segment, order_segment): (u64, usize),
         images: bool,
         path: &Path,
     ) -> Result<(Counts, Logs), SynthError> {
@@ -103,13 +109,15 @@ impl<'a> Play<'a> {
             pen: Pen::create(path)?,
             logs: Logs::default(),
             versions: vec![0; parts],
-            answered: vec![0; parts],
+            answered: vec![0; shape.load],
+            grouped: vec![0; shape.topics[0].parts.len()],
             refusing: topics
                 .filter(|(_, t)| !t.acks_all)
                 .map(|(i, _)| i)
                 .collect(),
             refused: 0,
             segment,
+            order_segment,
             images,
             rolled: vec![1; parts],
             steps: 0,
@@ -136,8 +144,11 @@ impl<'a> Play<'a> {
                 self.send(round);
                 self.send_extras(round);
             }
+            self.order(round);
+            self.read_along(round);
             self.answer(round);
             self.roll(round);
+            self.roll_orders(round);
             if round % probe == 0 {
                 self.probe(round);
             }
@@ -149,19 +160,22 @@ impl<'a> Play<'a> {
     /// The first operation of a round, before any that its beginning brings.
     fn ops_before(&self, round: u64) -> u64 {
         let shape = self.shape;
-        let parts = shape.parts.len() as u64;
+        let parts = shape.load as u64;
         let sends = (round * parts * shape.batch).min(shape.sends());
-        let looks = 2 * parts * (round.saturating_sub(1) / LOOK_EVERY);
+        let looked = round.min(shape.rounds()).saturating_sub(1);
+        let looks = 2 * parts * (looked / LOOK_EVERY);
         let struck = shape.faults.partition_point(|fault| fault.strike < round) as u64;
         let refused = struck * REFUSED * self.refusing.len() as u64;
-        sends + looks + refused + self.edits.extras_before(round)
+        let orders = shape.orders.as_ref().map_or(0, |of| of.ops_before(round));
+        let others = self.edits.extras_before(round) + orders + shape.group_ops_before(round);
+        sends + looks + refused + others
     }
 
     /// The first of a round's ordinary sends.
     fn first_send(&self, round: u64) -> u64 {
         let shape = self.shape;
         let looks = match round % LOOK_EVERY {
-            0 if round > 0 => 2 * shape.parts.len() as u64,
+            0 if round > 0 && round < shape.rounds() => 2 * shape.load as u64,
             _ => 0,
         };
         let struck = shape.faults.iter().any(|fault| fault.strike == round);
@@ -173,6 +187,20 @@ impl<'a> Play<'a> {
         self.ops_before(round) + refused + looks
     }
 
+    /// The first operation after a round's sends, planted ones among them.
+    pub fn after_sends(&self, round: u64) -> u64 {
+        self.first_send(round) + self.sends_in(round) + self.edits.extras_in(round).count() as u64
+    }
+
+    fn sends_in(&self, round: u64) -> u64 {
+        let shape = self.shape;
+        match round.cmp(&shape.whole) {
+            Ordering::Less => shape.batch * shape.load as u64,
+            Ordering::Equal => shape.rest,
+            Ordering::Greater => 0,
+        }
+    }
+
     /// Whether the answer to a record came too late for its sender.
     fn doubtful(&self, part: usize, batch: u64, index: u64) -> bool {
         let doubts = self.shape.doubts(part, batch);
@@ -182,13 +210,8 @@ impl<'a> Play<'a> {
     fn send(&mut self, round: u64) {
         let shape = self.shape;
         let first = self.first_send(round);
-        let parts = shape.parts.len();
-        let sends = shape.batch * parts as u64;
-        let sends = if round < shape.whole {
-            sends
-        } else {
-            shape.rest
-        };
+        let parts = shape.load;
+        let sends = self.sends_in(round);
         let begun = shape.time(round);
         let producers: Vec<ClientId> = (0..parts).map(|p| shape.producer(p, round)).collect();
         let value = shape.value(0, round, 0).0;
@@ -207,13 +230,7 @@ impl<'a> Play<'a> {
     /// Sends that were planted at the end of a round.
     fn send_extras(&mut self, round: u64) {
         let shape = self.shape;
-        let parts = shape.parts.len() as u64;
-        let sends = if round < shape.whole {
-            shape.batch * parts
-        } else {
-            shape.rest
-        };
-        let first = self.first_send(round) + sends;
+        let first = self.first_send(round) + self.sends_in(round);
         let at = Mark(shape.time(round).0 + shape.round * 13 / 16);
         let step = (shape.round / 1_600).max(2);
         let mut at = at.0;
@@ -262,7 +279,7 @@ impl<'a> Play<'a> {
 
     fn answer(&mut self, round: u64) {
         let shape = self.shape;
-        let parts = shape.parts.len();
+        let parts = shape.load;
         for part in 0..parts {
             let at = shape.round * 7 / 8 + shape.round / 16 * part as u64 / parts as u64;
             let at = Mark(shape.time(round).0 + at);
@@ -280,7 +297,7 @@ impl<'a> Play<'a> {
             Some(change) => (change.old, shape.tail_base(part, change, batch)),
             None => (shape.term(part, batch).leader, shape.base(part, batch)),
         };
-        let parts = shape.parts.len() as u64;
+        let parts = shape.load as u64;
         let first = self.first_send(batch) + part as u64;
         let planted = self.edits.told_in(part, batch);
         for index in 0..shape.len(part, batch) {
@@ -299,10 +316,10 @@ impl<'a> Play<'a> {
     /// Live consumers look at the newest committed batch of every partition.
     fn look(&mut self, round: u64) {
         let shape = self.shape;
-        let parts = shape.parts.len() as u64;
+        let parts = shape.load as u64;
         let mut op = self.first_send(round) - 2 * parts;
         let at = shape.time(round);
-        for part in 0..shape.parts.len() {
+        for part in 0..shape.load {
             let client = shape.consumer(shape.parts[part].topic);
             let batch = shape.committed(round - 1).saturating_sub(1);
             let from = vec![(shape.parts[part].name.clone(), shape.base(part, batch))];
@@ -323,7 +340,7 @@ impl<'a> Play<'a> {
     }
 
     /// The records of a batch of the final log, as a consumer is given them.
-    fn deliver(
+    pub fn deliver(
         &self,
         part: usize,
         batch: u64,
@@ -352,34 +369,46 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// Fresh consumers read every log from its start; gives the moment after.
+    /// Fresh consumers read every log from its start; gives the moment after. Where there are
+    /// transactions, others do so that are shown only what is committed.
     pub fn drain(&mut self, from: Mark) -> Mark {
         let shape = self.shape;
-        let mut op = self.ops_before(shape.rounds());
-        let mut at = from.0;
-        for (topic, shape_of) in shape.topics.iter().enumerate() {
-            let client = ClientId(DRAINERS + topic as u16);
-            let names = shape_of.parts.clone();
-            let start = names.map(|part| (shape.parts[part].name.clone(), Offset(0)));
-            self.assign(OpId(op), client, Mark(at), start.collect());
-            op += 1;
-            for part in shape_of.parts.clone() {
-                let leader = shape.term(part, shape.rounds()).leader;
-                let mut batch = 0;
-                while batch < shape.rounds() {
-                    let end = (batch + DRAINED_AT_ONCE).min(shape.rounds());
-                    let mut given = Vec::with_capacity((DRAINED_AT_ONCE * shape.batch) as usize);
-                    for one in (batch..end).filter(|one| shape.lost_by(part, *one).is_none()) {
-                        self.deliver(part, one, Some(leader), &mut given);
-                    }
-                    self.polled(OpId(op), client, Mark(at), Mark(at + DRAIN_STEP), given);
-                    at += DRAIN_STEP;
-                    op += 1;
-                    batch = end;
+        let mut next = (self.ops_before(shape.rounds() + FLUSH), from.0);
+        for committed in [false, true] {
+            for topic in 0..shape.topics.len() {
+                let client = drainer(topic, committed);
+                match shape.topics[topic].parts.start < shape.load {
+                    true if committed && shape.orders.is_none() => {}
+                    true => self.drain_topic(topic, client, &mut next),
+                    false => self.drain_orders(client, committed, &mut next),
                 }
             }
         }
-        Mark(at)
+        Mark(next.1)
+    }
+
+    fn drain_topic(&mut self, topic: usize, client: ClientId, (op, at): &mut (u64, u64)) {
+        let shape = self.shape;
+        let parts = shape.topics[topic].parts.clone();
+        let names = parts.clone();
+        let start = names.map(|part| (shape.parts[part].name.clone(), Offset(0)));
+        self.assign(OpId(*op), client, Mark(*at), start.collect());
+        *op += 1;
+        for part in parts {
+            let leader = shape.term(part, shape.rounds()).leader;
+            let mut batch = 0;
+            while batch < shape.rounds() {
+                let end = (batch + DRAINED_AT_ONCE).min(shape.rounds());
+                let mut given = Vec::with_capacity((DRAINED_AT_ONCE * shape.batch) as usize);
+                for one in (batch..end).filter(|one| shape.lost_by(part, *one).is_none()) {
+                    self.deliver(part, one, Some(leader), &mut given);
+                }
+                self.polled(OpId(*op), client, Mark(*at), Mark(*at + DRAIN_STEP), given);
+                *at += DRAIN_STEP;
+                *op += 1;
+                batch = end;
+            }
+        }
     }
 
     /// The queue of one producer of each acks=1 topic is full.
@@ -406,7 +435,7 @@ impl<'a> Play<'a> {
     /// Segments that every replica begins as the newest batch reaches them.
     fn roll(&mut self, round: u64) {
         let at = Mark(self.shape.time(round).0 + self.shape.round * 15 / 16);
-        for part in 0..self.shape.parts.len() {
+        for part in 0..self.shape.load {
             let full = self.shape.base(part, self.shape.committed(round)).0 as u64;
             while full > self.rolled[part] * self.segment * self.shape.batch {
                 let base = Offset((self.rolled[part] * self.segment * self.shape.batch) as i64);
@@ -425,17 +454,20 @@ impl<'a> Play<'a> {
         self.steps - 1
     }
 
-    fn assign(&mut self, op: OpId, client: ClientId, at: Mark, from: Vec<(Partition, Offset)>) {
+    /// A consumer takes partitions.
+    pub fn assign(&mut self, op: OpId, client: ClientId, at: Mark, from: Vec<(Partition, Offset)>) {
         self.invoked(op, client, at, Call::Assign { from });
         self.returned(op, at, Reply::Assigned(Outcome::Ok(())));
     }
 
-    fn polled(&mut self, op: OpId, client: ClientId, at: Mark, to: Mark, given: Vec<Delivery>) {
+    /// A consumer is given records.
+    pub fn polled(&mut self, op: OpId, client: ClientId, at: Mark, to: Mark, given: Vec<Delivery>) {
         self.invoked(op, client, at, Call::Poll);
         self.returned(op, to, Reply::Polled(Outcome::Ok(given)));
     }
 
-    fn invoked(&mut self, op: OpId, client: ClientId, at: Mark, call: Call) {
+    /// A call.
+    pub fn invoked(&mut self, op: OpId, client: ClientId, at: Mark, call: Call) {
         self.pen.write(&Event::Invoked {
             op,
             client,
@@ -444,9 +476,16 @@ impl<'a> Play<'a> {
         });
     }
 
-    fn returned(&mut self, op: OpId, at: Mark, reply: Reply) {
+    /// Its answer.
+    pub fn returned(&mut self, op: OpId, at: Mark, reply: Reply) {
         self.pen.write(&Event::Returned { op, at, reply });
     }
+}
+
+/// Who reads a topic from its start in the drain: all of it, or what is committed.
+pub(super) fn drainer(topic: usize, committed: bool) -> ClientId {
+    let first = if committed { COMMITTED } else { DRAINERS };
+    ClientId(first + topic as u16)
 }
 
 fn told(how: Told) -> Outcome<SendAck> {

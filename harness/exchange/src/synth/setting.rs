@@ -7,14 +7,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use history::rundir::{RunDir, write_atomically};
-use history::{HostFacts, NodeId, ProducerSetting, RunId, Setting, TopicSetting};
+use history::{
+    ClientId, CommitMode, ConsumerSetting, HostFacts, NodeId, ProducerSetting, RunId, Setting,
+    TopicSetting,
+};
 use plan::{
     Acks, ClusterSpec, Compression, Load, Minimum, Phases, Plan, Profile, Rate, Seed, StepError,
     Storm, TopicSpec,
 };
 
+use super::groups::GROUP;
+use super::orders::Orders;
+use super::play::drainer;
 use super::says::{make_dir, started};
-use super::shape::{LOAD_BEGINS, NODES, Shape};
+use super::shape::{LOAD_BEGINS, NODES, Shape, TopicShape};
 use super::story::steps;
 use super::{Asked, SynthError};
 
@@ -59,8 +65,14 @@ pub(super) fn setting(asked: &Asked, shape: &Shape, run: RunId, segment_bytes: u
             transactional_id: None,
             transaction_timeout_ms: None,
         };
+        let transactional = topic.parts.start >= shape.load;
         for client in shape.producers(index) {
-            producers.insert(client, setting.clone());
+            let setting = ProducerSetting {
+                transactional_id: transactional.then(|| format!("synth-{client}")),
+                transaction_timeout_ms: transactional.then_some(60_000),
+                ..setting.clone()
+            };
+            producers.insert(client, setting);
         }
         if !topic.acks_all {
             producers.insert(shape.refused_by(index), setting);
@@ -96,9 +108,32 @@ pub(super) fn setting(asked: &Asked, shape: &Shape, run: RunId, segment_bytes: u
             .collect(),
         topics: topics.collect(),
         producers,
-        consumers: BTreeMap::new(),
+        consumers: consumers(shape),
         hosts: NODES.into_iter().map(|node| (node, host.clone())).collect(),
     }
+}
+
+/// Consumers of whom there is more to say than that they read.
+fn consumers(shape: &Shape) -> BTreeMap<ClientId, ConsumerSetting> {
+    let setting = |group: Option<&str>, commit, read_committed| ConsumerSetting {
+        group: group.map(str::to_owned),
+        commit,
+        read_committed,
+        reset: Some("earliest".to_owned()),
+    };
+    let topics = match shape.orders {
+        Some(_) => 0..shape.topics.len(),
+        None => 0..0,
+    };
+    let along = topics
+        .end
+        .checked_sub(1)
+        .map(|orders| shape.consumer(orders));
+    let readers = topics.map(|topic| drainer(topic, true)).chain(along);
+    let readers = readers.map(|client| (client, setting(None, CommitMode::None, true)));
+    let members = shape.members();
+    let members = members.map(|client| (client, setting(Some(GROUP), CommitMode::After, false)));
+    readers.chain(members).collect()
 }
 
 /// The ids of the topics, as brokers spell them.
@@ -106,7 +141,7 @@ pub(super) fn topic_ids(asked: &Asked) -> Vec<String> {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut stream = Seed(asked.seed).stream("synth topic ids");
     let mut letter = || char::from(LETTERS[stream.below(62) as usize]);
-    (0..asked.topics)
+    (0..asked.topics + u32::from(asked.transactions))
         .map(|_| (0..22).map(|_| letter()).collect())
         .collect()
 }
@@ -170,7 +205,7 @@ fn plan(asked: &Asked, shape: &Shape) -> Result<Plan, SynthError> {
             assignment: parts.map(|part| part.replicas.to_vec()).collect(),
             min_insync_replicas: 2,
             properties: BTreeMap::new(),
-            load: load(asked, topic.acks_all),
+            load: load(asked, shape, topic),
         };
         (topic.name.clone(), spec)
     });
@@ -193,7 +228,7 @@ fn plan(asked: &Asked, shape: &Shape) -> Result<Plan, SynthError> {
             drain_max: Duration::from_secs(60),
         },
         minimum: Minimum {
-            acked: shape.sends() / u64::from(asked.topics) / 2,
+            acked: acked(asked, shape),
             acked_per_second: 1,
         },
         storm: Storm::Steps(steps),
@@ -201,14 +236,26 @@ fn plan(asked: &Asked, shape: &Shape) -> Result<Plan, SynthError> {
     })
 }
 
-fn load(asked: &Asked, acks_all: bool) -> Load {
+/// Half of what every topic is sent.
+fn acked(asked: &Asked, shape: &Shape) -> u64 {
+    let sent = shape.sends() / u64::from(asked.topics);
+    let ordered = shape.orders.as_ref().map(Orders::sends);
+    ordered.map_or(sent, |ordered| ordered.min(sent)) / 2
+}
+
+fn load(asked: &Asked, shape: &Shape, topic: &TopicShape) -> Load {
+    let acks_all = topic.acks_all;
+    let grouped = shape.groups && topic.parts.start == 0;
     Load {
         producers: 2,
         consumers: 1,
         acks: if acks_all { Acks::All } else { Acks::Leader },
         idempotent: acks_all,
-        group: None,
-        transactional: false,
+        group: grouped.then(|| plan::Group {
+            name: GROUP.to_owned(),
+            commit: CommitMode::After,
+        }),
+        transactional: topic.parts.start >= shape.load,
         max_in_flight: 5,
         linger_ms: 5,
         batch_bytes: 16_384,

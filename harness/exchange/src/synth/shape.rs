@@ -10,6 +10,7 @@ use history::{
 };
 use plan::Seed;
 
+use super::orders::{self, Orders};
 use super::{Asked, SynthError};
 
 /// Brokers.
@@ -115,6 +116,12 @@ pub(super) struct Term {
 pub(super) struct Shape {
     pub topics: Vec<TopicShape>,
     pub parts: Vec<Part>,
+    /// So many of them, the first ones, carry the ordinary load; the others are those of `orders`.
+    pub load: usize,
+    /// The transactions, where there are any.
+    pub orders: Option<Orders>,
+    /// Where a group reads the first topic along.
+    pub groups: bool,
     pub faults: Vec<Fault>,
     /// Records of a batch.
     pub batch: u64,
@@ -147,6 +154,9 @@ impl Shape {
         let mut shape = Self {
             topics: topics(asked),
             parts: Vec::new(),
+            load: parts as usize,
+            orders: None,
+            groups: asked.groups,
             faults: faults(asked, whole, round),
             batch,
             whole,
@@ -156,6 +166,9 @@ impl Shape {
         };
         shape.pauses = pauses(&shape.faults);
         shape.parts = shape.lay_parts(asked);
+        if asked.transactions {
+            shape.lay_orders(asked);
+        }
         Ok(shape)
     }
 
@@ -166,7 +179,7 @@ impl Shape {
 
     /// Sends of all rounds.
     pub fn sends(&self) -> u64 {
-        self.whole * self.batch * self.parts.len() as u64 + self.rest
+        self.whole * self.batch * self.load as u64 + self.rest
     }
 
     /// Records of a batch.
@@ -174,7 +187,7 @@ impl Shape {
         if batch < self.whole {
             return self.batch;
         }
-        let (part, parts) = (part as u64, self.parts.len() as u64);
+        let (part, parts) = (part as u64, self.load as u64);
         if batch > self.whole || self.rest <= part {
             0
         } else {
@@ -194,7 +207,7 @@ impl Shape {
 
     /// The value of a record.
     pub fn value(&self, part: usize, batch: u64, index: u64) -> ValueId {
-        ValueId((batch * self.batch + index) * self.parts.len() as u64 + part as u64)
+        ValueId((batch * self.batch + index) * self.load as u64 + part as u64)
     }
 
     /// Who sends a batch.
@@ -238,13 +251,13 @@ impl Shape {
 
     /// When a record is handed to its producer.
     pub fn sent_at(&self, part: usize, batch: u64, index: u64) -> Mark {
-        let position = index * self.parts.len() as u64 + part as u64;
+        let position = index * self.load as u64 + part as u64;
         self.sent(self.time(batch), batch, position)
     }
 
     /// The same for a position in a round that begins then: in ascending order, at no even pace.
     pub fn sent(&self, begun: Mark, round: u64, position: u64) -> Mark {
-        let positions = self.batch * self.parts.len() as u64;
+        let positions = self.batch * self.load as u64;
         let share = self.round * 3 / 4;
         let pace = (share / positions).max(1);
         let number = round * positions + position;
@@ -256,6 +269,9 @@ impl Shape {
 
     /// Records that the final log of a partition holds before a batch: the batch's base offset there.
     pub fn base(&self, part: usize, batch: u64) -> Offset {
+        if let Some(orders) = self.orders_of(part) {
+            return orders.base(batch);
+        }
         let sent = if batch <= self.whole {
             batch * self.batch
         } else {
@@ -266,6 +282,19 @@ impl Shape {
             .map(|tail| batch.min(tail.end).saturating_sub(tail.start))
             .sum();
         Offset((sent - lost * self.batch) as i64)
+    }
+
+    /// The transactions that a partition holds instead of the ordinary load.
+    pub fn orders_of(&self, part: usize) -> Option<&Orders> {
+        self.orders.as_ref().filter(|_| part >= self.load)
+    }
+
+    /// The last stable offset of whoever knows so many batches to be committed.
+    pub fn stable(&self, part: usize, batches: u64) -> Offset {
+        match self.orders_of(part) {
+            Some(orders) => orders.stable(batches),
+            None => self.base(part, batches),
+        }
     }
 
     /// Where a batch of a tail stands on the leader that alone has it.
@@ -392,6 +421,35 @@ impl Shape {
             }
         }
         parts
+    }
+
+    /// `orders`: a topic beside the others, led by the broker that no fault befalls.
+    fn lay_orders(&mut self, asked: &Asked) {
+        let topic = self.topics.len();
+        let first = self.parts.len();
+        let name: Topic = "orders".into();
+        for index in 0..orders::PARTS {
+            let [one, other] = if index % 2 == 0 { [0, 1] } else { [1, 0] };
+            let mut part = Part {
+                name: Partition::new(name.clone(), index as i32),
+                topic,
+                acks_all: true,
+                replicas: [NODES[2], NODES[one], NODES[other]],
+                changes: Vec::new(),
+            };
+            for fault in 0..self.faults.len() {
+                let change = self.change(&part, fault, 0);
+                part.changes.push(change);
+            }
+            self.parts.push(part);
+        }
+        self.topics.push(TopicShape {
+            name,
+            acks_all: true,
+            parts: first..self.parts.len(),
+        });
+        let others = self.sends() + asked.planted() + refused(asked);
+        self.orders = Some(Orders::of(self, others));
     }
 
     /// Rounds that are sent while nobody leads.

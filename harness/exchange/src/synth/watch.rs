@@ -18,6 +18,7 @@ const ANSWERS_MAX: u64 = 400_000;
 struct Own {
     leo: Offset,
     hw: Offset,
+    lso: Offset,
     epoch: Epoch,
     leads: bool,
 }
@@ -85,12 +86,14 @@ impl Play<'_> {
             true => base(batches.min(shape.last_batch(part))),
             false => base(batches),
         };
+        let stable = |batches: u64| hw(batches).min(shape.stable(part, batches));
         let over = shape.faults.partition_point(|fault| fault.elected <= round);
         let term = shape.parts[part].term_after(over);
         if term.leader == node {
             return Some(Own {
                 leo: base(shape.appended(part, round)),
                 hw: hw(shape.committed(round)),
+                lso: stable(shape.committed(round)),
                 epoch: term.epoch,
                 leads: true,
             });
@@ -99,6 +102,7 @@ impl Play<'_> {
         Some(Own {
             leo: base(copied),
             hw: hw(shape.known(round)),
+            lso: stable(shape.known(round)),
             epoch: term.epoch,
             leads: false,
         })
@@ -118,6 +122,7 @@ impl Play<'_> {
             return Some(Own {
                 leo: shape.base(part, cut),
                 hw: shape.base(part, cut - 1),
+                lso: shape.stable(part, cut - 1),
                 epoch,
                 leads: false,
             });
@@ -126,6 +131,7 @@ impl Play<'_> {
         Some(Own {
             leo: shape.tail_base(part, change, end),
             hw: shape.base(part, cut),
+            lso: shape.stable(part, cut),
             epoch,
             leads: true,
         })
@@ -230,7 +236,7 @@ fn answer(kind: u8, own: Own, partition: Partition) -> Option<Seen> {
         1 => Some(Seen::Watermarks {
             partition,
             hw: own.hw,
-            lso: own.hw,
+            lso: own.lso,
             log_start: Offset(0),
         }),
         _ => own.leads.then_some(Seen::LeaderHw {

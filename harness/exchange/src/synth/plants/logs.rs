@@ -10,7 +10,7 @@ impl Planter<'_> {
     /// A follower's last image that is as it should be so far.
     fn follower_image(&mut self) -> Option<(usize, Taken)> {
         let shape = self.shape;
-        for part in 0..shape.parts.len() {
+        for part in 0..shape.load {
             let leader = shape.term(part, shape.rounds()).leader;
             for node in NODES.into_iter().filter(|node| *node != leader) {
                 let taken = Taken::Final(node);
@@ -27,7 +27,7 @@ impl Planter<'_> {
         let shape = self.shape;
         for index in 0..shape.faults.len() {
             let odd = Taken::Before(index);
-            let used: Vec<bool> = (0..shape.parts.len())
+            let used: Vec<bool> = (0..shape.load)
                 .map(|part| {
                     // A cut is judged by the image before it: one lie at a time.
                     self.edits.retouched.contains_key(&(part, odd))

@@ -101,7 +101,7 @@ pub(super) fn committed_lost(planter: &mut Planter) -> Option<()> {
                 .contains_key(&(part, Taken::Before(index)))
     };
     for index in 0..shape.faults.len() {
-        let fits: Vec<bool> = (0..shape.parts.len())
+        let fits: Vec<bool> = (0..shape.load)
             .map(|part| shape.parts[part].acks_all && free(part, index, 0, planter))
             .collect();
         let until = shape.faults[index].strike - 3;
@@ -228,7 +228,7 @@ pub(super) fn acked_under_min_isr(planter: &mut Planter) -> Option<()> {
 pub(super) fn misplaced(planter: &mut Planter) -> Option<()> {
     let spot = planter.spot(true)?;
     let shape = planter.shape;
-    let other = (0..shape.parts.len()).rfind(|part| *part != spot.part)?;
+    let other = (0..shape.load).rfind(|part| *part != spot.part)?;
     let client = shape.producer(other, spot.batch);
     let value = planter.extra(spot.batch, other, client, Told::Unknown);
     let at = shape.time(spot.batch);
