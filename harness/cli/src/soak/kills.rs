@@ -322,21 +322,24 @@ fn rounded(seconds: f64) -> f64 {
     (seconds * 10.0).round() / 10.0
 }
 
-/// Looks until nothing of ours is left; after how many seconds that was, or what is left.
+/// Looks as long as the hosts have time, also where nothing was in force: a command on its way may
+/// still come, and the lease has to run out. After how many seconds nothing was left any more, or
+/// what is left.
 async fn heal_themselves(
     hosts: &Hosts,
     died: Instant,
     allowed: f64,
 ) -> anyhow::Result<(Option<f64>, Vec<String>)> {
+    let mut healed = None;
     loop {
         let left = hosts.look().await?;
         let now = died.elapsed().as_secs_f64();
-        if left.is_empty() {
-            return Ok((Some(now), left));
-        }
-        // One look more than is allowed, so that what is left is told.
+        healed = match left.is_empty() {
+            true => healed.or(Some(now)),
+            false => None,
+        };
         if now > allowed {
-            return Ok((None, left));
+            return Ok((healed, left));
         }
         sleep(LOOK).await;
     }
