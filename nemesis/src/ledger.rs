@@ -44,6 +44,9 @@ pub struct Healed {
     pub left_down: Vec<FaultId>,
 }
 
+/// For each process, held by whoever lets it run just now.
+type Turns = BTreeMap<(NodeId, Service), Rc<Mutex<()>>>;
+
 /// The open faults of one run.
 pub struct Ledger<'a, S> {
     pub(crate) system: &'a S,
@@ -54,7 +57,7 @@ pub struct Ledger<'a, S> {
     open: RefCell<BTreeMap<FaultId, Open>>,
     in_force: watch::Sender<Vec<String>>,
     last: Cell<u16>,
-    turns: RefCell<BTreeMap<(NodeId, Service), Rc<Mutex<()>>>>,
+    turns: RefCell<Turns>,
 }
 
 /// An open fault.
