@@ -3,6 +3,7 @@
 //! Nothing here runs an experiment or judges one. It is handed nights and judged runs, and makes an
 //! index, trends, a page and messages of them. The time of day is handed in as well.
 
+pub mod conduct;
 mod error;
 mod facts;
 mod night;
