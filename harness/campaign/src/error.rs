@@ -39,6 +39,20 @@ pub enum CampaignError {
         /// The newest format that this program reads.
         known: u32,
     },
+    /// There is nothing to show.
+    #[error("{} holds no night yet: `tidemark nightly SUITE` makes one", results.display())]
+    NoNight {
+        /// The results directory.
+        results: PathBuf,
+    },
+    /// The index could not be read or written.
+    #[error("the index {} failed: {why}; it is derived: remove it and it is made again", path.display())]
+    Index {
+        /// Which file.
+        path: PathBuf,
+        /// What SQLite said.
+        why: String,
+    },
 }
 
 impl CampaignError {

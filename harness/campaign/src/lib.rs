@@ -6,8 +6,12 @@
 pub mod conduct;
 mod error;
 mod facts;
+mod index;
 mod night;
+pub mod page;
+pub mod trend;
 
 pub use error::CampaignError;
 pub use facts::{Cause, Facts, Figure, Metric};
+pub use index::{Index, KnownRun, Refreshed, State, Whose};
 pub use night::{Attempt, Entry, NIGHT_FORMAT, Night, Outcome, Role};
