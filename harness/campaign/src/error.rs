@@ -39,6 +39,14 @@ pub enum CampaignError {
         /// The newest format that this program reads.
         known: u32,
     },
+    /// The XML writer refused.
+    #[error("could not write junit.xml for the night {night}: {why}; report this as a bug")]
+    Junit {
+        /// Which night.
+        night: String,
+        /// What the writer said.
+        why: String,
+    },
     /// There is nothing to show.
     #[error("{} holds no night yet: `tidemark nightly SUITE` makes one", results.display())]
     NoNight {

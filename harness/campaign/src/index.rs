@@ -207,7 +207,8 @@ pub(crate) fn run_dirs(results: &Path) -> Result<Vec<PathBuf>, CampaignError> {
     for entry in listed {
         let entry = entry.map_err(|why| CampaignError::read(&runs, why))?;
         // A link is somebody's own; what it leads to is not ours to count or to thin.
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        if !hidden && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             dirs.push(entry.path());
         }
     }

@@ -9,6 +9,8 @@ mod facts;
 mod index;
 mod night;
 pub mod page;
+pub mod retention;
+pub mod telling;
 pub mod trend;
 
 pub use error::CampaignError;

@@ -30,6 +30,8 @@ pub struct KnownRun {
     pub plan: String,
     /// The verdict.
     pub verdict: Fold,
+    /// The verdict that its plan has to end with, where it says so.
+    pub wanted: Option<Fold>,
     /// What is left of it.
     pub state: State,
     /// Bytes that it takes.
@@ -160,18 +162,15 @@ impl Index {
     /// When the index cannot be read.
     pub fn runs(&self) -> std::result::Result<Vec<KnownRun>, CampaignError> {
         let ask = || -> Result<Vec<KnownRun>> {
-            let sql = "SELECT name, plan, verdict, state, bytes FROM run ORDER BY name";
+            let sql = "SELECT name, plan, verdict, state, bytes, wanted FROM run ORDER BY name";
             let mut ask = self.db.prepare(sql)?;
             let rows = ask.query_map([], |row| {
                 let (verdict, state): (String, String) = (row.get(2)?, row.get(3)?);
                 Ok(KnownRun {
                     name: row.get(0)?,
                     plan: row.get(1)?,
-                    verdict: match verdict.as_str() {
-                        "held" => Fold::Held,
-                        "broken" => Fold::Broken,
-                        _ => Fold::Unproven,
-                    },
+                    verdict: fold(&verdict),
+                    wanted: row.get::<_, Option<String>>(5)?.as_deref().map(fold),
                     state: match state.as_str() {
                         "whole" => State::Whole,
                         "thinned" => State::Thinned,
@@ -183,6 +182,14 @@ impl Index {
             rows.collect()
         };
         ask().map_err(|why| self.wrong(&why))
+    }
+}
+
+fn fold(word: &str) -> Fold {
+    match word {
+        "held" => Fold::Held,
+        "broken" => Fold::Broken,
+        _ => Fold::Unproven,
     }
 }
 

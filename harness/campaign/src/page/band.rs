@@ -154,7 +154,7 @@ fn freshness(last: &Night) -> Markup {
         li {
             "night of " b { (text::day(last.date)) @if last.nth > 1 { " (no. " (last.nth) ")" } }
             @if let Some(ended) = last.ended {
-                ", ended " time datetime=(text::machine(ended)) data-age="age" { (text::moment(ended)) }
+                ", ended " time datetime=(text::machine(ended)) data-age="age" { (text::moment_of(ended, last.date)) }
                 " " b #age {}
             } @else {
                 ", begun " time datetime=(text::machine(last.started)) data-age="age" { (text::moment(last.started)) }

@@ -113,8 +113,8 @@ fn label(nights: &[Night], row: Row) -> Markup {
 /// How bad a run is; the worst of a cell gives it its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Shade {
-    Held,
     DidNotRun,
+    Held,
     Lab,
     Unproven,
     Broken,
@@ -160,7 +160,14 @@ fn cell(page: &Page, night: &Night, row: Row) -> Markup {
     let retried = entries
         .iter()
         .any(|it| it.judged().is_some() && it.lab_failures() > 0);
-    let class = format!("c {class}{}", if retried { " again" } else { "" });
+    let part =
+        shade != Shade::DidNotRun && entries.iter().any(|it| self::shade(it) == Shade::DidNotRun);
+    let mut class = format!("c {class}");
+    for (mark, set) in [(" again", retried), (" part", part)] {
+        if set {
+            class.push_str(mark);
+        }
+    }
     let title = title(night, &entries, worst, examined);
     html! {
         @if let Some(href) = report(page, worst.run()) { a class=(class) href=(href) title=(title) { (words) } }
@@ -198,6 +205,7 @@ fn legend() -> Markup {
             span.key { span.c.u { "?" } " unproven" }
             span.key { span.c.x { "lab" } " the lab failed, not Kafka" }
             span.key { span.c.h.again { "40k" } " at the second try" }
+            span.key { span.c.h.part { "40k" } " some did not run" }
             span.key { span.c.n { "·" } " did not run" }
             span.key { span.c.n { "–" } " not in the suite" }
         }

@@ -17,6 +17,14 @@ pub fn moment(at: DateTime<Utc>) -> String {
     at.format("%-d %b %H:%M UTC").to_string()
 }
 
+/// The same, without the day where that is known already.
+pub fn moment_of(at: DateTime<Utc>, day: NaiveDate) -> String {
+    if at.date_naive() == day {
+        return at.format("%H:%M UTC").to_string();
+    }
+    moment(at)
+}
+
 /// As `datetime` attributes and scripts want it.
 pub fn machine(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
