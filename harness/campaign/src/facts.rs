@@ -250,12 +250,12 @@ fn kinds(j: &Judgement) -> BTreeMap<FaultId, &str> {
 /// Unavailability: of each fault the worst partition, of the faults of one kind the median.
 fn around_faults(j: &Judgement) -> Vec<Figure> {
     let kinds = kinds(j);
-    let gap = |gap: Option<Gap>| gap.map(|gap| gap.to.0.saturating_sub(gap.from.0));
-    let told: [(Metric, &dyn Fn(&AvailabilityFact) -> Option<u64>); 4] = [
-        (Metric::GapAll, &|fact| gap(fact.send_gap)),
-        (Metric::GapOther, &|fact| gap(fact.other_send_gap)),
-        (Metric::ToNewLeader, &|fact| fact.to_new_leader),
-        (Metric::ToFullIsr, &|fact| fact.to_full_isr),
+    type Nanos = fn(&AvailabilityFact) -> Option<u64>;
+    let told: [(Metric, Nanos); 4] = [
+        (Metric::GapAll, |fact| length(fact.send_gap)),
+        (Metric::GapOther, |fact| length(fact.other_send_gap)),
+        (Metric::ToNewLeader, |fact| fact.to_new_leader),
+        (Metric::ToFullIsr, |fact| fact.to_full_isr),
     ];
     let mut figures = Vec::new();
     for (metric, of) in told {
@@ -283,6 +283,11 @@ fn around_faults(j: &Judgement) -> Vec<Figure> {
         }));
     }
     figures
+}
+
+/// Nanoseconds without service; of a gap that never closed, until it was given up.
+fn length(gap: Option<Gap>) -> Option<u64> {
+    gap.map(|gap| gap.to.0.saturating_sub(gap.from.0))
 }
 
 /// What `acks=1` lost above the high watermark, per fault of a kind. Faults that cost nothing count

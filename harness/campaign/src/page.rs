@@ -31,7 +31,7 @@ const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/age.js");
 /// Nothing may be fetched, embedded or submitted; one script, by its digest, may run.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
-    script-src 'sha256-K7lOye76eJlRcR6uMvRPnZyV+sme6Hk+sf7/HbZPQ80='; base-uri 'none'; form-action 'none'";
+    script-src 'sha256-bIYXu9UYbvOI9lGng1n9hMzRNPz/pJ4mPGM78AxE/HY='; base-uri 'none'; form-action 'none'";
 
 /// What the page is made of.
 #[derive(Debug)]

@@ -100,9 +100,14 @@ impl<'a> Message<'a> {
             checkers::judgement::grouped(night.examined()),
         );
         if failures > 0 {
+            let times = if failures == 1 {
+                "once"
+            } else {
+                "more than once"
+            };
             let _ = write!(
                 out,
-                "; the lab failed {failures} times, which says nothing about Kafka"
+                "; the lab failed {times}, which says nothing about Kafka"
             );
         }
         out.push('.');

@@ -10,6 +10,7 @@ mod noise;
 mod synthetic;
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use campaign::{Index, Night, page};
 
@@ -37,6 +38,12 @@ fn paged(name: &str, nights: &[Night]) -> String {
     text
 }
 
+/// The page of all sixty, made once.
+fn sixty() -> &'static str {
+    static PAGE: OnceLock<String> = OnceLock::new();
+    PAGE.get_or_init(|| paged("nights.html", &synthetic::nights()))
+}
+
 /// The page without its marks, on one line.
 fn words(html: &str) -> String {
     let mut out = String::new();
@@ -54,7 +61,7 @@ fn words(html: &str) -> String {
 
 #[test]
 fn sixty_nights_fit_into_a_megabyte() {
-    let text = paged("nights.html", &synthetic::nights());
+    let text = sixty();
     println!("{} bytes", text.len());
     assert!(text.len() < 1_000_000, "{} bytes", text.len());
     // And it is not small because it shows nothing.
@@ -64,7 +71,7 @@ fn sixty_nights_fit_into_a_megabyte() {
 
 #[test]
 fn what_broke_since_when_how_much_and_how_again_come_first() {
-    let text = paged("nights.html", &synthetic::nights());
+    let text = sixty();
     let band = text.split("<section").next().expect("a band");
     let said = words(band);
     for wanted in [
@@ -86,7 +93,7 @@ fn what_broke_since_when_how_much_and_how_again_come_first() {
 
 #[test]
 fn one_cause_is_told_once_with_the_version_that_it_came_with() {
-    let text = words(&paged("nights.html", &synthetic::nights()));
+    let text = words(sixty());
     let broken = text
         .split("Broken, grouped by cause")
         .nth(1)
@@ -110,7 +117,7 @@ fn one_cause_is_told_once_with_the_version_that_it_came_with() {
 
 #[test]
 fn the_harness_tells_on_itself() {
-    let text = words(&paged("nights.html", &synthetic::nights()));
+    let text = words(sixty());
     let harness = text.split("The harness itself").nth(1).expect("a section");
     assert!(
         harness.contains("proved ineffective, its process had died"),

@@ -47,7 +47,7 @@ fn a_chat_gets_one_text_with_all_that_matters() {
     for wanted in [
         "Broken. cut-off-leader: ledger/0 @",
         "1 acknowledged record lost below the high watermark.",
-        "4 of 5 runs judged in 58 of 60 min, 43 740 records examined; the lab failed 1 times",
+        "4 of 5 runs judged in 58 of 60 min, 43 740 records examined; the lab failed once",
         "Again: tidemark run cut-off-leader --lab centos7 --seed 20261122",
         "Changed: cut-off-leader, longest gap: +38 % since 20 Nov",
         "Next night: 2026-09-25 03:10 UTC",

@@ -1,2 +1,2 @@
 for(const t of document.querySelectorAll("time[data-age]")){const m=Math.round((Date.now()-Date.parse(t.dateTime))/6e4);if(m>=0)document.getElementById(t.dataset.age).textContent=m<2?"just now":m<100?m+" min ago":m<2880?Math.round(m/60)+" h ago":Math.round(m/1440)+" days ago"}
-for(const t of document.querySelectorAll("time[data-due]"))if(Date.now()>Date.parse(t.dateTime)+72e5)document.getElementById(t.dataset.due).hidden=false
+for(const t of document.querySelectorAll("time[data-late]"))if(Date.now()>Date.parse(t.dataset.late))document.getElementById(t.dataset.due).hidden=false

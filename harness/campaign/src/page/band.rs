@@ -2,6 +2,7 @@
 //! fresh all this is. On a phone it must not need scrolling.
 
 use checkers::Fold;
+use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 
 use super::{Page, report, text};
@@ -206,9 +207,17 @@ fn amount(last: &Night) -> Markup {
 fn next(last: &Night) -> Markup {
     html! {
         @if let Some(next) = last.next {
-            li { "next night " time datetime=(text::machine(next)) data-due="stale" { b { (text::moment(next)) } } }
+            li { "next night " time datetime=(text::machine(next)) data-late=(text::machine(late(last, next))) data-due="stale" { b { (text::moment(next)) } } }
         }
     }
+}
+
+/// From when on a night that was due can only have been lost: its budget and an hour later.
+fn late(last: &Night, due: DateTime<Utc>) -> DateTime<Utc> {
+    let budget = i64::try_from(last.budget_s).unwrap_or(i64::MAX);
+    let allowed = TimeDelta::try_seconds(budget.saturating_add(3600));
+    let late = allowed.and_then(|allowed| due.checked_add_signed(allowed));
+    late.unwrap_or(due)
 }
 
 /// What runs again what is not as it should be.
