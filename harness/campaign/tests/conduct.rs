@@ -152,7 +152,7 @@ fn no_run_may_end_behind_the_budget() {
         fake.passed
     );
     // Everything that was run was run to a deadline; the next one would not have fitted.
-    let night = go_with(&SUITE.replace("100s", "16m"), &mut Fake::new(well));
+    let night = go_with(&SUITE.replace("100s", "18m"), &mut Fake::new(well));
     let transactions = &night.entries[3].attempts[0].outcome;
     let Outcome::DidNotRun { why } = transactions else {
         panic!("{transactions:?}");
