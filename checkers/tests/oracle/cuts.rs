@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-use crate::{CASES, Seen, check_any, compare, guilty, scene};
+use crate::{CASES, Seen, compare, judge_any, scene};
 
 /// n0 led e0, n1 leads e1 from where their logs part, n0 follows and cuts.
 #[derive(Debug, Clone)]
@@ -185,13 +185,8 @@ fn agrees(world: &World, seen: &Seen) -> Result<(), TestCaseError> {
 }
 
 fn check(cases: u32) {
-    let seen = Seen::default();
-    check_any(cases, any_world(), World::print, |world| {
-        agrees(world, &seen)
-    });
-    for (name, _) in RULES {
-        guilty(&seen, name, 50, cases);
-    }
+    let shares: Vec<_> = RULES.iter().map(|(name, _)| (*name, 50)).collect();
+    judge_any(cases, any_world(), World::print, agrees, &shares);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-use crate::{CASES, Seen, check_any, compare, guilty, scene};
+use crate::{CASES, Seen, compare, judge_any, scene};
 
 /// The leader's log, which both replicas hold, and the follower's files beside it.
 #[derive(Debug, Clone)]
@@ -234,13 +234,8 @@ fn agrees(world: &World, seen: &Seen) -> Result<(), TestCaseError> {
 }
 
 fn check(cases: u32) {
-    let seen = Seen::default();
-    check_any(cases, any_world(), World::print, |world| {
-        agrees(world, &seen)
-    });
-    for (name, _) in RULES {
-        guilty(&seen, name, 100, cases);
-    }
+    let shares: Vec<_> = RULES.iter().map(|(name, _)| (*name, 100)).collect();
+    judge_any(cases, any_world(), World::print, agrees, &shares);
 }
 
 #[test]

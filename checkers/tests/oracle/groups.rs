@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
 use crate::world::seconds;
-use crate::{CASES, Seen, check_any, guilty, scene};
+use crate::{CASES, Seen, judge_any, scene};
 
 /// Records of the log; `vN` stands at offset N.
 const RECORDS: i64 = 6;
@@ -327,19 +327,15 @@ fn agrees(world: &World, seen: &Seen) -> Result<(), TestCaseError> {
 }
 
 fn check(cases: u32) {
-    let seen = Seen::default();
-    check_any(cases, any_world(), World::print, |world| {
-        agrees(world, &seen)
-    });
-    for what in [
+    let shares = [
         "redelivered Broken",
         "redelivered Permitted",
         "group-skipped Broken",
         "group-skipped Permitted",
         "offset-regressed Broken",
-    ] {
-        guilty(&seen, what, 15, cases);
-    }
+    ]
+    .map(|what| (what, 15));
+    judge_any(cases, any_world(), World::print, agrees, &shares);
 }
 
 #[test]

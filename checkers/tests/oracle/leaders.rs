@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
 use crate::world::seconds;
-use crate::{CASES, Seen, check_any, compare, guilty, scene};
+use crate::{CASES, Seen, compare, judge_any, scene};
 
 /// All that was recorded: three replicas of one partition.
 #[derive(Debug, Clone)]
@@ -455,13 +455,8 @@ fn agrees(world: &World, seen: &Seen) -> Result<(), TestCaseError> {
 }
 
 fn check(cases: u32) {
-    let seen = Seen::default();
-    check_any(cases, any_world(), World::print, |world| {
-        agrees(world, &seen)
-    });
-    for (name, _) in RULES {
-        guilty(&seen, name, 30, cases);
-    }
+    let shares: Vec<_> = RULES.iter().map(|(name, _)| (*name, 30)).collect();
+    judge_any(cases, any_world(), World::print, agrees, &shares);
 }
 
 #[test]

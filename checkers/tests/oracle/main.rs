@@ -5,6 +5,7 @@
 #[path = "../guarantees/scene.rs"]
 mod scene;
 
+mod classes;
 mod cuts;
 mod files;
 mod foreign;
@@ -13,7 +14,9 @@ mod leaders;
 mod metamorphic;
 mod minimum;
 mod obvious;
+mod phantoms;
 mod renamed;
+mod settled;
 mod transactions;
 mod world;
 
@@ -180,6 +183,22 @@ fn check_any<S: Strategy>(
     }
 }
 
+/// Judges so many random worlds, each of which must agree with its plain reading, and demands that of
+/// a thousand so many show each thing that is named.
+fn judge_any<S: Strategy>(
+    cases: u32,
+    strategy: S,
+    print: impl Fn(&S::Value) -> String,
+    agrees: impl Fn(&S::Value, &Seen) -> Result<(), TestCaseError>,
+    shares: &[(&str, u32)],
+) {
+    let seen = Seen::default();
+    check_any(cases, strategy, print, |world| agrees(world, &seen));
+    for (name, share) in shares {
+        guilty(&seen, name, *share, cases);
+    }
+}
+
 /// Holds a property against so many random worlds; a failing one is printed as a scene.
 fn check(cases: u32, property: impl Fn(&[Topic]) -> Result<(), TestCaseError>) {
     check_any(
@@ -191,13 +210,17 @@ fn check(cases: u32, property: impl Fn(&[Topic]) -> Result<(), TestCaseError>) {
 }
 
 fn judge_and_agree(cases: u32) {
-    let seen = Seen::default();
-    check(cases, |topics| agrees(topics, &seen));
     let counted = COUNTED.iter().map(|(names, _)| names[0]);
     let noticed = NOTICED.iter().map(|(name, _)| *name);
-    for name in counted.chain(noticed).chain(["misplaced"]) {
-        guilty(&seen, name, 20, cases);
-    }
+    let shares = counted.chain(noticed).chain(["misplaced"]);
+    let shares: Vec<(&str, u32)> = shares.map(|name| (name, 20)).collect();
+    judge_any(
+        cases,
+        any_world(),
+        |topics| print(topics),
+        |topics, seen| agrees(topics, seen),
+        &shares,
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
 use crate::world::seconds;
-use crate::{CASES, Seen, check_any, compare, guilty, scene};
+use crate::{CASES, Seen, compare, judge_any, scene};
 
 /// What ZooKeeper and the leader said of the set, and acknowledged sends.
 #[derive(Debug, Clone)]
@@ -172,11 +172,8 @@ fn agrees(world: &World, seen: &Seen) -> Result<(), TestCaseError> {
 }
 
 fn check(cases: u32) {
-    let seen = Seen::default();
-    check_any(cases, any_world(), World::print, |world| {
-        agrees(world, &seen)
-    });
-    guilty(&seen, "acked-under-min-isr", 50, cases);
+    let shares = [("acked-under-min-isr", 50)];
+    judge_any(cases, any_world(), World::print, agrees, &shares);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
 use crate::world::seconds;
-use crate::{CASES, Seen, check_any, compare, guilty, scene};
+use crate::{CASES, Seen, compare, judge_any, scene};
 
 /// Two producers with transactions one after the other, a log, and its readers.
 #[derive(Debug, Clone)]
@@ -441,14 +441,12 @@ const PARTS: &[Part] = &[
 ];
 
 fn check(cases: u32) {
-    let seen = Seen::default();
-    check_any(cases, any_world(), World::print, |world| {
-        agrees(world, &seen)
-    });
-    guilty(&seen, "txn-atomicity", 100, cases);
-    for (name, _) in PARTS {
-        guilty(&seen, name, 10, cases);
-    }
+    let shares: Vec<_> = PARTS
+        .iter()
+        .map(|(name, _)| (*name, 10))
+        .chain([("txn-atomicity", 100)])
+        .collect();
+    judge_any(cases, any_world(), World::print, agrees, &shares);
 }
 
 fn agrees(world: &World, seen: &Seen) -> Result<(), TestCaseError> {
