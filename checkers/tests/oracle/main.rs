@@ -50,6 +50,20 @@ fn seen(judgement: &Judgement, topic: &str, name: &str) -> u64 {
     }
 }
 
+/// A verdict without its words: its kind, how often it was seen, how much was examined.
+fn row(verdict: &Verdict) -> (&'static str, u64, u64) {
+    match verdict {
+        Verdict::Held { examined, .. } => ("held", 0, *examined),
+        Verdict::Broken {
+            observed, examined, ..
+        } => ("broken", *observed, *examined),
+        Verdict::NotPromised {
+            observed, examined, ..
+        } => ("not promised", *observed, *examined),
+        Verdict::Unproven { findings, .. } => ("unproven", findings.len() as u64, 0),
+    }
+}
+
 type Counted = (&'static [&'static str], fn(&Topic) -> u64);
 type Noticed = (&'static str, fn(&Topic) -> bool);
 

@@ -1,7 +1,7 @@
 //! Changes of a recording that must not change what is said of it.
 
 use checkers::Judgement;
-use checkers::judgement::{Accounting, Verdict};
+use checkers::judgement::Accounting;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
@@ -17,16 +17,7 @@ fn said(judgement: &Judgement) -> Said {
     topics
         .flat_map(|topic| {
             topic.guarantees.iter().map(|guarantee| {
-                let (kind, seen, examined) = match &guarantee.verdict {
-                    Verdict::Held { examined, .. } => ("held", 0, *examined),
-                    Verdict::Broken {
-                        observed, examined, ..
-                    } => ("broken", *observed, *examined),
-                    Verdict::NotPromised {
-                        observed, examined, ..
-                    } => ("not promised", *observed, *examined),
-                    Verdict::Unproven { findings, .. } => ("unproven", findings.len() as u64, 0),
-                };
+                let (kind, seen, examined) = crate::row(&guarantee.verdict);
                 let name = guarantee.name.clone();
                 (topic.topic.clone(), name, kind, seen, examined)
             })

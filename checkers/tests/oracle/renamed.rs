@@ -1,7 +1,6 @@
 //! Changes of the small worlds that must not change what is said of them, or only in one direction,
 //! made in their text.
 
-use checkers::judgement::Verdict;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
@@ -14,16 +13,7 @@ fn said(text: &str) -> Vec<(String, &'static str, u64, u64)> {
     let topic = judgement.topics.iter().find(|topic| topic.topic == "t");
     let rows = topic.expect("the topic").guarantees.iter();
     rows.map(|row| {
-        let (verdict, seen, examined) = match &row.verdict {
-            Verdict::Held { examined, .. } => ("held", 0, *examined),
-            Verdict::Broken {
-                observed, examined, ..
-            } => ("broken", *observed, *examined),
-            Verdict::NotPromised {
-                observed, examined, ..
-            } => ("not promised", *observed, *examined),
-            Verdict::Unproven { findings, .. } => ("unproven", findings.len() as u64, 0),
-        };
+        let (verdict, seen, examined) = crate::row(&row.verdict);
         (row.name.clone(), verdict, seen, examined)
     })
     .collect()

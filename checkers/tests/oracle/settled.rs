@@ -109,31 +109,31 @@ impl World {
 
     /// Who was in sync to the last, by the leader's word or ZooKeeper's.
     fn last_set(&self) -> Option<&BTreeSet<u8>> {
-        let sets = self.seen.iter().filter_map(|sight| match sight {
+        let mut sets = self.seen.iter().filter_map(|sight| match sight {
             Sight::Set(None | Some(0), set) => Some(set),
             _ => None,
         });
-        sets.last()
+        sets.next_back()
     }
 
     /// The leader's last high watermark that was asked for when the time was over.
     fn last_watermark(&self) -> Option<i64> {
         let late = self.seen.iter().enumerate();
-        let marks = late.filter_map(|(nth, sight)| match sight {
+        let mut marks = late.filter_map(|(nth, sight)| match sight {
             Sight::Watermark(0, hw) if self.when(nth).0 >= OVER => Some(*hw),
             _ => None,
         });
-        marks.last()
+        marks.next_back()
     }
 
     /// What a replica had said that it holds when the time was over.
     fn end_of(&self, node: u8) -> Option<i64> {
         let early = self.seen.iter().enumerate();
-        let ends = early.filter_map(|(nth, sight)| match sight {
+        let mut ends = early.filter_map(|(nth, sight)| match sight {
             Sight::End(of, end) if *of == node && self.when(nth).1 <= OVER => Some(*end),
             _ => None,
         });
-        ends.last()
+        ends.next_back()
     }
 }
 

@@ -5,6 +5,7 @@
 //! is judged here. Nobody may take such a run for a real one: its plan is called `synth`, its
 //! client and its hosts say that there were none.
 
+mod drain;
 mod edits;
 mod groups;
 mod images;

@@ -16,9 +16,9 @@ use plan::{
     Storm, TopicSpec,
 };
 
+use super::drain::drainer;
 use super::groups::GROUP;
 use super::orders::Orders;
-use super::play::drainer;
 use super::says::{make_dir, started};
 use super::shape::{LOAD_BEGINS, NODES, Shape, TopicShape};
 use super::story::steps;

@@ -8,8 +8,9 @@ use history::{
 };
 
 use super::{BEGIN_OPS, Orders, PARTS, PRODUCERS, RECORDS};
+use crate::synth::drain::{DRAIN_STEP, DRAINED_AT_ONCE};
 use crate::synth::edits::OrderTwist;
-use crate::synth::play::{DRAIN_STEP, DRAINED_AT_ONCE, Play};
+use crate::synth::play::Play;
 use crate::synth::shape::Shape;
 
 /// When in a round the producers and the consumer act, and when answers come, in 64ths of it.
