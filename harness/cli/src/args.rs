@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use history::NodeId;
+use history::{NodeId, RunId};
 
 use crate::bench::BenchArgs;
 use crate::doctor::DoctorArgs;
@@ -132,6 +132,10 @@ pub struct RunArgs {
     /// Print the verdict as JSON; progress goes to standard error.
     #[arg(long)]
     pub json: bool,
+    /// The run's id; the run ends, in order, with the process that asked for it (used by tidemark
+    /// itself).
+    #[arg(long = "as", hide = true)]
+    pub id: Option<RunId>,
 }
 
 /// `tidemark check`.

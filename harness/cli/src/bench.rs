@@ -7,19 +7,16 @@ mod figures;
 mod inside;
 mod recorded;
 
-use std::io::{Read, Write};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, anyhow};
 use cluster::artefacts::{Artefacts, TOOLS_POM, default_cache};
 use cluster::labfile::{self, LabFile};
 use history::RunId;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
 use plan::Plan;
 use serde::{Deserialize, Serialize};
 
+use crate::children;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::home::{fresh_number, say};
 use crate::inside::again;
@@ -113,43 +110,17 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     })
 }
 
-/// Starts the inner process inside the controller's namespace, passes signals on to it, and takes
-/// its figures from its standard output. Its own process group keeps a terminal's Ctrl-C from
-/// counting twice.
+/// Starts the inner process inside the controller's namespace, and takes its figures from its
+/// standard output.
 async fn measure(told: &Instructions, signals: &mut Signals) -> anyhow::Result<Vec<Pair>> {
-    let mut child = again(&told.lab)?
-        .arg("__bench")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .context("cannot start the inner process")?;
-    let input = child.stdin.take();
-    let mut input = input.ok_or_else(|| anyhow!("the inner process has no input"))?;
-    input.write_all(&serde_json::to_vec(told)?)?;
-    drop(input);
-    let pid = Pid::from_raw(child.id().cast_signed());
-    let mut ended = tokio::task::spawn_blocking(move || outcome(child));
-    let (status, said) = loop {
-        tokio::select! {
-            biased;
-            ended = &mut ended => break ended??,
-            // A child that is just ending is no error.
-            raised = signals.next() => { let _ = kill(pid, raised); }
-        }
-    };
-    if !status.success() {
+    let mut inner = again(&told.lab)?;
+    inner.arg("__bench").stdout(Stdio::piped());
+    let ended = children::tell(inner, told, signals).await?;
+    if !ended.status.success() {
         return Err(anyhow!(
-            "nothing was measured: the inner process ended with {status}"
+            "nothing was measured: the inner process ended with {}",
+            ended.status
         ));
     }
-    serde_json::from_str(&said).context("the inner process printed no figures")
-}
-
-fn outcome(mut child: Child) -> anyhow::Result<(ExitStatus, String)> {
-    let mut said = String::new();
-    if let Some(output) = child.stdout.as_mut() {
-        output.read_to_string(&mut said)?;
-    }
-    Ok((child.wait()?, said))
+    serde_json::from_slice(&ended.said).context("the inner process printed no figures")
 }

@@ -1,31 +1,28 @@
 //! `tidemark run`: the outer process. It stays where the user typed, fetches artefacts, brings the
 //! lab up, starts the runner, outlives it, heals if the runner died, judges, reports.
 
-use std::io::Write;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{ExitStatus, Stdio};
-
 use anyhow::{Context, anyhow};
 use chrono::Utc;
 use cluster::artefacts::{Artefacts, default_cache};
 use cluster::labfile::{self, Kind, LabFile};
 use history::RunId;
 use history::rundir::RunDir;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
 use plan::seed::Seed;
 use plan::{Plan, Schedule};
 
 use crate::args::RunArgs;
 use crate::exit::{Exit, Failure, OrExit, sentence};
 use crate::home::{fresh_number, give_to_sudo_user, say, say_error};
-use crate::inside::{Instructions, again};
+use crate::inside::{Instructions, again, die_with_parent};
 use crate::signals::Signals;
 use crate::standing::Up;
-use crate::{judging, labs, unstarted};
+use crate::{children, judging, labs, unstarted};
 
 /// `tidemark run PLAN`.
 pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
+    if args.id.is_some() {
+        die_with_parent().or_harness()?;
+    }
     let (origin, text) = plan::plans::find(&args.plan).or_usage()?;
     let plan = Plan::parse(&text, &origin).or_usage()?;
     let lab = labfile::find(&args.lab).or_usage()?;
@@ -124,7 +121,9 @@ async fn carry_out(
     artefacts: Artefacts,
     signals: &mut Signals,
 ) -> anyhow::Result<(RunDir, bool)> {
-    let run_id = RunId::from_number(fresh_number());
+    let run_id = args
+        .id
+        .unwrap_or_else(|| RunId::from_number(fresh_number()));
     let started = Utc::now();
     let dir = RunDir::create(&args.results, started, &plan.name, run_id)?;
     std::fs::write(dir.plan_toml(), plan.to_toml())?;
@@ -137,8 +136,11 @@ async fn carry_out(
         started,
         steal: args.steal,
     };
-    let status = runner(&up.lab, &dir, &told, signals).await?;
-    if let Some(signal) = status.signal() {
+    let mut runner = again(&up.lab)?;
+    runner.arg("__runner").arg(dir.path());
+    let ended = children::tell(runner, &told, signals).await?;
+    let status = ended.status;
+    if let Some(signal) = ended.killed_by() {
         heal(args, up, &format!("was killed by signal {signal}")).await?;
     } else if !status.success() && !dir.history_file().exists() {
         let why = format!("the runner ended with {status} before it recorded anything");
@@ -197,36 +199,4 @@ fn artefacts(args: &RunArgs, lab: &LabFile, plan: &Plan) -> anyhow::Result<Artef
         .enable_all()
         .build()?;
     Ok(runtime.block_on(Artefacts::from_tarball(version, tarball, sha512, &cache))?)
-}
-
-/// Starts the runner where it can reach the hosts, and waits for it. Signals are passed on; the
-/// runner has its own process group, so that a terminal's Ctrl-C does not count twice.
-async fn runner(
-    lab: &LabFile,
-    dir: &RunDir,
-    told: &Instructions,
-    signals: &mut Signals,
-) -> anyhow::Result<ExitStatus> {
-    let mut command = again(lab)?;
-    command
-        .arg("__runner")
-        .arg(dir.path())
-        .stdin(Stdio::piped())
-        .process_group(0);
-    let told = serde_json::to_vec(told)?;
-    let mut child = command.spawn().context("cannot start the runner")?;
-    if let Some(mut input) = child.stdin.take() {
-        // A runner that ended before it was told has said why, and its status says the rest.
-        let _ = input.write_all(&told);
-    }
-    let pid = Pid::from_raw(child.id().cast_signed());
-    let mut ended = tokio::task::spawn_blocking(move || child.wait());
-    loop {
-        tokio::select! {
-            biased;
-            ended = &mut ended => return Ok(ended??),
-            // A runner that is just ending is no error.
-            raised = signals.next() => drop(kill(pid, raised)),
-        }
-    }
 }

@@ -65,7 +65,8 @@ pub fn runner(dir: &Path) -> Result<Exit, Failure> {
     local.block_on(&runtime, go(dir)).or_harness()
 }
 
-/// When the outer process is killed, this one ends the run in order instead of going on alone.
+/// When the process that started this one is killed, this one ends its run in order instead of going
+/// on alone.
 pub fn die_with_parent() -> anyhow::Result<()> {
     nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)
         .context("cannot ask to be told of the outer process' end")

@@ -4,6 +4,7 @@
 
 mod args;
 mod bench;
+mod children;
 mod doctor;
 mod exit;
 mod experiment;
@@ -19,6 +20,7 @@ mod signals;
 mod soak;
 mod standing;
 mod synthesis;
+mod tried;
 mod unstarted;
 
 use std::process::ExitCode;

@@ -12,19 +12,15 @@ pub mod kills;
 mod looks;
 mod stand_ins;
 
-use std::io::Write;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use cluster::artefacts::{Artefacts, default_cache};
 use cluster::labfile::{self, Kind, LabFile};
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
 use plan::Plan;
 
+use crate::children;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::home::{say, say_error};
 use crate::inside::again;
@@ -136,42 +132,15 @@ fn cycles(args: &SoakArgs, lab: LabFile, from: u32) -> anyhow::Result<Option<()>
         counts: std::path::absolute(&args.counts)?,
         hold: Duration::from_millis(args.hold),
     };
-    let ended = runtime.block_on(inner(&told, &mut signals));
+    let mut inner = again(&told.lab)?;
+    inner.arg("__soak");
+    let ended = runtime.block_on(children::tell(inner, &told, &mut signals));
     let down = up.down(&runtime);
-    let (status, interrupted) = ended?;
+    let ended = ended?;
     down?;
-    match status.code() {
-        _ if interrupted => Ok(None),
+    match ended.status.code() {
+        _ if ended.raised.is_some() => Ok(None),
         Some(0 | 1) => Ok(Some(())),
-        _ => Err(anyhow!("not all cycles were done: {status}")),
-    }
-}
-
-/// Starts the inner process inside the controller's namespace and passes signals on to it. Its own
-/// process group keeps a terminal's Ctrl-C from counting twice.
-async fn inner(told: &Told, signals: &mut Signals) -> anyhow::Result<(ExitStatus, bool)> {
-    let mut child = again(&told.lab)?
-        .arg("__soak")
-        .stdin(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .context("cannot start the inner process")?;
-    let input = child.stdin.take();
-    let mut input = input.ok_or_else(|| anyhow!("the inner process has no input"))?;
-    input.write_all(&serde_json::to_vec(told)?)?;
-    drop(input);
-    let pid = Pid::from_raw(child.id().cast_signed());
-    let mut ended = tokio::task::spawn_blocking(move || child.wait());
-    let mut interrupted = false;
-    loop {
-        tokio::select! {
-            biased;
-            ended = &mut ended => return Ok((ended??, interrupted)),
-            raised = signals.next() => {
-                interrupted = true;
-                // A child that is just ending is no error.
-                let _ = kill(pid, raised);
-            }
-        }
+        _ => Err(anyhow!("not all cycles were done: {}", ended.status)),
     }
 }

@@ -1,0 +1,244 @@
+//! One `tidemark run` as a process of its own, with a deadline, and what came of it.
+//!
+//! A run that crashes takes nobody with it, and one that hangs is stopped: asked twice, then killed.
+//! A run whose asker is killed ends in order by itself. Nothing is tried again here.
+
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use checkers::{Fold, Judgement};
+use history::RunId;
+use history::rundir::RunDir;
+use nix::sys::signal::Signal;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::children::{pass_on, pid};
+use crate::home::{fresh_number, say_error};
+use crate::signals::{self, Signals};
+use crate::unstarted;
+
+/// How long before its deadline a run is asked to end: time to heal, capture, seal and judge.
+const FIRST: Duration = Duration::from_secs(75);
+/// How long before its deadline it is asked to leave the capture out.
+const SECOND: Duration = Duration::from_secs(20);
+/// What begins a line in which a run says why it failed.
+const REASON: &str = "tidemark: ";
+
+/// A run that somebody wants.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// A plan's name or file.
+    pub plan: &'a str,
+    /// A lab's name or file. It is left up.
+    pub lab: &'a str,
+    /// The seed.
+    pub seed: u64,
+    /// A saved schedule instead of the seed's.
+    pub schedule: Option<&'a Path>,
+    /// Where runs are kept.
+    pub results: &'a Path,
+    /// The time after which it does not run any more.
+    pub deadline: Duration,
+}
+
+/// What became of a run.
+#[derive(Debug)]
+pub struct Tried {
+    /// Its directory, if it came to have one.
+    pub dir: Option<RunDir>,
+    /// What came of it.
+    pub came: Came,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub enum Came {
+    /// It was judged; whatever else befell it, what it proved broken is broken.
+    Judged(Box<Judgement>),
+    /// The lab or the harness failed, or the deadline came: this says nothing about Kafka.
+    LabFailed {
+        /// How.
+        why: String,
+    },
+    /// A signal that we got stopped it.
+    Stopped(Signal),
+}
+
+/// Runs a plan and waits for it.
+///
+/// Its progress goes to our standard error. It has its own process group; INT, TERM and HUP are
+/// passed on to it.
+pub async fn run(asked: Asked<'_>, signals: &mut Signals) -> Tried {
+    let id = RunId::from_number(fresh_number());
+    let ended = match start(&asked, id) {
+        Ok(child) => follow(child, asked.deadline, signals).await,
+        Err(why) => Err(format!("the run could not be started: {why}")),
+    };
+    let dir = dir_of(asked.results, id);
+    let came = match ended {
+        Ok(ended) => came(dir.as_ref(), &ended, asked.deadline),
+        Err(why) => Came::LabFailed { why },
+    };
+    Tried { dir, came }
+}
+
+fn start(asked: &Asked<'_>, id: RunId) -> std::io::Result<Child> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .args(["run", asked.plan, "--lab", asked.lab])
+        .args(["--seed", &asked.seed.to_string(), "--as", &id.to_string()])
+        .arg("--results")
+        .arg(asked.results)
+        .args(["--keep-lab", "--json"]);
+    if let Some(schedule) = asked.schedule {
+        command.arg("--schedule").arg(schedule);
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+}
+
+/// How a run's process ended.
+struct Ended {
+    status: ExitStatus,
+    /// What it said last of why it failed.
+    reason: Option<String>,
+    /// The signal that we got while it ran.
+    raised: Option<Signal>,
+    /// Its deadline came.
+    late: bool,
+}
+
+async fn follow(
+    mut child: Child,
+    deadline: Duration,
+    signals: &mut Signals,
+) -> Result<Ended, String> {
+    let pid = pid(&child);
+    let mut said = Said::new(child.stderr.take());
+    let begun = Instant::now();
+    let before_end = |left| begun + deadline.saturating_sub(left).max(deadline / 2);
+    let mut asks = [
+        (before_end(FIRST), Signal::SIGINT),
+        (before_end(SECOND), Signal::SIGINT),
+        (begun + deadline, Signal::SIGKILL),
+    ]
+    .into_iter();
+    let mut next = asks.next();
+    let (mut raised, mut late) = (None, false);
+    let status = loop {
+        let due = next.map_or(begun + 2 * deadline, |(due, _)| due);
+        tokio::select! {
+            biased;
+            status = child.wait() => break status,
+            signal = signals.next() => {
+                raised = Some(signal);
+                pass_on(pid, signal);
+            }
+            () = sleep_until(due), if next.is_some() => {
+                late = true;
+                if let Some((_, signal)) = next {
+                    pass_on(pid, signal);
+                }
+                next = asks.next();
+            }
+            () = said.line(), if said.open() => {}
+        }
+    };
+    // Whoever still holds the other end is not waited for.
+    while said.open()
+        && timeout(Duration::from_millis(100), said.line())
+            .await
+            .is_ok()
+    {}
+    Ok(Ended {
+        status: status.map_err(|why| why.to_string())?,
+        reason: said.reason,
+        raised,
+        late,
+    })
+}
+
+/// A run's standard error, passed on line by line.
+struct Said {
+    lines: Option<Lines<BufReader<ChildStderr>>>,
+    reason: Option<String>,
+}
+
+impl Said {
+    fn new(pipe: Option<ChildStderr>) -> Self {
+        let lines = pipe.map(|pipe| BufReader::new(pipe).lines());
+        Self {
+            lines,
+            reason: None,
+        }
+    }
+
+    fn open(&self) -> bool {
+        self.lines.is_some()
+    }
+
+    async fn line(&mut self) {
+        let Some(lines) = &mut self.lines else {
+            return;
+        };
+        match lines.next_line().await {
+            Ok(Some(line)) => {
+                if let Some(reason) = line.strip_prefix(REASON) {
+                    self.reason = Some(reason.to_owned());
+                }
+                say_error(&line);
+            }
+            Ok(None) | Err(_) => self.lines = None,
+        }
+    }
+}
+
+/// The run's directory: its name ends with the run's id.
+fn dir_of(results: &Path, id: RunId) -> Option<RunDir> {
+    let ending = format!("-{id}");
+    let dirs = std::fs::read_dir(results.join("runs")).ok()?;
+    let mut names = dirs.flatten().map(|entry| entry.path());
+    let path = names.find(|path| path.to_string_lossy().ends_with(&ending))?;
+    RunDir::open(&path).ok()
+}
+
+fn came(dir: Option<&RunDir>, ended: &Ended, deadline: Duration) -> Came {
+    let judgement: Option<Judgement> = dir.and_then(|dir| dir.read_verdict().ok());
+    let whole = matches!(ended.status.code(), Some(0..=2)) && !ended.late && ended.raised.is_none();
+    match judgement {
+        Some(judgement) if whole || judgement.fold == Fold::Broken => {
+            return Came::Judged(Box::new(judgement));
+        }
+        Some(_) | None => {}
+    }
+    if let Some(signal) = ended.raised {
+        return Came::Stopped(signal);
+    }
+    if ended.late {
+        let seconds = deadline.as_secs();
+        let why = format!("it did not end within {seconds} s and was stopped");
+        return Came::LabFailed { why };
+    }
+    let unstarted = dir.and_then(|dir| unstarted::reason(dir).ok().flatten());
+    let why = ended.reason.clone().or(unstarted);
+    let why = why.unwrap_or_else(|| format!("it ended with {} and said nothing", ended.status));
+    Came::LabFailed { why }
+}
+
+impl Came {
+    /// What came of it, for people.
+    pub fn said(&self) -> String {
+        match self {
+            Came::Judged(judgement) => judgement.sentence.clone(),
+            Came::LabFailed { why } => format!("the lab or the harness failed: {why}"),
+            Came::Stopped(signal) => format!("stopped by {}", signals::name(*signal)),
+        }
+    }
+}
