@@ -41,9 +41,14 @@ pub fn of_processes(deed: &Deed, told: &[Signalled]) -> Proof {
             ProcessState::Paused { pid } => format!("{place} shows {service} {pid} stopped (T)"),
             ProcessState::Running { pid } => format!("{place} shows {service} {pid} running"),
         };
+        let stops = matches!(deed.kind, FaultKind::Stop | FaultKind::Restart);
         words.push(match before {
             ProcessState::Gone => format!("{now}, as before"),
             before if as_meant(before) => format!("{now}, as before"),
+            ProcessState::Paused { .. } if stops && before == after => format!(
+                "{now}, as before: a stopped process does not hear SIGTERM, and none was sent; \
+                 resume it first, or kill it"
+            ),
             ProcessState::Running { pid } | ProcessState::Paused { pid } => {
                 format!("{now}; it showed {service} {pid} before")
             }

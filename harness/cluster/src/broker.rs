@@ -52,21 +52,22 @@ set -- "$2" $now
 
 /// `$1` pid file, `$2` signal, `$3` how often to look whether it is obeyed, every 10 ms. Prints what
 /// the process was before and what it is then. Everything in one script: a fault is one round trip.
-/// A SIGTERM is waited for elsewhere.
+/// A SIGTERM is waited for elsewhere, and not sent to a stopped process: it would be obeyed only
+/// when that is continued, as a part of another fault's undo.
 const OBEY: &str = r#"look() {
   state=gone
   read -r pid at 2>/dev/null <"$1" && lives "$pid" "$at" || return 0
   case ${stat##*) } in X*|x*) ;; T*|t*) state="paused $pid";; *) state="running $pid";; esac
 }
 look "$1"; echo "$state"
-if [ "$state" != gone ]; then
+case $2:$state in *:gone|TERM:paused*) ;; *)
   refused=$(kill -"$2" "$pid" 2>&1) || { look "$1"; [ "$state" = gone ] || { echo "$refused" >&2; exit 1; }; }
   looks=$3
   while look "$1" && [ "$looks" -gt 0 ]; do
     case $2:$state in *:gone|STOP:paused*|CONT:running*|TERM:*) break;; esac
     looks=$((looks - 1)); sleep 0.01
   done
-fi
+esac
 echo "$state""#;
 
 /// `$1` log, `$2` the JVM's own output. An error of Kafka's is a line and, below it, an exception.
@@ -138,10 +139,11 @@ impl Process<'_> {
         let said = String::from_utf8_lossy(&ran.stdout).into_owned();
         let (before, after) = said.split_once('\n').unwrap_or((&said, ""));
         let (before, mut after) = (self.read(before)?, self.read(after)?);
-        let within = match signal {
-            Signal::Kill => KILLED_WITHIN,
-            Signal::Stop => STOPPED_WITHIN,
-            Signal::Pause | Signal::Resume => Duration::ZERO,
+        let within = match (signal, before) {
+            (Signal::Kill, _) => KILLED_WITHIN,
+            (Signal::Stop, ProcessState::Paused { .. }) => Duration::ZERO,
+            (Signal::Stop, _) => STOPPED_WITHIN,
+            (Signal::Pause | Signal::Resume, _) => Duration::ZERO,
         };
         if after != ProcessState::Gone && !within.is_zero() {
             after = self.wait_gone(within).await?;

@@ -50,7 +50,8 @@ pub trait System {
     async fn process(&self, node: NodeId, service: Service) -> Result<ProcessState, ClusterError>;
 
     /// Sends a signal and waits until it is obeyed; says what the process was before and is then.
-    /// To a process that is gone nothing is sent, which is no error. On a host whose undo is not
+    /// To a process that is gone nothing is sent, nor a [`Signal::Stop`] to a paused one, which would
+    /// not hear it; neither is an error. On a host whose undo is not
     /// armed only [`Signal::Resume`] is sent.
     async fn signal(
         &self,

@@ -34,6 +34,7 @@ fn hosts_heal_themselves() {
         network_dies(&lab).await;
         one_lease_is_lost(&lab).await;
         another_controller(&lab).await;
+        a_stop_of_a_paused_one(&lab).await;
         worse_links(&lab).await;
         no_root(&lab).await;
         firewall_is_busy(&lab).await;
@@ -319,6 +320,29 @@ async fn another_controller(lab: &LabFile) {
     assert_eq!(healed, Vec::<String>::new(), "the thief found it healed");
     drop(thief);
     until_as(lab, &before).await;
+}
+
+/// A SIGTERM that a stopped process got would be obeyed whenever it is resumed.
+async fn a_stop_of_a_paused_one(lab: &LabFile) {
+    let system = connected(lab, 11, true).await;
+    system.lock().await.unwrap();
+    let clock = Clock::start();
+    let paused = system.signal(N[0], BROKER, Signal::Pause, &clock).await;
+    let paused = paused.unwrap().after;
+    let told = system.signal(N[0], BROKER, Signal::Stop, &clock).await;
+    let told = told.unwrap();
+    assert_eq!((told.before, told.after), (paused, paused));
+    let took = told.between.1.since(told.between.0);
+    assert!(took < Duration::from_secs(5), "not waited for: {took:?}");
+    system
+        .signal(N[0], BROKER, Signal::Resume, &clock)
+        .await
+        .unwrap();
+    sleep(Duration::from_millis(200)).await;
+    let state = system.process(N[0], BROKER).await.unwrap();
+    assert!(matches!(state, ProcessState::Running { .. }), "{state:?}");
+    system.tear_down().await.unwrap();
+    stand_ins(lab).await;
 }
 
 /// An iptables that waits for a lock that somebody else holds, as 1.4 and the legacy ones do.

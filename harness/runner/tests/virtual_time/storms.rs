@@ -1,7 +1,9 @@
 //! Storms: triggers, holds beside steps, budgets.
 
+use std::time::Duration;
+
 use crate::fake::Vice;
-use crate::fake::runs::{PLAN, missed, run, run_plan, stages};
+use crate::fake::runs::{PLAN, exits, missed, run, run_plan, stages};
 use history::rundir::Ended;
 use history::{Event, FaultId, Mark, NodeId, ProcessChange, Service, Stage, StepStage};
 use runner::RunError;
@@ -178,6 +180,28 @@ fn two_faults_of_one_process_leave_it_to_the_one_that_lasts() {
     };
     assert!(says(1, "the broker of n1 is left to f2"));
     assert!(says(2, "runs on n1"));
+}
+
+#[test]
+fn a_clean_stop_of_a_paused_broker_is_ineffective_at_once_and_says_why() {
+    let steps = ["pause n1 for 20s meanwhile", "stop n1 for 2s"];
+    let left = run(Vice::None, &steps, &[]);
+    assert_eq!(left.ended, Ended::Completed, "{:?}", left.news);
+    let stop = left.events.iter().find_map(|event| match event {
+        Event::Fault(it) if it.fault == FaultId(2) => match &it.stage {
+            Stage::Ineffective { evidence } => Some((it.at, evidence)),
+            _ => None,
+        },
+        _ => None,
+    });
+    let (at, evidence) = stop.expect("it is ineffective");
+    let paused = reached(&left.events, 1, injected)[0];
+    let after = at.since(paused);
+    assert!(after < Duration::from_secs(1), "{after:?}");
+    assert!(evidence.contains("does not hear SIGTERM"), "{evidence}");
+    let resumed = reached(&left.events, 1, healed)[0];
+    assert!(resumed.since(paused) >= Duration::from_secs(20));
+    assert_eq!(exits(&left.events), [], "nothing ended");
 }
 
 #[test]

@@ -301,6 +301,7 @@ impl System for FakeCluster {
         let after = match (before, signal) {
             (ProcessState::Gone, _) => ProcessState::Gone,
             (before, Signal::Kill) if self.vice == Vice::ImmortalBrokers => before,
+            (before @ ProcessState::Paused { .. }, Signal::Stop) => before,
             (_, Signal::Kill | Signal::Stop) => ProcessState::Gone,
             (_, Signal::Pause) => ProcessState::Paused { pid: 1 },
             (_, Signal::Resume) => ProcessState::Running { pid: 1 },
