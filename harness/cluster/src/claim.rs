@@ -33,6 +33,7 @@ cat -- "$2""#;
 
 /// $1 directory, $2 lock, $3 owner, $4 lease in seconds, $5 what: take, steal, renew, release.
 /// Prints `ours`, `free`, or the lock that is in the way, with the host's time.
+/// A full disk lets nobody write another file: then what is renewed is written in place.
 const LOCKING: &str = r#"cd -- "$1" || exit 1
 exec 9>>"$2.guard" || exit 1
 flock -w 5 9 || { echo "nobody lets go of $1/$2.guard" >&2; exit 1; }
@@ -53,7 +54,10 @@ case $5 in
   renew) [ -n "$owner" ] || { echo free; exit 0; };;
 esac
 [ "$owner" = "$3" ] && [ -n "$since" ] || since=$now
-printf 'owner=%s\nsince=%s\nuntil=%s\n' "$3" "$since" "$((now + $4))" >"$2.part" && mv -f -- "$2.part" "$2" && echo ours"#;
+text() { printf 'owner=%s\nsince=%s\nuntil=%s\n' "$1" "$since" "$2"; }
+if text "$3" $((now + $4)) >"$2.part" && mv -f -- "$2.part" "$2"; then echo ours; exit; fi
+rm -f -- "$2.part"
+[ "$5" = renew ] && [ "${#until}" = "${#now}" ] && text "$3" $((now + $4)) 1<>"$2" && echo ours"#;
 
 /// Writes the marker on a host, as somebody asked for in so many words. Claiming twice is claiming
 /// once.

@@ -402,6 +402,8 @@ pub(crate) fn remedy(said: &str) -> &'static str {
         ": install iptables there (yum install iptables, apt-get install iptables)"
     } else if said.contains("tc") && said.contains("not found") {
         ": install tc there (yum install iproute, apt-get install iproute2)"
+    } else if said.contains("incorrect password") {
+        ": correct the password in the variable that login.sudo_password_env of the lab file names"
     } else if said.contains("sudo:") {
         ": let the login user run iptables and tc through `sudo -n`, without a password"
     } else if said.contains("Permission denied")

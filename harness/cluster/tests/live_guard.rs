@@ -4,25 +4,22 @@
 //! Needs root and what the lab needs; skips visibly without.
 
 mod live_lab;
+#[path = "live_lab/stand_ins.rs"]
+mod stand_ins;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cluster::broker::Process;
 use cluster::config::Layout;
-use cluster::{
-    Cmd, Host, Injection, LabFile, Lane, Power, RemoteCluster, Signal, Sudo, System, guard,
-};
-use history::{Clock, FaultId, Link, NodeId, PortName, ProcessState, RunId, Service};
-use live_lab::{in_a_lab, jars, spec};
+use cluster::{Injection, LabFile, Power, Signal, Sudo, System, guard};
+use history::{Clock, FaultId, Link, PortName, ProcessState};
+use live_lab::in_a_lab;
 use plan::Shape;
-use tokio::time::{Instant, sleep};
+use stand_ins::{BROKER, N, connected, harm, host, link, on, spawn, stand_ins, traces, until_as};
+use tokio::time::sleep;
 
-const SOON: Duration = Duration::from_secs(20);
-const N: [NodeId; 3] = [NodeId(0), NodeId(1), NodeId(2)];
 /// A guard looks every half a second; the rest is for machines that have much else to do.
 const LATE: f64 = 4.0;
-const BROKER: Service = Service::Broker;
 
 #[test]
 fn hosts_heal_themselves() {
@@ -37,87 +34,7 @@ fn hosts_heal_themselves() {
         a_stop_of_a_paused_one(&lab).await;
         worse_links(&lab).await;
         no_root(&lab).await;
-        firewall_is_busy(&lab).await;
     });
-}
-
-async fn host(lab: &LabFile, node: usize) -> Host {
-    Host::connect(lab, &lab.hosts[node]).await.unwrap()
-}
-
-async fn on(lab: &LabFile, node: usize, script: &str) -> String {
-    let cmd = Cmd::script(script, [lab.dir.clone()]);
-    let host = host(lab, node).await;
-    host.ok(Lane::Control, &cmd, SOON).await.unwrap()
-}
-
-async fn connected(lab: &LabFile, run: u64, steal: bool) -> RemoteCluster {
-    let run = RunId::from_number(run);
-    RemoteCluster::connect(lab, &spec(&[]), &jars(), run, steal)
-        .await
-        .unwrap()
-}
-
-/// Programs under the brokers' names, on every host.
-async fn stand_ins(lab: &LabFile) {
-    let layout = Layout::new(lab);
-    for node in 0..3 {
-        // The first chain ever makes iptables create its empty table, which stays.
-        let make = "mkdir -p \"$1/run/logs\"; iptables -N test && iptables -X test";
-        on(lab, node, make).await;
-        spawn(&host(lab, node).await, &layout).await;
-    }
-}
-
-async fn spawn(host: &Host, layout: &Layout) {
-    let stand_in = Process {
-        host,
-        layout,
-        service: BROKER,
-    };
-    let argv = ["sleep", "86400"].map(str::to_owned).to_vec();
-    stand_in.spawn(argv).await.unwrap();
-}
-
-/// All that a fault can leave behind: rules, queues, processes, files, mounts.
-const TRACES: &str = r#"cd /; iptables-save | sed '/^#/d; s/\[[0-9]*:[0-9]*\]//'; tc qdisc show
-for p in /proc/[0-9]*; do
-  case $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null) in
-    *sshd*|"sh -c"*|"sleep 0.5 "|"") ;;
-    *) echo "${p#/proc/} $(tr '\0' ' ' <"$p/cmdline") $(sed 's/.*) //' "$p/stat" | cut -d' ' -f1)";;
-  esac
-done 2>/dev/null | grep -v '^[0-9]*  $\|^[0-9]* *[A-Z]$\| sh -c \| tr \| sed \| cut \| sort \| grep ' | sort
-grep -v /run/netns /proc/self/mounts
-find "$1" -not -path "$1/.guard" -not -path "$1/.lease" -not -path "$1/guard.log" -not -path "$1/.lock*" -printf '%p %s\n' | sort"#;
-
-async fn traces(lab: &LabFile) -> Vec<String> {
-    let mut all = Vec::new();
-    for node in 0..3 {
-        all.push(on(lab, node, TRACES).await);
-    }
-    all
-}
-
-/// Until the hosts look as they did; how long that took.
-async fn until_as(lab: &LabFile, before: &[String]) -> Duration {
-    let asked = Instant::now();
-    loop {
-        let now = traces(lab).await;
-        if now == before {
-            return asked.elapsed();
-        }
-        let lines = |all: &[String]| {
-            all.concat()
-                .lines()
-                .map(str::to_owned)
-                .collect::<BTreeSet<_>>()
-        };
-        let (was, is) = (lines(before), lines(&now));
-        let (gone, new): (Vec<_>, Vec<_>) =
-            (was.difference(&is).collect(), is.difference(&was).collect());
-        assert!(asked.elapsed() < SOON, "gone: {gone:#?}\nnew: {new:#?}");
-        sleep(Duration::from_millis(100)).await;
-    }
 }
 
 /// Seconds between the end of the lease and the guard's word that it healed the host.
@@ -135,26 +52,6 @@ async fn leases(lab: &LabFile) -> Vec<f64> {
         all.push(line.trim().parse::<f64>().unwrap() / 100.0);
     }
     all
-}
-
-fn link(from: usize, to: usize, port: Option<PortName>) -> Link {
-    let (from, to) = (N[from], N[to]);
-    Link { from, to, port }
-}
-
-async fn harm(system: &RemoteCluster) {
-    let clock = Clock::start();
-    let told = system.signal(N[0], BROKER, Signal::Pause, &clock);
-    let told = told.await.unwrap();
-    assert!(matches!(told.before, ProcessState::Running { .. }));
-    assert!(matches!(told.after, ProcessState::Paused { .. }));
-    let links = [link(0, 1, None), link(2, 1, Some(PortName::Broker))];
-    system.cut(FaultId(1), &links, &clock).await.unwrap();
-    system
-        .cut(FaultId(2), &[link(1, 2, None)], &clock)
-        .await
-        .unwrap();
-    assert_eq!(system.cuts().await.unwrap().len(), 3);
 }
 
 /// Dropped, it renews nothing any more: what a SIGKILL does to it.
@@ -343,37 +240,6 @@ async fn a_stop_of_a_paused_one(lab: &LabFile) {
     assert!(matches!(state, ProcessState::Running { .. }), "{state:?}");
     system.tear_down().await.unwrap();
     stand_ins(lab).await;
-}
-
-/// An iptables that waits for a lock that somebody else holds, as 1.4 and the legacy ones do.
-async fn firewall_is_busy(lab: &LabFile) {
-    let system = connected(lab, 7, true).await;
-    system.lock().await.unwrap();
-    let wrap = r#"real=$(readlink -f "$(command -v iptables)"); here=$(command -v iptables)
-printf '#!/bin/sh\nexec flock /run/busy "%s" iptables "$@"\n' "$1/iptables-real" >"$1/wrap"
-cp "$real" "$1/iptables-real"; chmod +x "$1/wrap"; mount --bind "$1/wrap" "$real"
-setsid flock /run/busy sleep 60 </dev/null >/dev/null 2>&1 &
-until kill -0 -$! 2>/dev/null; do sleep 0.01; done; echo $!"#;
-    let holder = on(lab, 1, wrap).await;
-    let clock = Clock::start();
-    let cut = system.cut(FaultId(1), &[link(0, 1, None)], &clock).await;
-    let said = cut.unwrap_err().to_string();
-    println!("{said}");
-    assert!(
-        said.starts_with("n1: iptables did not answer within 5 s: another program holds its lock"),
-        "{said}"
-    );
-    let undo = format!(
-        "kill -9 -{}; umount \"$(readlink -f \"$(command -v iptables)\")\"",
-        holder.trim()
-    );
-    on(lab, 1, &undo).await;
-    system
-        .cut(FaultId(1), &[link(0, 1, None)], &clock)
-        .await
-        .unwrap();
-    system.tear_down().await.unwrap();
-    assert_eq!(on(lab, 1, "iptables -S | grep -c TM- || :").await, "0\n");
 }
 
 /// Loss where packets arrive, little bandwidth where they leave, nothing for clients; and what this
