@@ -286,13 +286,19 @@ fn search_path() -> String {
 
 fn variables(suite: &Suite, lab: &LabFile) -> Vec<String> {
     let login = &lab.login;
+    let jump = login.jump.as_ref();
     let named = [
-        &suite.tell.webhook,
-        &login.password_env,
-        &login.passphrase_env,
-        &login.sudo_password_env,
+        suite.tell.webhook.as_ref(),
+        login.password_env.as_ref(),
+        login.passphrase_env.as_ref(),
+        login.sudo_password_env.as_ref(),
+        jump.and_then(|jump| jump.password_env.as_ref()),
+        jump.and_then(|jump| jump.passphrase_env.as_ref()),
     ];
-    named.into_iter().flatten().cloned().collect()
+    let mut named: Vec<String> = named.into_iter().flatten().cloned().collect();
+    named.sort();
+    named.dedup();
+    named
 }
 
 fn notes(lab: &LabFile) -> Vec<String> {

@@ -23,9 +23,6 @@ const SECRETS: &str = "/etc/tidemark/nightly.env";
 /// Variables for nights of anybody else's crontab, below the home directory.
 const OWN_SECRETS: &str = ".config/tidemark/nightly.env";
 
-/// Where programs are that `PATH` does not name.
-const USUAL: [&str; 4] = ["/usr/bin", "/bin", "/usr/sbin", "/usr/local/bin"];
-
 /// `tidemark nightly install`.
 #[derive(Debug, ClapArgs)]
 pub struct InstallArgs {
@@ -97,8 +94,8 @@ pub fn install(asked: &InstallArgs) -> Result<Exit, Failure> {
         (false, _) => {
             let systemd = Systemd::below(&asked.root);
             let said = match asked.cron {
-                true => into_crontab(&order, &user, &systemd),
-                false => as_units(&order, &user, &systemd, asked),
+                true => into_crontab(&order, &user, &systemd, &asked.root),
+                false => as_units(&order, &user, &systemd, &asked.root),
             };
             say(&said.or_harness()?);
         }
@@ -158,21 +155,17 @@ fn chosen(name: Option<&str>, units: &[Every], lines: &[Every]) -> anyhow::Resul
     }
 }
 
-fn as_units(
-    order: &Order,
-    user: &User,
-    systemd: &Systemd,
-    asked: &InstallArgs,
-) -> anyhow::Result<String> {
+fn as_units(order: &Order, user: &User, systemd: &Systemd, root: &Path) -> anyhow::Result<String> {
     if !systemd.runs() {
         bail!(
             "systemd does not run on this machine: `--cron` installs a line of the crontab, \
              `--print` shows the units for another machine"
         );
     }
-    may_write(&asked.root)?;
+    may_write(root)?;
     needs(&["systemctl"])?;
-    check_secrets(&below(&asked.root, &order.secrets), &[0, user.uid.as_raw()])?;
+    let owners = [Uid::effective().as_raw(), user.uid.as_raw()];
+    check_secrets(&below(root, &order.secrets), &owners)?;
     let lines = cron::installed(&cron::read(user)?);
     if lines.iter().any(|every| every.is_of(&order.every)) {
         bail!(
@@ -193,7 +186,12 @@ fn as_units(
     ))
 }
 
-fn into_crontab(order: &Order, user: &User, systemd: &Systemd) -> anyhow::Result<String> {
+fn into_crontab(
+    order: &Order,
+    user: &User,
+    systemd: &Systemd,
+    root: &Path,
+) -> anyhow::Result<String> {
     needs(&cron::PROGRAMS)?;
     if user.uid != Uid::effective() && !Uid::effective().is_root() {
         bail!(
@@ -201,7 +199,7 @@ fn into_crontab(order: &Order, user: &User, systemd: &Systemd) -> anyhow::Result
             user.name
         );
     }
-    check_secrets(&order.secrets, &[user.uid.as_raw()])?;
+    check_secrets(&below(root, &order.secrets), &[user.uid.as_raw()])?;
     let (name, tag) = (order.every.name(), order.every.tag());
     if systemd
         .installed()?
@@ -322,10 +320,8 @@ fn needs(programs: &[&str]) -> anyhow::Result<()> {
     )
 }
 
-/// Whether a program is in `PATH` or where it usually is.
+/// Whether a program is in `PATH`.
 fn program(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(USUAL.iter().map(PathBuf::from))
-        .any(|dir| dir.join(name).is_file())
+    std::env::split_paths(&path).any(|dir| dir.join(name).is_file())
 }

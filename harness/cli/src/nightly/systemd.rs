@@ -3,6 +3,7 @@
 //!
 //! Only what systemd 219 (CentOS 7) knows. It changes no unit that does not carry the mark.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -14,6 +15,9 @@ const UNITS: &str = "etc/systemd/system";
 
 /// There while systemd is what started this machine.
 const BOOTED: &str = "run/systemd/system";
+
+/// When timers with `Persistent=true` last came due.
+const STAMPS: &str = "var/lib/systemd/timers";
 
 /// The units of an order: file name and text.
 pub fn units(order: &Order) -> [(String, String); 3] {
@@ -138,8 +142,10 @@ pub struct Systemd {
 pub enum Active {
     /// `active` or, for a night that goes on, `activating`.
     Yes,
-    /// `inactive`, `failed`, …
+    /// How it stands instead: `inactive`, `failed`, …
     No(String),
+    /// Nobody could be asked, and why.
+    Unknown(String),
 }
 
 impl Systemd {
@@ -193,6 +199,8 @@ impl Systemd {
         for (name, _) in &units {
             self.check_ours(&dir.join(name), &order.every)?;
         }
+        let timer = format!("{}.timer", order.every.tag());
+        let there_was_one = dir.join(&timer).exists();
         let mut changed = false;
         for (name, text) in &units {
             let path = dir.join(name);
@@ -202,11 +210,16 @@ impl Systemd {
             history::rundir::write_atomically(&path, text.as_bytes())?;
             changed = true;
         }
-        let timer = format!("{}.timer", order.every.tag());
         systemctl(&["daemon-reload"])?;
-        // `enable --now` is newer than 219. A timer that runs keeps the time it was started with.
+        if changed && there_was_one {
+            systemctl(&["stop", &timer])?;
+        }
+        if changed {
+            self.forget_last(&order.every)?;
+        }
+        // `enable --now` is newer than 219.
         systemctl(&["enable", &timer])?;
-        systemctl(&["restart", &timer])?;
+        systemctl(&["start", &timer])?;
         Ok(changed)
     }
 
@@ -240,28 +253,47 @@ impl Systemd {
                 gone.with_context(|| format!("cannot remove {}", path.display()))?;
             }
         }
+        self.forget_last(every)?;
         if self.runs() {
             systemctl(&["daemon-reload"])?;
         }
         Ok(())
     }
 
+    /// Removes what systemd noted of the timer's last night (`Persistent=true`). With a note of an
+    /// earlier installation, or of another time of day, a night would begin at once.
+    fn forget_last(&self, every: &Every) -> anyhow::Result<()> {
+        let note = self
+            .root
+            .join(format!("{STAMPS}/stamp-{}.timer", every.tag()));
+        match std::fs::remove_file(&note) {
+            Err(why) if why.kind() != ErrorKind::NotFound => {
+                Err(why).with_context(|| format!("cannot remove {}", note.display()))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Whether a unit is at work.
     pub fn active(&self, unit: &str) -> Active {
         if !self.runs() {
-            return Active::No("systemd does not run here".to_owned());
+            return Active::Unknown("systemd does not run on this machine".to_owned());
         }
         let asked = Command::new("systemctl")
             .args(["is-active", unit])
             .stdin(Stdio::null())
             .output();
-        match asked {
-            Ok(said) => match String::from_utf8_lossy(&said.stdout).trim() {
-                "active" | "activating" => Active::Yes,
-                "" => Active::No("unknown".to_owned()),
-                other => Active::No(other.to_owned()),
-            },
-            Err(why) => Active::No(format!("systemctl: {why}")),
+        let said = match asked {
+            Ok(said) => said,
+            Err(why) => return Active::Unknown(format!("cannot start systemctl: {why}")),
+        };
+        match String::from_utf8_lossy(&said.stdout).trim() {
+            "active" | "activating" => Active::Yes,
+            "" => {
+                let why = String::from_utf8_lossy(&said.stderr);
+                Active::Unknown(format!("systemctl says: {}", why.trim()))
+            }
+            other => Active::No(other.to_owned()),
         }
     }
 
