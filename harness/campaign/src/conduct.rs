@@ -1,8 +1,9 @@
 //! How a night goes: controls first, then everything once, then what the weights draw, until the
 //! budget is full. A lab that failed is tried once more; a verdict never is.
 //!
-//! It is handed something that runs, and knows neither hosts nor processes. After every run the
-//! night's file is written, so that a night which is killed has what it had.
+//! It is handed something that runs, and knows neither hosts nor processes. Before and after every
+//! run the night's file is written, so that a night which is killed has what it had, and says what
+//! it was at.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,6 +20,10 @@ use crate::night::{Attempt, Entry, Night, Outcome, Role};
 const AFTERWARDS: Duration = Duration::from_secs(20);
 /// Ordinary runs of a night at the most: a budget of days must not fill a disk.
 const RUNS_MAX: usize = 500;
+
+/// Runs in a row that may fail twice each; a lab that does so is not there, and a night that went on
+/// would only fill the disk with failures.
+const FAILURES_MAX: usize = 3;
 
 /// Whoever runs plans on a lab.
 pub trait Runs {
@@ -108,6 +113,7 @@ impl<R: Runs> Conductor<'_, R> {
             again: self.runs.again(plan, seed),
             attempts: Vec::new(),
         });
+        self.night.write(self.results)?;
         while let Some(attempt) = self.attempt(wanted, place) {
             self.night.entries[place].attempts.push(attempt);
             self.night.write(self.results)?;
@@ -153,6 +159,11 @@ impl<R: Runs> Conductor<'_, R> {
         if self.night.void.is_some() {
             return Some("the night is void".to_owned());
         }
+        if self.lab_is_gone() {
+            return Some(format!(
+                "the lab failed {FAILURES_MAX} runs in a row, twice each"
+            ));
+        }
         let (takes, left) = (self.takes(wanted), self.left());
         (takes > left).then(|| {
             format!(
@@ -161,6 +172,16 @@ impl<R: Runs> Conductor<'_, R> {
                 left.as_secs()
             )
         })
+    }
+
+    /// The last runs that were made failed.
+    fn lab_is_gone(&self) -> bool {
+        let made = |entry: &&Entry| entry.judged().is_some() || entry.lab_failures() > 0;
+        let last = self.night.entries.iter().rev().filter(made);
+        last.take(FAILURES_MAX)
+            .filter(|entry| entry.failed_twice())
+            .count()
+            == FAILURES_MAX
     }
 
     /// How long a run of this plan takes: as it did tonight, else as the suite expects.
@@ -185,7 +206,7 @@ impl<R: Runs> Conductor<'_, R> {
     /// The next plan that still fits, drawn by weight among those that do.
     fn next<'s>(&mut self, suite: &'s Suite, draws: &mut Stream) -> Option<&'s Wanted> {
         let full = self.night.entries.len() >= RUNS_MAX;
-        if full || self.night.void.is_some() || self.runs.stop().is_some() {
+        if full || self.night.void.is_some() || self.lab_is_gone() || self.runs.stop().is_some() {
             return None;
         }
         let left = self.left();

@@ -68,6 +68,15 @@ pub struct Space {
     pub free: u64,
 }
 
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The page.
+    pub path: PathBuf,
+    /// Figures that changed for the worse in the last few nights, in sentences.
+    pub changes: Vec<String>,
+}
+
 /// Writes `results/index.html` from the index, for the suite and lab with the newest night. `free` is
 /// how many bytes the file system still has.
 ///
@@ -78,7 +87,7 @@ pub fn write(
     index: &Index,
     unread: &[String],
     free: Option<u64>,
-) -> Result<PathBuf, CampaignError> {
+) -> Result<Written, CampaignError> {
     let mut all = index.whose()?;
     let path = results.join("index.html");
     if all.is_empty() {
@@ -98,17 +107,21 @@ pub fn write(
         };
         (run.name, kept)
     });
-    let page = render(&Page {
+    let page = Page {
         nights: &nights,
         trends: &trends,
         runs: &runs.collect(),
         space: free.map(|free| Space { used, free }),
         unread,
         others: &all,
-    });
-    history::rundir::write_atomically(&path, page.as_bytes())
+    };
+    history::rundir::write_atomically(&path, render(&page).as_bytes())
         .map_err(|why| CampaignError::write(&path, why))?;
-    Ok(path)
+    let changes = changes::fresh(&page).into_iter().map(changes::sentence);
+    Ok(Written {
+        path,
+        changes: changes.collect(),
+    })
 }
 
 /// The page as text.

@@ -6,7 +6,10 @@
 
 mod disk;
 
+use std::time::Duration;
+
 use checkers::Fold;
+use plan::suite::Keep;
 use serde::{Deserialize, Serialize};
 
 use crate::index::{KnownRun, State};
@@ -52,6 +55,14 @@ pub struct Bounds {
     pub thinned_days: u32,
 }
 
+impl Bounds {
+    const ENDLESS: Self = Self {
+        whole_days: u32::MAX,
+        whole_bytes: u64::MAX,
+        thinned_days: u32::MAX,
+    };
+}
+
 /// The rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -89,6 +100,53 @@ impl Default for Rule {
 }
 
 impl Rule {
+    /// The rule of a suite. What it does not bound is kept; a kind that it bounds in time takes its
+    /// part of all bytes, as in [`Rule::default`], and is kept thinned as long as there. What was not
+    /// judged is kept as there as soon as anything is bounded.
+    pub fn of(keep: &Keep) -> Self {
+        let days = [keep.broken, keep.unproven, keep.held];
+        if days.iter().all(Option::is_none) && keep.bytes.is_none() {
+            return Self::ENDLESS;
+        }
+        let default = Self::default();
+        let total_bytes = keep.bytes.unwrap_or(default.total_bytes);
+        let part = |bytes: u64| {
+            let part =
+                u128::from(bytes) * u128::from(total_bytes) / u128::from(default.total_bytes);
+            u64::try_from(part).unwrap_or(u64::MAX)
+        };
+        let bounds = |default: Bounds, kept: Option<Duration>| {
+            let Some(kept) = kept else {
+                return Bounds::ENDLESS;
+            };
+            let days = kept.as_secs().div_ceil(24 * 60 * 60);
+            let whole_days = u32::try_from(days).unwrap_or(u32::MAX);
+            Bounds {
+                whole_days,
+                whole_bytes: part(default.whole_bytes),
+                thinned_days: default.thinned_days.max(whole_days),
+            }
+        };
+        Self {
+            broken: bounds(default.broken, keep.broken),
+            unproven: bounds(default.unproven, keep.unproven),
+            held: bounds(default.held, keep.held),
+            unjudged: Bounds {
+                whole_bytes: part(default.unjudged.whole_bytes),
+                ..default.unjudged
+            },
+            total_bytes,
+        }
+    }
+
+    const ENDLESS: Self = Self {
+        broken: Bounds::ENDLESS,
+        unproven: Bounds::ENDLESS,
+        held: Bounds::ENDLESS,
+        unjudged: Bounds::ENDLESS,
+        total_bytes: u64::MAX,
+    };
+
     fn bounds(&self, kind: Kind) -> Bounds {
         match kind {
             Kind::Held => self.held,

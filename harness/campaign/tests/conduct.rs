@@ -242,6 +242,47 @@ fn who_is_told_to_stop_stops() {
 }
 
 #[test]
+fn a_lab_that_is_gone_is_not_asked_all_night() {
+    let mut fake = Fake::new(|plan, before| match plan {
+        "demo" | "transactions" => failed("n1 cannot be reached"),
+        _ => well(plan, before),
+    });
+    fake.takes = Duration::from_secs(5);
+    let night = go(&mut fake);
+    let (canary, calm, thrice_two) = (1, 1, 6);
+    assert_eq!(fake.runs.len(), canary + calm + thrice_two);
+    assert_eq!(night.entries.len(), 5, "nothing more was drawn");
+    assert_eq!(night.exit_code(), 3);
+
+    // One that comes back in time is.
+    let mut fake = Fake::new(|plan, before| match plan {
+        "demo" if before < 2 => failed("n1 cannot be reached"),
+        "transactions" if before < 1 => failed("n1 cannot be reached"),
+        _ => well(plan, before),
+    });
+    let night = go(&mut fake);
+    assert!(night.ordinary().count() > 5, "{:?}", night.entries);
+}
+
+#[test]
+fn what_a_night_is_at_stands_in_its_file() {
+    let results = tempfile::tempdir().expect("a directory");
+    let (path, suite) = (results.path().to_owned(), SUITE);
+    let mut fake = Fake::new(move |plan, before| {
+        let file = Night::path(&path, night(1, Vec::new()).date, 1);
+        let now = Night::read(&file).expect("its file");
+        let at = now.entries.last().expect("an entry");
+        assert_eq!((at.plan.as_str(), at.attempts.len()), (plan, 0));
+        assert_eq!(now.ended, None);
+        well(plan, before)
+    });
+    let suite = Suite::parse(suite, "small.toml").expect("a sound suite");
+    let mut begun = night(1, Vec::new());
+    (begun.ended, begun.entries) = (None, Vec::new());
+    conduct(&suite, begun, results.path(), &mut fake).expect("a night");
+}
+
+#[test]
 fn a_nights_seed_is_its_date_and_number() {
     let seed = seed_of("2026-11-22", "nightly");
     assert_eq!(seed, seed_of("2026-11-22", "nightly"));

@@ -31,8 +31,8 @@ fn paged(name: &str, nights: &[Night]) -> String {
         (found.nights, found.unread.as_slice()),
         (nights.len(), &[][..])
     );
-    let path = page::write(results.path(), &index, &found.unread, Some(28_800_000_000));
-    let text = std::fs::read_to_string(path.expect("a page")).expect("read");
+    let written = page::write(results.path(), &index, &found.unread, Some(28_800_000_000));
+    let text = std::fs::read_to_string(written.expect("a page").path).expect("read");
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(kept, &text).expect("written");
     text
@@ -149,8 +149,8 @@ fn a_good_night_says_so_and_a_deleted_run_is_no_link() {
     nights[29].write(results.path()).expect("written");
     let mut index = Index::open(results.path()).expect("an index");
     let found = index.refresh(results.path()).expect("refreshed");
-    let path = page::write(results.path(), &index, &found.unread, None).expect("a page");
-    let text = std::fs::read_to_string(path).expect("read");
+    let written = page::write(results.path(), &index, &found.unread, None).expect("a page");
+    let text = std::fs::read_to_string(written.path).expect("read");
     assert!(!text.contains("href=\"runs/"), "no directory is there");
     assert!(words(&text).contains("One night"));
 }
@@ -171,8 +171,8 @@ fn text_from_elsewhere_is_never_markup() {
     last[0].write(results.path()).expect("written");
     let mut index = Index::open(results.path()).expect("an index");
     index.refresh(results.path()).expect("refreshed");
-    let path = page::write(results.path(), &index, &[], None).expect("a page");
-    let text = std::fs::read_to_string(path).expect("read");
+    let written = page::write(results.path(), &index, &[], None).expect("a page");
+    let text = std::fs::read_to_string(written.path).expect("read");
     assert_eq!(text.matches("<script>").count(), 1, "ours");
     assert!(!text.contains("<img"));
     assert!(!text.contains('\u{1b}'));

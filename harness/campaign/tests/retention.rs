@@ -362,3 +362,37 @@ fn what_was_half_deleted_goes_at_the_next_time() {
     apply(results.path(), &[]).expect("applied");
     assert!(!gone.parent().expect("a parent").exists());
 }
+
+#[test]
+fn a_suites_bounds_become_the_rule() {
+    let keep = |text: &str| {
+        let suite = format!(
+            "name = \"s\"\nabout = \"s\"\nbudget = \"60m\"\ncanary = \"canary-kip101\"\n\
+             calm = \"quiet\"\n[[plans]]\nplan = \"demo\"\n{text}"
+        );
+        let suite = plan::Suite::parse(&suite, "s.toml").expect("a sound suite");
+        Rule::of(&suite.keep)
+    };
+    let old = |kind| {
+        let mut run = a("old", kind, 40_000);
+        run.bytes = u64::MAX / 4;
+        run
+    };
+    let kinds = [Kind::Held, Kind::Unjudged, Kind::Unproven, Kind::Broken];
+    assert_eq!(fates(&kinds.map(old), &keep("")), [Fate::Kept; 4]);
+    let built_in =
+        keep("[keep]\nbroken = \"365d\"\nunproven = \"60d\"\nheld = \"14d\"\nbytes = \"20GiB\"");
+    let default = Rule::default();
+    assert_eq!(built_in.total_bytes, 20 << 30);
+    assert_eq!(built_in.held.whole_days, 14);
+    assert_eq!(built_in.held.thinned_days, default.held.thinned_days);
+    assert_eq!(
+        built_in.broken.whole_bytes,
+        10 << 30,
+        "half of all, as ever"
+    );
+    let long = keep("[keep]\nunproven = \"4000d\"\nheld = \"9d\"");
+    assert_eq!(long.unproven.thinned_days, 4000, "never less than whole");
+    assert_eq!(long.broken.whole_days, u32::MAX, "not bounded");
+    assert_eq!(long.unjudged.thinned_days, default.unjudged.thinned_days);
+}

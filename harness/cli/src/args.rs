@@ -8,6 +8,7 @@ use history::{NodeId, RunId};
 use crate::bench::BenchArgs;
 use crate::doctor::DoctorArgs;
 use crate::exporting::ExportArgs;
+use crate::nightly::NightlyArgs;
 use crate::soak::SoakArgs;
 use crate::soak::kills::KillsArgs;
 use crate::synthesis::SynthArgs;
@@ -77,6 +78,8 @@ pub enum Verb {
         /// A lab's name or file.
         lab: String,
     },
+    /// A night: a suite of runs with its controls, a page, a message.
+    Nightly(NightlyArgs),
     /// Our recorded producers beside Kafka's own, by turns.
     #[command(name = "bench-workload", hide = true)]
     BenchWorkload(BenchArgs),

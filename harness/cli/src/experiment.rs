@@ -16,16 +16,20 @@ use crate::home::{fresh_number, give_to_sudo_user, say, say_error};
 use crate::inside::{Instructions, again, die_with_parent};
 use crate::signals::Signals;
 use crate::standing::Up;
-use crate::{children, judging, labs, unstarted};
+use crate::{children, judging, labs, tried, unstarted};
 
 /// `tidemark run PLAN`.
 pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    if args.id.is_some() {
-        die_with_parent().or_harness()?;
-    }
     let (origin, text) = plan::plans::find(&args.plan).or_usage()?;
     let plan = Plan::parse(&text, &origin).or_usage()?;
     let lab = labfile::find(&args.lab).or_usage()?;
+    let _going_on = match args.id {
+        Some(_) => {
+            die_with_parent().or_harness()?;
+            Some(tried::mark(&args.results, &lab.name).or_harness()?)
+        }
+        None => None,
+    };
     let seed = args.seed.unwrap_or_else(|| fresh_number() % 1_000_000);
     let schedule = schedule(args, &plan, seed).or_usage()?;
     let lab_words = if args.lab == "local" {

@@ -15,6 +15,7 @@ mod inside;
 mod judging;
 mod labs;
 mod live;
+mod nightly;
 mod planning;
 mod signals;
 mod soak;
@@ -73,6 +74,7 @@ fn dispatch(args: &Args) -> Result<Exit, exit::Failure> {
         Verb::Export(asked) => exporting::export(asked),
         Verb::Synth(asked) => synthesis::synth(asked),
         Verb::Plan { plan, seed } => planning::show(plan, *seed),
+        Verb::Nightly(asked) => nightly::nightly(asked),
         Verb::Doctor(asked) => doctor::doctor(args, asked),
         Verb::Heal { lab } => labs::heal(args, lab),
         Verb::Lab { verb } => match verb {

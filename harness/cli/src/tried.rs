@@ -3,17 +3,20 @@
 //! A run that crashes takes nobody with it, and one that hangs is stopped: asked twice, then killed.
 //! A run whose asker is killed ends in order by itself. Nothing is tried again here.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use anyhow::{Context, anyhow};
 use checkers::{Fold, Judgement};
 use history::RunId;
 use history::rundir::RunDir;
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::children::{pass_on, pid};
 use crate::home::{fresh_number, say_error};
@@ -24,6 +27,8 @@ use crate::unstarted;
 const FIRST: Duration = Duration::from_secs(75);
 /// How long before its deadline it is asked to leave the capture out.
 const SECOND: Duration = Duration::from_secs(20);
+/// How long a run takes to end whose asker was killed.
+const ENDING_MAX: Duration = Duration::from_secs(180);
 /// What begins a line in which a run says why it failed.
 const REASON: &str = "tidemark: ";
 
@@ -65,6 +70,37 @@ pub enum Came {
     },
     /// A signal that we got stopped it.
     Stopped(Signal),
+}
+
+/// Says that a run which somebody asked for goes on in a results directory on a lab, for as long as
+/// the answer lives. Its asker may be dead by then.
+///
+/// # Errors
+/// When another one does.
+pub fn mark(results: &Path, lab: &str) -> anyhow::Result<Flock<File>> {
+    let path = results.join(format!(".running-{lab}"));
+    std::fs::create_dir_all(results)?;
+    let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
+        let results = results.display();
+        anyhow!("a run on lab {lab} is going on, or just ending, in {results}: wait for it")
+    })
+}
+
+/// Waits until no such run goes on any more: one whose asker was killed takes its time to heal, to
+/// capture and to seal.
+///
+/// # Errors
+/// When it does not end in time.
+pub async fn idle(results: &Path, lab: &str) -> anyhow::Result<()> {
+    let deadline = Instant::now() + ENDING_MAX;
+    loop {
+        match mark(results, lab) {
+            Ok(_) => return Ok(()),
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Err(_) => sleep(Duration::from_millis(200)).await,
+        }
+    }
 }
 
 /// Runs a plan and waits for it.

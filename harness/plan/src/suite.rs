@@ -60,6 +60,8 @@ pub struct Tell {
     pub form: Form,
     /// Who gets a mail, through the system's `sendmail`.
     pub mail: Option<String>,
+    /// Where the page of the nights can be looked at, for messages to say.
+    pub page: Option<String>,
     /// Nothing is sent when all is well. A void night is always told.
     pub quiet: bool,
 }
@@ -70,6 +72,8 @@ pub enum Form {
     /// `{"text": ...}`, which Slack, Teams and Mattermost take.
     #[default]
     Text,
+    /// An adaptive card, for webhooks that a workflow of Teams made.
+    Card,
     /// The night's facts.
     Facts,
 }
@@ -87,7 +91,11 @@ pub struct Keep {
     pub bytes: Option<u64>,
 }
 
-const FORMS: &[(&str, Form)] = &[("text", Form::Text), ("facts", Form::Facts)];
+const FORMS: &[(&str, Form)] = &[
+    ("text", Form::Text),
+    ("card", Form::Card),
+    ("facts", Form::Facts),
+];
 
 impl Suite {
     /// The text of a suite and what errors should call it, by a built-in suite's name or by a path
@@ -222,7 +230,7 @@ fn step(step: &Step) -> Duration {
 }
 
 fn tell(value: &Value<'_>) -> Result<Tell, PlanError> {
-    let table = value.table(&["webhook_env", "form", "mail", "quiet"])?;
+    let table = value.table(&["webhook_env", "form", "mail", "page", "quiet"])?;
     let line = |key: &str| {
         table
             .get(key)
@@ -244,6 +252,7 @@ fn tell(value: &Value<'_>) -> Result<Tell, PlanError> {
             .transpose()?
             .unwrap_or_default(),
         mail: line("mail")?,
+        page: line("page")?,
         quiet: table
             .get("quiet")
             .map(|v| v.boolean())

@@ -54,6 +54,13 @@ pub fn fresh<'a>(page: &'a Page) -> Vec<(&'a Trend, &'a Change, &'a Point)> {
     fresh.collect()
 }
 
+/// A change as those are told who do not look at the page.
+pub fn sentence((trend, change, since): (&Trend, &Change, &Point)) -> String {
+    let plan = &trend.series.plan;
+    let (name, by, since) = (name(trend), by(trend, change), text::day(since.date));
+    format!("{plan}, {name}: {by} since {since}")
+}
+
 /// The nights of a series that are on the page.
 fn shown<'a>(page: &Page, trend: &'a Trend) -> (usize, &'a [Point]) {
     let points = &trend.series.points;

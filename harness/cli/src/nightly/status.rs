@@ -96,6 +96,22 @@ pub fn status(asked: &StatusArgs) -> Result<Exit, Failure> {
     Ok(if idle { Exit::Harness } else { Exit::Held })
 }
 
+/// When the next night of a suite on a lab is due, if one is installed and will begin.
+pub fn next(suite: &str, lab: &str) -> Option<DateTime<Utc>> {
+    let asked = StatusArgs {
+        results: None,
+        user: None,
+        json: false,
+        root: PathBuf::from("/"),
+    };
+    let status = looked_at(&asked).ok()?;
+    let ours = status.installed.iter();
+    let ours = ours.filter(|one| (one.suite.as_str(), one.lab.as_str()) == (suite, lab));
+    ours.filter_map(|one| one.next)
+        .min()
+        .map(|next| next.to_utc())
+}
+
 fn looked_at(asked: &StatusArgs) -> anyhow::Result<Status> {
     let systemd = Systemd::below(&asked.root);
     let now = Local::now();

@@ -60,11 +60,7 @@ fn what_is_wrong_is_told_with_its_place_and_remedy() {
         ),
         ("\"20m\"", "\"soon\"", "is not a duration"),
         ("\"smoke\"", "\"smok\"", "no plan is called `smok`"),
-        (
-            "weight = 3",
-            "weight = 0",
-            "small.toml:10: `plans.weight`",
-        ),
+        ("weight = 3", "weight = 0", "small.toml:10: `plans.weight`"),
         (
             "calm = \"quiet\"",
             "",

@@ -1,0 +1,239 @@
+//! `tidemark nightly SUITE --lab LAB`: one night, from what an earlier one left to the last message.
+//!
+//! How a night goes is `campaign::conduct`'s; here it gets a lab, and its results a page. Telling
+//! people and tidying up come last and change no verdict.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use campaign::conduct::{conduct, seed_of};
+use campaign::retention::{Freed, Rule, apply, decide, stored};
+use campaign::{Index, NIGHT_FORMAT, Night, page};
+use chrono::Utc;
+use cluster::labfile::{self, Kind, LabFile};
+use nix::fcntl::{Flock, FlockArg};
+use plan::Suite;
+use tokio::runtime::Runtime;
+
+use super::on_lab::OnLab;
+use super::{news, torn};
+use crate::exit::{Exit, Failure, OrExit, sentence};
+use crate::home::{give_to_sudo_user, say, say_error};
+use crate::signals::Signals;
+use crate::standing::Up;
+use crate::tried;
+
+/// One night.
+#[derive(Debug, clap::Args)]
+pub struct NightArgs {
+    /// A suite's name (start with `nightly`) or file.
+    pub suite: String,
+    /// A lab's name or file; `local` is three hosts in network namespaces on this machine.
+    #[arg(long, default_value = "local")]
+    pub lab: String,
+    /// Where nights and their runs are kept.
+    #[arg(long, default_value = "results", env = "TIDEMARK_RESULTS")]
+    pub results: PathBuf,
+}
+
+/// What a night is made of.
+struct Order<'a> {
+    args: &'a NightArgs,
+    suite: Suite,
+    lab: LabFile,
+}
+
+/// `tidemark nightly SUITE`.
+pub fn run(args: &NightArgs) -> Result<Exit, Failure> {
+    let (origin, text) = Suite::find(&args.suite).or_usage()?;
+    let suite = Suite::parse(&text, &origin).or_usage()?;
+    let lab = labfile::find(&args.lab).or_usage()?;
+    news::check(&suite.tell).or_usage()?;
+    let order = Order { args, suite, lab };
+    if order.lab.kind == Kind::Namespaces {
+        lab::can_hold(&order.lab).or_harness()?;
+    }
+    let _ours = lock(&args.results).or_harness()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .or_harness()?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::listen().or_harness()?
+    };
+    let last = tried::idle(&args.results, &order.lab.name);
+    runtime.block_on(last).or_harness()?;
+    torn::finish(&args.results).or_harness()?;
+    let mut night = order.fresh();
+    say_error(&format!(
+        "night {} of suite {} on lab {}: seed {}, {} min at most",
+        night.name(),
+        night.suite,
+        night.lab,
+        night.seed,
+        night.budget_s / 60
+    ));
+    let up = Up::new(order.lab.clone(), false);
+    if let Some(signal) = runtime.block_on(signals.raised()) {
+        if let Ok(up) = up {
+            up.down(&runtime).or_harness()?;
+        }
+        return Err(anyhow!("{signal} before anything was run")).or_harness();
+    }
+    let night = match up {
+        Ok(up) => {
+            let went = order.conducted(night, &runtime, signals);
+            if let Err(error) = up.down(&runtime) {
+                say_error(&format!("tidemark: {}", sentence(&error)));
+            }
+            went.or_harness()?
+        }
+        // A night without a lab is a night, and people are told of it.
+        Err(error) => {
+            let why = format!("the lab did not come up: {}", sentence(&error));
+            say_error(&format!("tidemark: {why}"));
+            (night.void, night.ended) = (Some(why), Some(Utc::now()));
+            night.write(&args.results).or_harness()?;
+            night
+        }
+    };
+    let told = order.afterwards(&night, &runtime);
+    if let Err(error) = give_to_sudo_user(&args.results.join("nights")) {
+        say_error(&format!("tidemark: the nights stay root's: {error}"));
+    }
+    let exit = match night.exit_code() {
+        0 => Exit::Held,
+        1 => Exit::Broken,
+        2 => Exit::Unproven,
+        _ => Exit::Harness,
+    };
+    match told {
+        Ok(()) => Ok(exit),
+        // The night's file has its verdicts all the same; what is derived can be made again.
+        Err(error) if exit == Exit::Broken => {
+            say_error(&format!("tidemark: {}", sentence(&error)));
+            Ok(exit)
+        }
+        Err(error) => Err(error).or_harness(),
+    }
+}
+
+impl Order<'_> {
+    /// Tonight, before anything was run.
+    fn fresh(&self) -> Night {
+        let started = Utc::now();
+        let (date, results) = (started.date_naive(), &self.args.results);
+        let mut night = Night {
+            format: NIGHT_FORMAT,
+            date,
+            nth: Night::fresh(results, date),
+            suite: self.suite.name.clone(),
+            lab: self.lab.name.clone(),
+            seed: 0,
+            budget_s: self.suite.budget.as_secs(),
+            taken_s: 0,
+            started,
+            ended: None,
+            next: super::status::next(&self.suite.name, &self.lab.name),
+            tidemark: env!("CARGO_PKG_VERSION").to_owned(),
+            kafka: self.suite.calm.plan.cluster.kafka.clone(),
+            void: None,
+            entries: Vec::new(),
+        };
+        night.seed = seed_of(&night.name(), &night.suite);
+        night
+    }
+
+    fn conducted(
+        &self,
+        night: Night,
+        runtime: &Runtime,
+        signals: Signals,
+    ) -> anyhow::Result<Night> {
+        let results = &self.args.results;
+        let mut index = Index::open(results)?;
+        index.refresh(results)?;
+        let mut on_lab = OnLab::new(self.args, &self.lab, runtime, signals);
+        on_lab.foresee(&index.runs()?, &self.suite);
+        if !on_lab.has_room()? {
+            freed(self.tidy(&mut index)?);
+        }
+        on_lab.heal_first();
+        let night = conduct(&self.suite, night, results, &mut on_lab)?;
+        on_lab.leave();
+        Ok(night)
+    }
+
+    /// The index, what is kept, the page, and who is told.
+    fn afterwards(&self, night: &Night, runtime: &Runtime) -> anyhow::Result<()> {
+        let results = &self.args.results;
+        let mut index = Index::open(results)?;
+        index.refresh(results)?;
+        freed(self.tidy(&mut index)?);
+        let refreshed = index.refresh(results)?;
+        let free = super::on_lab::free_bytes(results).ok();
+        let written = page::write(results, &index, &refreshed.unread, free)?;
+        let news = news::News::of(night, &written.changes, &self.suite.tell, results);
+        say(&news.summary(&written.path)?);
+        runtime.block_on(news.tell());
+        Ok(())
+    }
+
+    /// Removes what the suite's rule says.
+    fn tidy(&self, index: &mut Index) -> anyhow::Result<Freed> {
+        let results = &self.args.results;
+        let mut linked = std::collections::BTreeSet::new();
+        for whose in index.whose()? {
+            let nights = index.nights(&whose, page::NIGHTS_MAX)?;
+            linked.extend(page::linked(&nights).map(str::to_owned));
+        }
+        let stored = stored(results, &index.runs()?, &linked, Utc::now())?;
+        let decisions = decide(&stored, &Rule::of(&self.suite.keep));
+        Ok(apply(results, &decisions)?)
+    }
+}
+
+fn freed(freed: Freed) {
+    if freed != Freed::default() {
+        say_error(&format!(
+            "{} runs thinned and {} deleted, as the suite's rule has it: {} MB",
+            freed.thinned,
+            freed.deleted,
+            freed.bytes / 1_000_000
+        ));
+    }
+}
+
+/// The results are one night's at a time.
+fn lock(results: &Path) -> anyhow::Result<Flock<File>> {
+    let dir = results.join("nights");
+    std::fs::create_dir_all(&dir).with_context(|| {
+        let results = results.display();
+        format!("cannot keep nights in {results}: name another directory with --results")
+    })?;
+    let path = dir.join(".lock");
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    let file = options
+        .open(&path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(mut ours) => {
+            ours.set_len(0)?;
+            write!(*ours, "{}", std::process::id())?;
+            Ok(ours)
+        }
+        Err((mut theirs, _)) => {
+            let mut whose = String::new();
+            theirs.read_to_string(&mut whose)?;
+            Err(anyhow!(
+                "a night is going on in {}, process {whose}: wait for its end, or stop it with \
+                 SIGINT",
+                results.display()
+            ))
+        }
+    }
+}
