@@ -117,6 +117,19 @@ pub struct Effect {
     pub altered: Vec<Altered>,
 }
 
+impl Effect {
+    /// One that took nothing from a log and changed no setting.
+    pub fn new(in_force: bool, evidence: String, between: (Mark, Mark)) -> Self {
+        Self {
+            in_force,
+            evidence,
+            between,
+            harms: Vec::new(),
+            altered: Vec::new(),
+        }
+    }
+}
+
 /// A topic's setting, changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Altered {

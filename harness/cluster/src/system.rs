@@ -154,6 +154,16 @@ pub struct Recovered {
     pub altered: Vec<Altered>,
 }
 
+impl Recovered {
+    /// With no setting put back.
+    pub fn told(evidence: String) -> Self {
+        Self {
+            evidence,
+            altered: Vec::new(),
+        }
+    }
+}
+
 /// What can be said to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Signal {

@@ -75,7 +75,7 @@ pub(crate) async fn inject(
         Injection::Wipe { node, partitions } => {
             wipe::wipe(cluster, gone(cluster, *node).await?, partitions, clock).await
         }
-        other => Err(super::not_there(other)),
+        other => Err(super::not_ours(other)),
     }
 }
 
@@ -95,12 +95,9 @@ pub(crate) async fn recover(
         }
         Injection::KeepCheckpoints(node) => stays(*node, "copies of checkpoint files were made"),
         Injection::Wipe { node, .. } => stays(*node, "what was in its log directory stays gone"),
-        other => return Err(super::not_there(other)),
+        other => return Err(super::not_ours(other)),
     };
-    Ok(Recovered {
-        evidence,
-        altered: Vec::new(),
-    })
+    Ok(Recovered::told(evidence))
 }
 
 /// The host of a broker whose process is gone.
@@ -157,11 +154,8 @@ fn effect(
     harms: Vec<(Partition, Harm)>,
 ) -> Effect {
     Effect {
-        in_force,
-        evidence,
-        between: (after, clock.mark()),
         harms,
-        altered: Vec::new(),
+        ..Effect::new(in_force, evidence, (after, clock.mark()))
     }
 }
 

@@ -104,7 +104,7 @@ pub(crate) async fn inject(
             vec!["delay".to_owned(), by.as_millis().to_string()],
         ),
         Injection::FailDisk(node) => (*node, TABLE, vec!["error".to_owned()]),
-        other => return Err(super::not_there(other)),
+        other => return Err(super::not_ours(other)),
     };
     let host = &cluster.node(node)?.host;
     let args = disk::own(host, &cluster.layout).chain(args);
@@ -118,13 +118,7 @@ pub(crate) async fn inject(
         Injection::SlowDisk(_, by) => slow(node, &said, *by),
         _ => failing(node, &said),
     };
-    Ok(Effect {
-        in_force,
-        evidence,
-        between,
-        harms: Vec::new(),
-        altered: Vec::new(),
-    })
+    Ok(Effect::new(in_force, evidence, between))
 }
 
 /// Undoes it from what is.
@@ -139,7 +133,7 @@ pub(crate) async fn recover(
         Injection::SlowDisk(node, _) | Injection::FailDisk(node) => {
             (*node, format!("{OURS}{TABLE}{REMOUNT}"))
         }
-        other => return Err(super::not_there(other)),
+        other => return Err(super::not_ours(other)),
     };
     let host = &cluster.node(node)?.host;
     let cmd = disk::script(host, &cluster.layout, &text, ["linear"]);
@@ -163,10 +157,7 @@ pub(crate) async fn recover(
             write.millis
         ),
     };
-    Ok(Recovered {
-        evidence,
-        altered: Vec::new(),
-    })
+    Ok(Recovered::told(evidence))
 }
 
 async fn run(host: &Host, cmd: &Cmd) -> Result<String, ClusterError> {

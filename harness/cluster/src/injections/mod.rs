@@ -69,6 +69,9 @@ pub(crate) async fn recover(
     }
 }
 
-fn not_there(what: &Injection) -> ClusterError {
-    ClusterError::Lab(format!("this build cannot do that yet: {what:?}"))
+/// Of a kind that `inject` and `recover` above hand to another module.
+fn not_ours(what: &Injection) -> ClusterError {
+    ClusterError::Lab(format!(
+        "was asked of the wrong part of this program: {what:?}"
+    ))
 }

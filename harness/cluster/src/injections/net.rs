@@ -49,7 +49,7 @@ pub(crate) async fn inject(
     match what {
         Injection::Clients(nodes) => clients(cluster, fault, nodes, clock).await,
         Injection::Shape { links, shape } => worsen(cluster, fault, links, *shape, clock).await,
-        other => Err(super::not_there(other)),
+        other => Err(super::not_ours(other)),
     }
 }
 
@@ -76,10 +76,9 @@ pub(crate) async fn recover(
     });
     let left = all_ok(each).await?;
     match left.iter().find(|(_, left)| *left > 0) {
-        None => Ok(Recovered {
-            evidence: format!("no rule and no queue of {fault} is left on any host"),
-            altered: Vec::new(),
-        }),
+        None => Ok(Recovered::told(format!(
+            "no rule and no queue of {fault} is left on any host"
+        ))),
         Some((node, left)) => Err(ClusterError::Node {
             node: *node,
             why: format!("{left} rules or queues of {fault} are still there"),
@@ -173,13 +172,7 @@ async fn clients(
             ),
         });
     }
-    Ok(Effect {
-        in_force,
-        evidence: words.join("; "),
-        between,
-        harms: Vec::new(),
-        altered: Vec::new(),
-    })
+    Ok(Effect::new(in_force, words.join("; "), between))
 }
 
 /// Whether the controller reaches a broker as a client does.

@@ -69,7 +69,7 @@ pub(crate) async fn inject(
         strobe,
     } = what
     else {
-        return Err(super::not_there(what));
+        return Err(super::not_ours(what));
     };
     let at = cluster.node(*node)?;
     refuse_shared(cluster, at).await?;
@@ -83,13 +83,11 @@ pub(crate) async fn inject(
         let why = format!("setting the clock printed {said:?}");
         at.host.error(why)
     })?;
-    Ok(Effect {
+    Ok(Effect::new(
         in_force,
-        evidence: format!("the clock of {node} {evidence}"),
+        format!("the clock of {node} {evidence}"),
         between,
-        harms: Vec::new(),
-        altered: Vec::new(),
-    })
+    ))
 }
 
 /// Undoes it from what is.
@@ -100,7 +98,7 @@ pub(crate) async fn recover(
     _clock: &Clock,
 ) -> Result<Recovered, ClusterError> {
     let Injection::Clock { node, .. } = what else {
-        return Err(super::not_there(what));
+        return Err(super::not_ours(what));
     };
     let at = cluster.node(*node)?;
     // On a shared kernel nothing was ever set, and nothing is set now.
@@ -108,13 +106,10 @@ pub(crate) async fn recover(
     let cmd = cluster.watch(*node)?.unguarded(&undoing(), [""; 0]);
     let ran = at.host.run(crate::host::Lane::Control, &cmd, SHORT).await?;
     let said = told(at, &cmd, &ran)?;
-    Ok(Recovered {
-        evidence: match said.trim() {
-            "" => format!("the clock of {node} was not off"),
-            said => format!("{node}: {}", said.replace('\n', "; ")),
-        },
-        altered: Vec::new(),
-    })
+    Ok(Recovered::told(match said.trim() {
+        "" => format!("the clock of {node} was not off"),
+        said => format!("{node}: {}", said.replace('\n', "; ")),
+    }))
 }
 
 async fn refuse_shared(cluster: &RemoteCluster, at: &Node) -> Result<(), ClusterError> {

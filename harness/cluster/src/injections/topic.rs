@@ -52,7 +52,7 @@ pub(crate) async fn inject(
         Injection::DeleteRecords { partition, before } => {
             deletion::delete(cluster, partition, *before, clock).await
         }
-        other => Err(elsewhere(other)),
+        other => Err(super::not_ours(other)),
     }
 }
 
@@ -63,41 +63,23 @@ pub(crate) async fn recover(
     what: &Injection,
     clock: &Clock,
 ) -> Result<Recovered, ClusterError> {
-    let left = |evidence: String| Recovered {
-        evidence,
-        altered: Vec::new(),
-    };
     match what {
         Injection::Elect { partition, .. } => {
             let now = newest(&views(cluster, partition).await, partition);
             let now = now.map_or_else(|| format!("nobody knows {partition}"), |it| it.to_string());
-            Ok(left(format!("an election is not undone; {now}")))
+            let words = format!("an election is not undone; {now}");
+            Ok(Recovered::told(words))
         }
         Injection::Reassign { partition, .. } => reassignment::give_back(cluster, partition, clock)
             .await
-            .map(left),
+            .map(Recovered::told),
         Injection::Configure { topic, key, .. } => {
             setting::put_back(cluster, topic, key, clock).await
         }
-        Injection::DeleteRecords { partition, .. } => Ok(left(format!(
+        Injection::DeleteRecords { partition, .. } => Ok(Recovered::told(format!(
             "what was deleted of {partition} does not come back"
         ))),
-        other => Err(elsewhere(other)),
-    }
-}
-
-fn elsewhere(what: &Injection) -> ClusterError {
-    ClusterError::Lab(format!("no broker can be asked for it: {what:?}"))
-}
-
-/// An effect without harms and without settings.
-fn effect(in_force: bool, evidence: String, between: (Mark, Mark)) -> Effect {
-    Effect {
-        in_force,
-        evidence,
-        between,
-        harms: Vec::new(),
-        altered: Vec::new(),
+        other => Err(super::not_ours(other)),
     }
 }
 
@@ -234,7 +216,7 @@ async fn elect(
     .await;
     if let Err(error @ AdminError::Refused { .. }) = &asked.answer {
         let evidence = format!("{}; {before}", refused(asked.of, error));
-        return Ok(effect(false, evidence, asked.between));
+        return Ok(Effect::new(false, evidence, asked.between));
     }
     let deadline = Instant::now() + WITHIN;
     loop {
@@ -245,7 +227,7 @@ async fn elect(
         {
             let (in_force, why) = elected(&before.view, &after.view, unclean);
             let evidence = format!("{after}; before, {before}{why}");
-            return Ok(effect(in_force, evidence, asked.between));
+            return Ok(Effect::new(in_force, evidence, asked.between));
         }
         if Instant::now() >= deadline {
             let said = match &asked.answer {
@@ -253,7 +235,7 @@ async fn elect(
                 Err(error) => refused(asked.of, error),
             };
             let evidence = format!("{said}, and still {before}");
-            return Ok(effect(false, evidence, asked.between));
+            return Ok(Effect::new(false, evidence, asked.between));
         }
         sleep(LOOK).await;
     }

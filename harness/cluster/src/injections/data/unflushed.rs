@@ -90,13 +90,7 @@ pub(super) async fn lose(
         }
     }
     let after = clock.mark();
-    let mut effect = Effect {
-        in_force: false,
-        evidence: String::new(),
-        between: (after, after),
-        harms: Vec::new(),
-        altered: Vec::new(),
-    };
+    let mut effect = Effect::new(false, String::new(), (after, after));
     let mut lost = Vec::new();
     for plan in &planned {
         let note = format!("{} {}", plan.cut.end.0, survey.life);

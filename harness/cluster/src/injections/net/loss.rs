@@ -85,13 +85,11 @@ pub(super) async fn add(
     let words = links.iter().zip(&lost).map(|(link, (met, lost))| {
         format!("iptables' statistic match lost {lost} of {met} packets {link}")
     });
-    Ok(Effect {
-        in_force: !lost.is_empty() && lost.iter().all(|(_, lost)| *lost > 0),
-        evidence: words.collect::<Vec<_>>().join("; "),
+    Ok(Effect::new(
+        !lost.is_empty() && lost.iter().all(|(_, lost)| *lost > 0),
+        words.collect::<Vec<_>>().join("; "),
         between,
-        harms: Vec::new(),
-        altered: Vec::new(),
-    })
+    ))
 }
 
 /// How many packets of a link arrived, and how many of them were dropped.

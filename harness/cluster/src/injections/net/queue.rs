@@ -170,13 +170,11 @@ pub(super) async fn add(
         }
         _ => counted(cluster, fault, &by_sender, shape).await?,
     };
-    Ok(Effect {
+    Ok(Effect::new(
         in_force,
-        evidence: format!("tc: {}; {evidence}", words(shape)),
+        format!("tc: {}; {evidence}", words(shape)),
         between,
-        harms: Vec::new(),
-        altered: Vec::new(),
-    })
+    ))
 }
 
 async fn begin(

@@ -6,7 +6,7 @@
 use history::{Clock, Harm, NodeId, Offset, Partition};
 use tokio::time::{Instant, sleep};
 
-use super::{ANSWER, DONE, LOOK, WITHIN, effect, known, said};
+use super::{ANSWER, DONE, LOOK, WITHIN, known, said};
 use crate::admin::AdminError;
 use crate::change::{self, LogEdge};
 use crate::error::ClusterError;
@@ -33,7 +33,7 @@ pub async fn delete(
         if !moved && matches!(error, AdminError::Refused { .. }) {
             let now = clock.mark();
             let evidence = format!("{leader}, the leader of {partition}, {}", said(&error));
-            return Ok(effect(false, evidence, (now, now)));
+            return Ok(Effect::new(false, evidence, (now, now)));
         }
         if Instant::now() >= deadline {
             return Err(ClusterError::Node {
@@ -65,7 +65,7 @@ async fn attempt(
         let now = clock.mark();
         if before <= start {
             let evidence = format!("the log of {partition} starts at {start} already");
-            return Ok(effect(false, evidence, (now, now)));
+            return Ok(Effect::new(false, evidence, (now, now)));
         }
         let answer = change::delete_records(&mut wire, partition, before).await;
         let between = (now, clock.mark());
@@ -86,7 +86,7 @@ async fn attempt(
         let evidence = format!("{partition} started at {start}; {now}; {answer}");
         Ok(Effect {
             harms: harm,
-            ..effect(in_force, evidence, between)
+            ..Effect::new(in_force, evidence, between)
         })
     };
     Ok((leader, tried.await))

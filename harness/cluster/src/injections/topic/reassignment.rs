@@ -8,7 +8,7 @@ use std::time::Duration;
 use history::{Clock, NodeId, Partition};
 use tokio::time::{Instant, sleep};
 
-use super::{ask_controller, effect, known, newest, refused, views};
+use super::{ask_controller, known, newest, refused, views};
 use crate::admin::AdminError;
 use crate::change::{self, Moving};
 use crate::error::ClusterError;
@@ -32,7 +32,7 @@ pub async fn reassign(
     if before == to {
         let now = clock.mark();
         let evidence = format!("{partition} has the replicas {wanted} already");
-        return Ok(effect(false, evidence, (now, now)));
+        return Ok(Effect::new(false, evidence, (now, now)));
     }
     let asked = ask_controller(cluster, partition, clock, async |wire| {
         change::reassign(wire, partition, to).await
@@ -41,7 +41,7 @@ pub async fn reassign(
     if let Err(error @ AdminError::Refused { .. }) = &asked.answer {
         let had = listed(&before);
         let evidence = format!("{}; {partition} has {had}", refused(asked.of, error));
-        return Ok(effect(false, evidence, asked.between));
+        return Ok(Effect::new(false, evidence, asked.between));
     }
     let (state, seen) = moved(cluster, partition, to, clock).await;
     let in_force = matches!(state, State::Done | State::Moving(_));
@@ -51,7 +51,7 @@ pub async fn reassign(
         state.words(&wanted),
         seen.map_or_else(String::new, |node| format!(", says the metadata of {node}"))
     );
-    Ok(effect(in_force, evidence, asked.between))
+    Ok(Effect::new(in_force, evidence, asked.between))
 }
 
 /// Gives a partition the replicas of its plan again.

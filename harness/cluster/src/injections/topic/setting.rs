@@ -10,7 +10,7 @@ use std::time::Duration;
 use history::{Clock, Mark, NodeId, Partition, ProcessState, Service, Topic};
 use tokio::time::{Instant, sleep};
 
-use super::{WITHIN, ask_controller, effect, refused};
+use super::{WITHIN, ask_controller, refused};
 use crate::admin::{self, AdminError, Resource};
 use crate::change;
 use crate::cmd::Cmd;
@@ -49,10 +49,10 @@ pub async fn configure(
         value: Some(value),
     };
     Ok(match change.make(clock).await? {
-        Made::Refused(why) => effect(false, why, (clock.mark(), clock.mark())),
+        Made::Refused(why) => Effect::new(false, why, (clock.mark(), clock.mark())),
         Made::Same(now) => {
             let evidence = format!("{key} of {topic} is {now} already");
-            effect(false, evidence, (clock.mark(), clock.mark()))
+            Effect::new(false, evidence, (clock.mark(), clock.mark()))
         }
         Made::Changed {
             evidence,
@@ -60,7 +60,7 @@ pub async fn configure(
             altered,
         } => Effect {
             altered: vec![altered],
-            ..effect(true, evidence, between)
+            ..Effect::new(true, evidence, between)
         },
     })
 }
@@ -91,10 +91,7 @@ pub async fn put_back(
         Made::Refused(why) => Err(ClusterError::Lab(format!(
             "{key} of {topic} was not put back: {why}"
         ))),
-        Made::Same(now) => Ok(Recovered {
-            evidence: format!("{key} of {topic} is {now}"),
-            altered: Vec::new(),
-        }),
+        Made::Same(now) => Ok(Recovered::told(format!("{key} of {topic} is {now}"))),
         Made::Changed {
             evidence, altered, ..
         } => Ok(Recovered {
