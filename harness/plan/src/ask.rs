@@ -133,10 +133,40 @@ pub enum Ask {
     },
 }
 
+/// One list for both: `target` or `target_mut`, and what that makes of an `Option<Target>`.
+macro_rules! target_of {
+    ($ask:expr, $same:ident, $borrow:ident) => {
+        match $ask {
+            Ask::Process { target, .. }
+            | Ask::Isolate(target)
+            | Ask::Bridge(target)
+            | Ask::Part { target, .. }
+            | Ask::FillDisk(target)
+            | Ask::SlowDisk(target, _)
+            | Ask::FailDisk(target)
+            | Ask::PowerCut { target, .. }
+            | Ask::FlipBit { target, .. }
+            | Ask::Checkpoints { target, .. }
+            | Ask::Wipe(target)
+            | Ask::Clock { target, .. } => Some(target),
+            Ask::Flap { cut, .. } => cut.$same(),
+            Ask::Shape { target, .. } => target.$borrow(),
+            Ask::Cut(_)
+            | Ask::Split(_)
+            | Ask::Ring
+            | Ask::Elect { .. }
+            | Ask::Reassign { .. }
+            | Ask::Configure { .. }
+            | Ask::DeleteRecords { .. }
+            | Ask::CrashClient { .. } => None,
+        }
+    };
+}
+
 impl Ask {
     /// Whether it is over in the moment in which it takes effect: without `for` it is healed at once
     /// (a restart: started again), where every other fault stays open.
-    pub fn is_momentary(&self) -> bool {
+    pub(crate) fn is_momentary(&self) -> bool {
         match self {
             Ask::Process { kind, .. } => *kind == FaultKind::Restart,
             Ask::Elect { .. } | Ask::FlipBit { .. } | Ask::DeleteRecords { .. } => true,
@@ -168,58 +198,12 @@ impl Ask {
 
     /// Whom it befalls, where it says so by a target.
     pub fn target(&self) -> Option<&Target> {
-        match self {
-            Ask::Process { target, .. }
-            | Ask::Isolate(target)
-            | Ask::Bridge(target)
-            | Ask::Part { target, .. }
-            | Ask::FillDisk(target)
-            | Ask::SlowDisk(target, _)
-            | Ask::FailDisk(target)
-            | Ask::PowerCut { target, .. }
-            | Ask::FlipBit { target, .. }
-            | Ask::Checkpoints { target, .. }
-            | Ask::Wipe(target)
-            | Ask::Clock { target, .. } => Some(target),
-            Ask::Flap { cut, .. } => cut.target(),
-            Ask::Shape { target, .. } => target.as_ref(),
-            Ask::Cut(_)
-            | Ask::Split(_)
-            | Ask::Ring
-            | Ask::Elect { .. }
-            | Ask::Reassign { .. }
-            | Ask::Configure { .. }
-            | Ask::DeleteRecords { .. }
-            | Ask::CrashClient { .. } => None,
-        }
+        target_of!(self, target, as_ref)
     }
 
     /// The same, to be settled.
     pub(crate) fn target_mut(&mut self) -> Option<&mut Target> {
-        match self {
-            Ask::Process { target, .. }
-            | Ask::Isolate(target)
-            | Ask::Bridge(target)
-            | Ask::Part { target, .. }
-            | Ask::FillDisk(target)
-            | Ask::SlowDisk(target, _)
-            | Ask::FailDisk(target)
-            | Ask::PowerCut { target, .. }
-            | Ask::FlipBit { target, .. }
-            | Ask::Checkpoints { target, .. }
-            | Ask::Wipe(target)
-            | Ask::Clock { target, .. } => Some(target),
-            Ask::Flap { cut, .. } => cut.target_mut(),
-            Ask::Shape { target, .. } => target.as_mut(),
-            Ask::Cut(_)
-            | Ask::Split(_)
-            | Ask::Ring
-            | Ask::Elect { .. }
-            | Ask::Reassign { .. }
-            | Ask::Configure { .. }
-            | Ask::DeleteRecords { .. }
-            | Ask::CrashClient { .. } => None,
-        }
+        target_of!(self, target_mut, as_mut)
     }
 }
 

@@ -186,13 +186,12 @@ impl<S: System> Stage<'_, '_, S> {
                 required,
             } => {
                 let (fault, said) = self.fault(step, ask, *required).await?;
-                let hold = hold.or(ask.is_momentary().then_some(Duration::ZERO));
                 if let Some(hold) = hold {
                     let hold = Hold {
                         index,
                         step,
                         fault,
-                        until: self.clock.mark() + hold,
+                        until: self.clock.mark() + *hold,
                     };
                     if *meanwhile {
                         // Received as long as the storm plays.
