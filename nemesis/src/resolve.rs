@@ -82,7 +82,7 @@ pub fn resolve(ask: &Ask, world: &mut World<'_>) -> Result<Resolved, Unresolved>
                 None => (links.clone(), "named by the plan".to_owned()),
                 Some(target) => {
                     let chosen = choose(target, world)?;
-                    (around(&chosen.nodes, world.nodes, None), chosen.because)
+                    (around(&chosen.nodes, world.nodes), chosen.because)
                 }
             };
             let mut resolved = Resolved::of(deed(FaultKind::Shape, links.clone(), because));
@@ -145,7 +145,7 @@ fn links(ask: &Ask, world: &mut World<'_>) -> Result<Resolved, Unresolved> {
     match ask {
         Ask::Isolate(target) => {
             let chosen = choose(target, world)?;
-            let links = around(&chosen.nodes, nodes, None);
+            let links = around(&chosen.nodes, nodes);
             Ok(Resolved::of(deed(
                 FaultKind::Isolate,
                 links,
@@ -241,12 +241,13 @@ fn pairs(nodes: &[NodeId]) -> impl Iterator<Item = (NodeId, NodeId)> {
 }
 
 /// Every link between a chosen node and any other node, both ways.
-fn around(chosen: &[NodeId], nodes: &[NodeId], port: Option<PortName>) -> Vec<Link> {
+fn around(chosen: &[NodeId], nodes: &[NodeId]) -> Vec<Link> {
     let mut links = Vec::new();
     for (i, a) in nodes.iter().enumerate() {
         for b in &nodes[i + 1..] {
             if chosen.contains(a) || chosen.contains(b) {
                 for (from, to) in [(*a, *b), (*b, *a)] {
+                    let port = None;
                     links.push(Link { from, to, port });
                 }
             }
