@@ -245,12 +245,17 @@ pub fn rows() -> String {
             proof,
             undo,
         } = entry;
-        let example = example.replace('|', "\\|");
+        let example = cell(example);
         text.push_str(&format!(
             "| `{example}` | {does} | {proof} | {undo} | {needs} |\n"
         ));
     }
     text
+}
+
+/// Words in a cell of a table.
+pub(crate) fn cell(words: &str) -> String {
+    words.replace('|', "\\|")
 }
 
 #[cfg(test)]
@@ -260,24 +265,27 @@ mod tests {
     const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/faults.md");
 
     #[test]
-    fn the_page_about_faults_shows_these_rows() {
-        let page = std::fs::read_to_string(DOCS).expect("docs/faults.md");
-        let (begin, end) = (
-            "<!-- the catalogue begins -->\n",
-            "<!-- the catalogue ends -->",
-        );
-        let (head, rest) = page.split_once(begin).expect("the catalogue begins");
-        let (shown, tail) = rest.split_once(end).expect("the catalogue ends");
-        if std::env::var_os("UPDATE").is_some() {
-            let page = format!("{head}{begin}{}{end}{tail}", rows());
-            std::fs::write(DOCS, page).expect("written");
-            return;
+    fn the_page_about_faults_shows_both_tables() {
+        let mut page = std::fs::read_to_string(DOCS).expect("docs/faults.md");
+        let tables = [
+            ("the catalogue", rows()),
+            ("what was seen", crate::seen::rows()),
+        ];
+        for (name, rows) in tables {
+            let (begin, end) = (
+                format!("<!-- {name} begins -->\n"),
+                format!("<!-- {name} ends -->"),
+            );
+            let (head, rest) = page.split_once(&begin).expect(name);
+            let (shown, tail) = rest.split_once(&end).expect(name);
+            if std::env::var_os("UPDATE").is_none() {
+                assert_eq!(shown, rows, "UPDATE=1 cargo test -p nemesis writes it anew");
+            }
+            page = format!("{head}{begin}{rows}{end}{tail}");
         }
-        assert_eq!(
-            shown,
-            rows(),
-            "UPDATE=1 cargo test -p nemesis writes it anew"
-        );
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(DOCS, page).expect("written");
+        }
     }
 
     #[test]

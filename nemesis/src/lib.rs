@@ -14,6 +14,7 @@ pub mod needs;
 pub mod proof;
 pub mod resolve;
 pub mod roll;
+pub mod seen;
 pub mod target;
 pub mod trigger;
 
