@@ -31,13 +31,13 @@ const CHECKPOINTS: &str = "replication-offset-checkpoint recovery-point-offset-c
      log-start-offset-checkpoint cleaner-offset-checkpoint meta.properties .kafka_cleanshutdown";
 
 /// `$1` log directory, `$2` checkpoint names, then partition directories; those that exist. Kafka's
-/// names hold no blanks.
+/// names hold no blanks. Where nothing is left, as after a wipe, an archive of nothing: its end mark.
 const ARCHIVE: &str = r#"cd -- "$1" || exit 9
 names=
 for f in $2; do [ -e "$f" ] && names="$names $f"; done
 shift 2
 for d; do [ -d "$d" ] && names="$names $d"; done
-[ -n "$names" ] || exit 0
+[ -n "$names" ] || exec head -c 1024 /dev/zero
 exec tar cf - -- $names"#;
 
 /// `$1` log directory, then partition directories. Name, inode and size of each file, and the
@@ -271,6 +271,29 @@ mod tests {
                 "t-0/",
                 "t-0/00.log"
             ]
+        );
+    }
+
+    #[test]
+    fn nothing_is_an_archive_of_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let output = Command::new("sh")
+            .args(["-c", ARCHIVE, "sh"])
+            .arg(dir.path())
+            .args([CHECKPOINTS, "t-0"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(
+            output.stdout, [0; 1024],
+            "two blocks of zeros end an archive"
+        );
+        assert_eq!(
+            tar::Archive::new(&output.stdout[..])
+                .entries()
+                .unwrap()
+                .count(),
+            0
         );
     }
 
