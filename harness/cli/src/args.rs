@@ -9,6 +9,7 @@ use crate::bench::BenchArgs;
 use crate::doctor::DoctorArgs;
 use crate::exporting::ExportArgs;
 use crate::nightly::NightlyArgs;
+use crate::shrink::ShrinkArgs;
 use crate::soak::SoakArgs;
 use crate::soak::kills::KillsArgs;
 use crate::synthesis::SynthArgs;
@@ -80,6 +81,8 @@ pub enum Verb {
     },
     /// A night: a suite of runs with its controls, a page, a message.
     Nightly(NightlyArgs),
+    /// Reduce a failing run's storm to the steps that are needed, as a plan file.
+    Shrink(ShrinkArgs),
     /// Our recorded producers beside Kafka's own, by turns.
     #[command(name = "bench-workload", hide = true)]
     BenchWorkload(BenchArgs),

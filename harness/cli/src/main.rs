@@ -17,6 +17,7 @@ mod labs;
 mod live;
 mod nightly;
 mod planning;
+mod shrink;
 mod signals;
 mod soak;
 mod standing;
@@ -75,6 +76,7 @@ fn dispatch(args: &Args) -> Result<Exit, exit::Failure> {
         Verb::Synth(asked) => synthesis::synth(asked),
         Verb::Plan { plan, seed } => planning::show(plan, *seed),
         Verb::Nightly(asked) => nightly::nightly(asked),
+        Verb::Shrink(asked) => shrink::run(asked),
         Verb::Doctor(asked) => doctor::doctor(args, asked),
         Verb::Heal { lab } => labs::heal(args, lab),
         Verb::Lab { verb } => match verb {

@@ -1,0 +1,135 @@
+//! Candidates run on a lab, each as a process of its own.
+//!
+//! A run that broke nothing is removed once it is on record; one that broke something else stays, and
+//! so does what the lab spoilt.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use campaign::shrink::{Came, Record, Tried, Tries};
+use campaign::{Attempt, CampaignError, Facts, Outcome};
+use cluster::labfile::LabFile;
+use history::rundir::write_atomically;
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
+
+use crate::exit::sentence;
+use crate::home::say_error;
+use crate::signals::{self, Signals};
+use crate::{labs, tried};
+
+/// A lab that is up, and where its runs are kept.
+pub struct Lab<'a> {
+    runtime: &'a Runtime,
+    lab: &'a LabFile,
+    /// What the user called it.
+    named: &'a str,
+    dir: &'a Path,
+    /// The seed of every run.
+    pub seed: u64,
+    begun: Instant,
+    heard: Signals,
+    passed_on: Signals,
+}
+
+impl<'a> Lab<'a> {
+    /// Begins to count the time.
+    pub fn new(
+        runtime: &'a Runtime,
+        lab: &'a LabFile,
+        named: &'a str,
+        dir: &'a Path,
+        heard: Signals,
+        passed_on: Signals,
+    ) -> Self {
+        Self {
+            runtime,
+            lab,
+            named,
+            dir,
+            seed: 0,
+            begun: Instant::now(),
+            heard,
+            passed_on,
+        }
+    }
+
+    fn candidate(&self) -> PathBuf {
+        self.dir.join("candidate.toml")
+    }
+}
+
+impl Tries for Lab<'_> {
+    fn run(&mut self, plan: &str, deadline: Duration) -> Attempt {
+        let candidate = self.candidate();
+        if let Err(why) = write_atomically(&candidate, plan.as_bytes()) {
+            let why = why.to_string();
+            return Attempt {
+                run: None,
+                outcome: Outcome::LabFailed { why },
+            };
+        }
+        let candidate = candidate.to_string_lossy();
+        let asked = tried::Asked {
+            plan: &candidate,
+            lab: self.named,
+            seed: self.seed,
+            schedule: None,
+            results: self.dir,
+            deadline,
+        };
+        let tried = self
+            .runtime
+            .block_on(tried::run(asked, &mut self.passed_on));
+        Attempt {
+            run: tried.dir.map(|dir| dir.name()),
+            outcome: match tried.came {
+                tried::Came::Judged(judgement) => Outcome::Judged(Box::new(Facts::of(&judgement))),
+                tried::Came::LabFailed { why } => Outcome::LabFailed { why },
+                tried::Came::Stopped(signal) => Outcome::DidNotRun {
+                    why: signals::name(signal).to_owned(),
+                },
+            },
+        }
+    }
+
+    fn heal(&mut self) {
+        if let Err(error) = labs::heal_from_outside(self.lab, self.named) {
+            say_error(&format!("tidemark: {}", sentence(&error)));
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    fn stop(&mut self) -> Option<String> {
+        let raised = self.runtime.block_on(self.heard.raised());
+        raised.map(|signal| signals::name(signal).to_owned())
+    }
+
+    fn keep(&mut self, record: &Record) -> Result<(), CampaignError> {
+        record.write(&super::record_file(self.dir))?;
+        if let Some(tried) = record.tried.last()
+            && matches!(tried.came, Came::Held | Came::Unproven)
+        {
+            remove(self.dir, tried);
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, line: &str) {
+        say_error(&format!("shrink: {line}"));
+    }
+}
+
+/// Removes a run from the disk; on record it stays.
+pub fn remove(dir: &Path, tried: &Tried) {
+    let Some(run) = &tried.run else { return };
+    let path = dir.join("runs").join(run);
+    if path.exists()
+        && let Err(why) = std::fs::remove_dir_all(&path)
+    {
+        say_error(&format!("tidemark: {} stays: {why}", path.display()));
+    }
+}
