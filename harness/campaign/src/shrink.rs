@@ -38,7 +38,7 @@ pub trait Tries {
     fn heal(&mut self);
     /// Time since this call began.
     fn elapsed(&self) -> Duration;
-    /// Why no further run is to be begun: somebody asked for it, or the disk is full.
+    /// Why no further run is to be begun: somebody asked for it.
     fn stop(&mut self) -> Option<String>;
     /// Keeps what is on record, after every run.
     ///

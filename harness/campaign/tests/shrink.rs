@@ -40,6 +40,8 @@ steps = []
 "#;
 
 type Steps = BTreeSet<usize>;
+/// Whether the lab fails under these steps, in the so many-th run of a call.
+type LabFails = Box<dyn Fn(&Steps, usize) -> bool>;
 
 /// A storm of so many steps, each with its number for a name; many speak of earlier ones.
 fn storm(draws: &mut Stream, count: usize) -> Case {
@@ -116,7 +118,7 @@ struct Pretend {
     seed: u64,
     /// Judged runs, those before this call included.
     runs: usize,
-    lab_fails: Box<dyn Fn(&Steps, usize) -> bool>,
+    lab_fails: LabFails,
     /// Runs that were asked for in this call.
     asked: usize,
     stop_at: Option<usize>,

@@ -7,6 +7,7 @@
 mod lab;
 mod source;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,11 +15,13 @@ use anyhow::anyhow;
 use campaign::shrink::{Asked, Came, Ending, Record, Shrunk, shrink};
 use cluster::labfile;
 use history::rundir::write_atomically;
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::exit::{Exit, Failure, OrExit};
 use crate::home::{give_to_sudo_user, say, say_error};
 use crate::signals::Signals;
 use crate::standing::Up;
+use crate::tried;
 use lab::Lab;
 use source::Source;
 
@@ -62,15 +65,13 @@ pub fn run(args: &ShrinkArgs) -> Result<Exit, Failure> {
     let source = Source::read(&args.run, args.cause).or_usage()?;
     let lab = labfile::find(&args.lab).or_usage()?;
     let dir = args.results.join("shrunk").join(&source.name);
-    let mut record = record(&dir, &source).or_usage()?;
+    record(&dir, &source).or_usage()?;
     let asked = Asked {
         times: args.times,
         at_least: Asked::of_rate(args.times, args.at_least),
         budget: args.budget,
         takes: source.takes,
     };
-    say(&source.said(&asked, record.tried.len()));
-
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -83,9 +84,12 @@ pub fn run(args: &ShrinkArgs) -> Result<Exit, Failure> {
             Signals::listen().or_harness()?,
         )
     };
-    std::fs::create_dir_all(&dir)
-        .map_err(|why| anyhow!("cannot write to {} ({why}): give --results", dir.display()))
+    let _ours = alone(&dir).or_harness()?;
+    runtime
+        .block_on(tried::idle(&dir, &lab.name))
         .or_harness()?;
+    let mut record = record(&dir, &source).or_usage()?;
+    say(&source.said(&asked, record.tried.len()));
     let up = Up::new(lab, args.keep_lab);
     let stopped = runtime.block_on(heard.raised());
     let up = up.or_harness()?;
@@ -94,7 +98,9 @@ pub fn run(args: &ShrinkArgs) -> Result<Exit, Failure> {
         None => {
             let mut lab = Lab::new(&runtime, &up.lab, &args.lab, &dir, heard, passed_on);
             lab.seed = source.case.seed().0;
-            shrink(&source.case, asked, &mut record, &mut lab).map_err(Into::into)
+            let shrunk = shrink(&source.case, asked, &mut record, &mut lab);
+            lab.leave();
+            shrunk.map_err(Into::into)
         }
     };
     let down = up.down(&runtime);
@@ -111,6 +117,16 @@ pub fn run(args: &ShrinkArgs) -> Result<Exit, Failure> {
     let shrunk = kept.or_harness()?;
     down.or_harness()?;
     Ok(exit(&shrunk))
+}
+
+/// Makes the directory, and makes sure that nobody else reduces this run into it.
+fn alone(dir: &Path) -> anyhow::Result<Flock<File>> {
+    std::fs::create_dir_all(dir)
+        .map_err(|why| anyhow!("cannot write to {} ({why}): give --results", dir.display()))?;
+    Flock::lock(File::open(dir)?, FlockArg::LockExclusiveNonblock).map_err(|_| {
+        let dir = dir.display();
+        anyhow!("the same run is being reduced in {dir}: wait for its end, or stop it by SIGINT")
+    })
 }
 
 fn exit(shrunk: &Shrunk) -> Exit {

@@ -41,20 +41,35 @@ fn runs_that_cannot_be_reduced() {
     };
     refused(&["/nowhere"], &["/nowhere is not a run directory"]);
     let run = exhibit(at.path(), "canary-kip101");
-    refused(&["canary-kip101"], &["canary-kip101 has no verdict yet", "tidemark check"]);
+    refused(
+        &["canary-kip101"],
+        &["canary-kip101 has no verdict yet", "tidemark check"],
+    );
     tidemark(at.path(), &["check", "canary-kip101"]);
-    refused(&["canary-kip101", "--cause", "0"], &["--cause is from 1 to", "not 0"]);
-    refused(&["canary-kip101", "--cause", "99"], &["--cause is from 1 to", "not 99"]);
+    refused(
+        &["canary-kip101", "--cause", "0"],
+        &["--cause is from 1 to", "not 0"],
+    );
+    refused(
+        &["canary-kip101", "--cause", "99"],
+        &["--cause is from 1 to", "not 99"],
+    );
     refused(&["canary-kip101", "--lab", "nowhere"], &["nowhere"]);
     let schedule = run.join("schedule.toml");
     let steps = fs::read_to_string(&schedule).expect("a schedule");
     fs::write(&schedule, steps.replace("r1/0", "r2/0")).expect("written");
-    refused(&["canary-kip101"], &["does not fit its plan", "there is no topic `r2`"]);
+    refused(
+        &["canary-kip101"],
+        &["does not fit its plan", "there is no topic `r2`"],
+    );
     fs::remove_file(&schedule).expect("removed");
     refused(&["canary-kip101"], &["cannot read", "schedule.toml"]);
     exhibit(at.path(), "demo");
     tidemark(at.path(), &["check", "demo"]);
-    refused(&["demo"], &["demo broke nothing (Held): there is nothing to shrink"]);
+    refused(
+        &["demo"],
+        &["demo broke nothing (Held): there is nothing to shrink"],
+    );
 }
 
 #[test]
@@ -62,9 +77,17 @@ fn words_that_mean_nothing() {
     let at = dir();
     for (option, value, words) in [
         ("--times", "0", "0 is not in 1..=100"),
-        ("--at-least", "1.2", "a share is a number above 0 and up to 1"),
+        (
+            "--at-least",
+            "1.2",
+            "a share is a number above 0 and up to 1",
+        ),
         ("--at-least", "0", "a share is a number above 0 and up to 1"),
-        ("--at-least", "NaN", "a share is a number above 0 and up to 1"),
+        (
+            "--at-least",
+            "NaN",
+            "a share is a number above 0 and up to 1",
+        ),
         ("--budget", "5", "time unit needed"),
     ] {
         let said = shrink(at.path(), &["run", option, value]);

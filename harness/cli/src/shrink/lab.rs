@@ -30,6 +30,8 @@ pub struct Lab<'a> {
     begun: Instant,
     heard: Signals,
     passed_on: Signals,
+    /// The last run did not end in order.
+    unclean: bool,
 }
 
 impl<'a> Lab<'a> {
@@ -51,6 +53,14 @@ impl<'a> Lab<'a> {
             begun: Instant::now(),
             heard,
             passed_on,
+            unclean: false,
+        }
+    }
+
+    /// Leaves the hosts as a run does that ends in order.
+    pub fn leave(mut self) {
+        if self.unclean {
+            self.heal();
         }
     }
 
@@ -81,6 +91,7 @@ impl Tries for Lab<'_> {
         let tried = self
             .runtime
             .block_on(tried::run(asked, &mut self.passed_on));
+        self.unclean = !matches!(tried.came, tried::Came::Judged(_));
         Attempt {
             run: tried.dir.map(|dir| dir.name()),
             outcome: match tried.came {
@@ -94,6 +105,7 @@ impl Tries for Lab<'_> {
     }
 
     fn heal(&mut self) {
+        self.unclean = false;
         if let Err(error) = labs::heal_from_outside(self.lab, self.named) {
             say_error(&format!("tidemark: {}", sentence(&error)));
         }
