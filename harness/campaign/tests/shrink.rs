@@ -237,7 +237,7 @@ fn what_is_needed_stays_and_all_else_goes() {
 
 #[test]
 fn no_single_step_can_go_whatever_the_failure_is_made_of() {
-    for seed in 0..2_000 {
+    for seed in 0..500 {
         let mut draws = Seed(seed).stream("odd failures");
         let count = draws.between(1, 24) as usize;
         let case = storm(&mut draws, count);
@@ -282,7 +282,7 @@ fn every_part_of_a_storm_is_a_plan() {
         let drawn = Schedule::draw(&plan, case.seed());
         assert_eq!(Storm::Steps(drawn.steps), plan.storm, "{name}");
     };
-    for seed in 0..100 {
+    for seed in 0..30 {
         let mut draws = Seed(seed).stream("parts");
         let case = storm(&mut draws, 20);
         check(&case, &mut draws, "made up");
