@@ -10,7 +10,6 @@ mod index;
 mod night;
 pub mod page;
 pub mod retention;
-pub mod shrink;
 pub mod telling;
 pub mod trend;
 
