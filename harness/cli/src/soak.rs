@@ -6,10 +6,12 @@
 
 mod counts;
 mod drawn;
+mod ground;
 mod inside;
 mod kafka;
 pub mod kills;
 mod looks;
+mod rows;
 mod stand_ins;
 
 use std::path::PathBuf;
