@@ -37,6 +37,8 @@ pub struct StatusArgs {
 #[derive(Debug, Serialize)]
 struct Status {
     installed: Vec<Installed>,
+    /// Why the crontab could not be read.
+    crontab: Option<String>,
     results: Vec<Kept>,
 }
 
@@ -121,7 +123,11 @@ fn looked_at(asked: &StatusArgs) -> anyhow::Result<Status> {
         .map(|every| by_timer(&systemd, every, now))
         .collect();
     let user = every::user(asked.user.as_deref())?;
-    let lines = cron::installed(&cron::read(&user)?);
+    // Who may not have a crontab has none; that is no reason to be silent about timers.
+    let (lines, crontab) = match cron::read(&user) {
+        Ok(text) => (cron::installed(&text), None),
+        Err(error) => (Vec::new(), Some(sentence(&error))),
+    };
     installed.extend(
         lines
             .iter()
@@ -140,6 +146,7 @@ fn looked_at(asked: &StatusArgs) -> anyhow::Result<Status> {
     Ok(Status {
         results: results.collect::<anyhow::Result<_>>()?,
         installed,
+        crontab,
     })
 }
 
@@ -166,10 +173,15 @@ fn by_timer(systemd: &Systemd, every: &Every, now: DateTime<Local>) -> Installed
     let (tag, mut one) = (every.tag(), Installed::new(every, "", now));
     one.by = format!("{tag}.timer");
     one.goes_on = Some(systemd.active(&format!("{tag}.service")) == Active::Yes);
-    if let Active::No(how) = systemd.active(&one.by) {
-        one.next = None;
-        one.idle = Some(how);
-    }
+    one.idle = match systemd.active(&one.by) {
+        Active::Yes => return one,
+        Active::No(how) => Some(format!(
+            "the timer is {how}; start it by `systemctl enable {by}` and `systemctl start {by}`",
+            by = one.by
+        )),
+        Active::Unknown(why) => Some(why),
+    };
+    one.next = None;
     one
 }
 
@@ -241,12 +253,10 @@ fn told(status: &Status) -> String {
             lines.push(format!("  next: {}", next.format("%Y-%m-%d %H:%M %:z")));
         }
         if let Some(idle) = &one.idle {
-            lines.push(format!(
-                "  next: never, the timer is {idle}: `systemctl enable {by}; systemctl start {by}`",
-                by = one.by
-            ));
+            lines.push(format!("  next: unknown: {idle}"));
         }
     }
+    lines.extend(status.crontab.clone());
     for kept in &status.results {
         lines.push(format!(
             "{}: {}",
