@@ -29,6 +29,20 @@ pub enum CampaignError {
         /// Where and why.
         why: String,
     },
+    /// A reduction's record does not hold what it should.
+    #[error("{} is no record of a reduction: {why}; move it out of the way", path.display())]
+    NoRecord {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        why: String,
+    },
+    /// A run's steps are not such as its plan can have.
+    #[error("the run's schedule does not fit its plan: {why}; one of the two was changed after it")]
+    Unfit {
+        /// Which step, and why.
+        why: String,
+    },
     /// A night's file is newer than this program.
     #[error("{} was written by a newer Tidemark (format {format}; this one reads up to {known}): upgrade", path.display())]
     Newer {

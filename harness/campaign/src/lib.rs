@@ -10,6 +10,7 @@ mod index;
 mod night;
 pub mod page;
 pub mod retention;
+pub mod shrink;
 pub mod telling;
 pub mod trend;
 

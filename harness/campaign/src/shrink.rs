@@ -1,0 +1,332 @@
+//! A failing run's storm, reduced: steps are left out as long as the same failure comes back most of
+//! the time, until no step can go.
+//!
+//! It is handed something that runs plans, and knows neither hosts nor processes. Only steps go:
+//! load, settings and phases stay what they were. Every decision follows from the runs on record, so
+//! that whoever was interrupted goes on where they were.
+
+mod case;
+mod record;
+mod reduce;
+mod result;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use checkers::Fold;
+
+use crate::error::CampaignError;
+use crate::facts::{Cause, Facts};
+use crate::night::{Attempt, Outcome};
+
+pub use case::Case;
+pub use record::{Came, RECORD_FORMAT, Record, Tally, Tried};
+pub use reduce::reduce;
+pub use result::{Ending, Shrunk};
+
+/// Candidates in a row, under which the lab failed twice, after which the lab is to blame.
+const UNDECIDED_MAX: u32 = 2;
+/// How long before its deadline a run may be asked to end: none is begun that would be.
+const ENDING: Duration = Duration::from_secs(75);
+
+/// Whoever runs candidates on a lab.
+pub trait Tries {
+    /// Runs a plan, given as text; ended at the deadline, which counts from now. Never an error: what
+    /// goes wrong is an outcome.
+    fn run(&mut self, plan: &str, deadline: Duration) -> Attempt;
+    /// Removes from the hosts what a run left there. What cannot be healed is said by the next run.
+    fn heal(&mut self);
+    /// Time since this call began.
+    fn elapsed(&self) -> Duration;
+    /// Why no further run is to be begun: somebody asked for it.
+    fn stop(&mut self) -> Option<String>;
+    /// Keeps what is on record, after every run.
+    ///
+    /// # Errors
+    /// When it cannot be kept: what is not on record would be run again.
+    fn keep(&mut self, record: &Record) -> Result<(), CampaignError>;
+    /// Progress, in a line.
+    fn tell(&mut self, line: &str);
+}
+
+/// What is wanted of a reduction.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// Runs that decide about a candidate, and runs that measure the result.
+    pub times: u32,
+    /// Of those, how many must break the same promise by the same cause.
+    pub at_least: u32,
+    /// After so long no run goes on, and none is begun that would.
+    pub budget: Duration,
+    /// How long the failing run took.
+    pub takes: Duration,
+}
+
+impl Asked {
+    /// How many of `times` runs a rate is: `None` is more than half of them. A rate of nothing is
+    /// one run: what never fails is no result.
+    pub fn of_rate(times: u32, rate: Option<f64>) -> u32 {
+        let wanted = match rate {
+            None => times / 2 + 1,
+            // A rate of 0.6 of 5 runs is 3 of them, whatever 0.6 is in binary.
+            Some(rate) => (rate * f64::from(times) - 1e-9).ceil() as u32,
+        };
+        wanted.clamp(1, times.max(1))
+    }
+}
+
+/// Reduces. What is on record already is not run again.
+///
+/// # Errors
+/// When what came of a run cannot be kept.
+pub fn shrink(
+    case: &Case,
+    asked: Asked,
+    record: &mut Record,
+    tries: &mut impl Tries,
+) -> Result<Shrunk, CampaignError> {
+    let mut shrinker = Shrinker {
+        case,
+        bar: asked.at_least,
+        asked,
+        record,
+        tries,
+        best: case.all(),
+        undecided: BTreeSet::new(),
+        in_a_row: 0,
+        lab_failures: 0,
+    };
+    let ending = match shrinker.go() {
+        Ok(ending) | Err(Halt::For(ending)) => ending,
+        Err(Halt::Unkept(error)) => return Err(error),
+    };
+    Ok(shrinker.result(ending))
+}
+
+/// Why a reduction does not go on.
+enum Halt {
+    For(Ending),
+    Unkept(CampaignError),
+}
+
+struct Shrinker<'a, T> {
+    case: &'a Case,
+    asked: Asked,
+    /// How many of the runs must fail: what was asked, or what the failing run's own steps reach.
+    bar: u32,
+    record: &'a mut Record,
+    tries: &'a mut T,
+    /// The fewest steps so far that fail often enough.
+    best: Vec<usize>,
+    /// Candidates under which the lab failed twice.
+    undecided: BTreeSet<Vec<usize>>,
+    in_a_row: u32,
+    lab_failures: u32,
+}
+
+impl<T: Tries> Shrinker<'_, T> {
+    fn go(&mut self) -> Result<Ending, Halt> {
+        let all = self.case.all();
+        self.say(&format!(
+            "all {} steps, {} times",
+            all.len(),
+            self.asked.times
+        ));
+        let same = self.measure(&all)?;
+        if same == 0 {
+            return Ok(Ending::NotReproduced);
+        }
+        if same < self.bar {
+            let (of, wanted) = (self.asked.times, self.bar);
+            self.say(&format!(
+                "all steps fail {same} of {of} times, and {wanted} were asked for: candidates \
+                 need {same} of {of}"
+            ));
+            self.bar = same;
+        }
+        // Among many candidates some are taken for luck. The result is measured by runs of its own;
+        // if they do not bear it out, that candidate counts as not failing, and all that was decided
+        // is decided again, from the record.
+        loop {
+            self.best.clone_from(&all);
+            let case = self.case;
+            let kept = reduce(
+                all.clone(),
+                |kept| case.close(kept),
+                |kept| self.fails(kept),
+            )?;
+            if kept == all {
+                break;
+            }
+            self.say(&format!(
+                "no step can go: the {} that are left, {} times",
+                kept.len(),
+                self.asked.times
+            ));
+            let same = self.measure(&kept)?;
+            if same >= self.bar {
+                break;
+            }
+            let of = self.asked.times;
+            self.say(&format!("they fail {same} of {of} times: taken back"));
+        }
+        Ok(if self.undecided.is_empty() {
+            Ending::Minimal
+        } else {
+            Ending::Undecided
+        })
+    }
+
+    /// Whether a candidate fails often enough. No run is made that cannot change the answer.
+    fn fails(&mut self, kept: &[usize]) -> Result<bool, Halt> {
+        if self.undecided.contains(kept) {
+            return Ok(false);
+        }
+        let measured = self.record.tally(kept, true);
+        if measured.of >= self.asked.times {
+            return Ok(measured.same >= self.bar && self.taken(kept));
+        }
+        let mut told = false;
+        loop {
+            let so_far = self.record.tally(kept, false);
+            if so_far.same >= self.bar {
+                return Ok(self.taken(kept));
+            }
+            let left = self.asked.times.saturating_sub(so_far.of);
+            if so_far.same + left < self.bar {
+                self.in_a_row = 0;
+                return Ok(false);
+            }
+            if !told {
+                self.say(&self.case.without(&self.best, kept));
+                told = true;
+            }
+            if !self.try_once(kept, false)? {
+                return self.undecided(kept);
+            }
+        }
+    }
+
+    fn taken(&mut self, kept: &[usize]) -> bool {
+        self.in_a_row = 0;
+        self.best = kept.to_vec();
+        true
+    }
+
+    /// The lab failed twice: this candidate is neither kept nor called innocent.
+    fn undecided(&mut self, kept: &[usize]) -> Result<bool, Halt> {
+        self.undecided.insert(kept.to_vec());
+        self.in_a_row += 1;
+        if self.in_a_row >= UNDECIDED_MAX {
+            return Err(Halt::For(Ending::LabFailed));
+        }
+        self.say("the lab failed twice: these steps stay");
+        Ok(false)
+    }
+
+    /// Runs that say how often these steps fail, whatever the runs said that chose them.
+    fn measure(&mut self, kept: &[usize]) -> Result<u32, Halt> {
+        loop {
+            let so_far = self.record.tally(kept, true);
+            if so_far.of >= self.asked.times {
+                return Ok(so_far.same);
+            }
+            if !self.try_once(kept, true)? {
+                return Err(Halt::For(Ending::LabFailed));
+            }
+        }
+    }
+
+    /// One run on record; `false` if the lab failed twice.
+    fn try_once(&mut self, kept: &[usize], measured: bool) -> Result<bool, Halt> {
+        let plan = self.case.plan(kept).to_toml();
+        for retried in [false, true] {
+            if let Some(why) = self.tries.stop() {
+                return Err(Halt::For(Ending::Stopped { why }));
+            }
+            let deadline = self.deadline()?;
+            if retried {
+                self.tries.heal();
+            }
+            let begun = self.tries.elapsed();
+            let attempt = self.tries.run(&plan, deadline);
+            let took = self.tries.elapsed().saturating_sub(begun);
+            match attempt.outcome {
+                Outcome::Judged(facts) => {
+                    let came = came(&facts, &self.record.cause);
+                    self.say(&format!("  {came}"));
+                    self.record.tried.push(Tried {
+                        kept: kept.to_vec(),
+                        measured,
+                        came,
+                        run: attempt.run,
+                        took_s: took.as_secs(),
+                    });
+                    self.tries.keep(self.record).map_err(Halt::Unkept)?;
+                    return Ok(true);
+                }
+                Outcome::LabFailed { why } => {
+                    self.lab_failures += 1;
+                    self.say(&format!(
+                        "  the lab failed, which counts for nothing: {why}"
+                    ));
+                }
+                Outcome::DidNotRun { why } => return Err(Halt::For(Ending::Stopped { why })),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Twice what a run takes and two minutes, but never beyond the budget.
+    fn deadline(&self) -> Result<Duration, Halt> {
+        let took = self.record.tried.iter().map(|tried| tried.took_s).max();
+        let takes = took.map_or(self.asked.takes, Duration::from_secs);
+        let left = self.asked.budget.saturating_sub(self.tries.elapsed());
+        if takes + ENDING > left {
+            return Err(Halt::For(Ending::Budget));
+        }
+        Ok((2 * takes + Duration::from_secs(120)).min(left))
+    }
+
+    fn say(&mut self, line: &str) {
+        self.tries.tell(line);
+    }
+
+    fn result(self, ending: Ending) -> Shrunk {
+        let measured = self.record.tally(&self.best, true);
+        let afresh = measured.of >= self.asked.times;
+        let of_steps = self.case.all().len();
+        let chose = self.best.len() < of_steps && !afresh;
+        Shrunk {
+            plan: self.case.plan(&self.best),
+            seed: self.case.seed(),
+            rate: if chose {
+                self.record.tally(&self.best, false)
+            } else {
+                measured
+            },
+            afresh,
+            kept: self.best,
+            of_steps,
+            often_enough: afresh && measured.same >= self.asked.at_least,
+            lab_failures: self.lab_failures,
+            ending,
+        }
+    }
+}
+
+fn came(facts: &Facts, wanted: &Cause) -> Came {
+    if facts.causes.iter().any(|cause| cause.same_as(wanted)) {
+        return Came::Same;
+    }
+    match facts.verdict {
+        Fold::Held => Came::Held,
+        Fold::Unproven => Came::Unproven,
+        Fold::Broken => {
+            let first = facts.causes.first().map(|cause| cause.title.clone());
+            Came::Other {
+                title: first.unwrap_or_else(|| facts.said().to_owned()),
+            }
+        }
+    }
+}

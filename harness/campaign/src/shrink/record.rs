@@ -1,0 +1,169 @@
+//! What was tried, run by run: all that a reduction decides follows from it.
+//!
+//! It is kept after every run. A lab's failures are not in it: they decide nothing.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use history::rundir::write_atomically;
+use serde::{Deserialize, Serialize};
+
+use crate::error::CampaignError;
+use crate::facts::Cause;
+
+/// The newest format of the record that this program writes and reads.
+pub const RECORD_FORMAT: u32 = 1;
+
+/// The runs of a reduction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The format of the file.
+    pub format: u32,
+    /// The failing run's name.
+    pub run: String,
+    /// What it broke, and what a run must break to count.
+    pub cause: Cause,
+    /// Its steps.
+    pub steps: Vec<String>,
+    /// Every judged run, in order.
+    pub tried: Vec<Tried>,
+}
+
+/// One judged run of some of the steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// The steps, by their place among all, from 0.
+    pub kept: Vec<usize>,
+    /// It measures steps that were chosen before, instead of choosing them.
+    pub measured: bool,
+    /// What came of it.
+    pub came: Came,
+    /// The run directory's name.
+    pub run: Option<String>,
+    /// How long it took, seconds.
+    pub took_s: u64,
+}
+
+/// What came of a judged run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "is")]
+pub enum Came {
+    /// The same promise was broken by the same cause.
+    Same,
+    /// Something else was broken; does not count.
+    Other {
+        /// What.
+        title: String,
+    },
+    /// Nothing was broken.
+    Held,
+    /// Not enough was examined, or a step that was needed could not be done; does not count.
+    Unproven,
+}
+
+impl fmt::Display for Came {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Came::Same => f.write_str("broken in the same way"),
+            Came::Other { title } => {
+                write!(f, "broken in another way, which does not count: {title}")
+            }
+            Came::Held => f.write_str("held"),
+            Came::Unproven => f.write_str("unproven, which counts as not failing"),
+        }
+    }
+}
+
+/// How often some steps failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Runs that broke the same promise by the same cause.
+    pub same: u32,
+    /// All judged runs.
+    pub of: u32,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.same, self.of)
+    }
+}
+
+impl Record {
+    /// Nothing was tried yet.
+    pub fn new(run: &str, cause: Cause, steps: Vec<String>) -> Self {
+        Self {
+            format: RECORD_FORMAT,
+            run: run.to_owned(),
+            cause,
+            steps,
+            tried: Vec::new(),
+        }
+    }
+
+    /// How often these steps failed, in the runs that measured them or in those that chose them.
+    pub fn tally(&self, kept: &[usize], measured: bool) -> Tally {
+        let mut tally = Tally::default();
+        for tried in &self.tried {
+            if tried.kept == kept && tried.measured == measured {
+                tally.of += 1;
+                tally.same += u32::from(tried.came == Came::Same);
+            }
+        }
+        tally
+    }
+
+    /// How many runs came to this.
+    pub fn count(&self, wanted: impl Fn(&Came) -> bool) -> usize {
+        self.tried
+            .iter()
+            .filter(|tried| wanted(&tried.came))
+            .count()
+    }
+
+    /// Whether another record is of the same reduction.
+    pub fn continues(&self, other: &Record) -> bool {
+        self.run == other.run && self.cause.same_as(&other.cause) && self.steps == other.steps
+    }
+
+    /// Reads a record; `None` if there is none yet.
+    ///
+    /// # Errors
+    /// When it cannot be read, is newer, or is none.
+    pub fn read(path: &Path) -> Result<Option<Self>, CampaignError> {
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(why) => return Err(CampaignError::read(path, why)),
+        };
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let malformed = |why: serde_json::Error| CampaignError::NoRecord {
+            path: path.to_owned(),
+            why: why.to_string(),
+        };
+        let Format { format } = serde_json::from_slice(&text).map_err(malformed)?;
+        if format > RECORD_FORMAT {
+            return Err(CampaignError::Newer {
+                path: path.to_owned(),
+                format,
+                known: RECORD_FORMAT,
+            });
+        }
+        serde_json::from_slice(&text).map(Some).map_err(malformed)
+    }
+
+    /// Writes it, whole or not at all.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), CampaignError> {
+        let mut text =
+            serde_json::to_vec_pretty(self).map_err(|why| CampaignError::write(path, why))?;
+        text.push(b'\n');
+        write_atomically(path, &text).map_err(|why| CampaignError::write(path, why))
+    }
+}

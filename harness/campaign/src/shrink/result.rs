@@ -1,0 +1,172 @@
+//! What is left of a storm: a plan file whose head says where it comes from and how often it fails,
+//! and a few sentences.
+//!
+//! It decides nothing.
+
+use std::fmt::Write as _;
+
+use plan::{Plan, Seed};
+
+use super::record::{Came, Record, Tally};
+
+/// What a reduction came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shrunk {
+    /// The fewest steps that fail often enough, by their place among all.
+    pub kept: Vec<usize>,
+    /// How many there were.
+    pub of_steps: usize,
+    /// They as a plan.
+    pub plan: Plan,
+    /// The seed that goes with them.
+    pub seed: Seed,
+    /// How often they failed.
+    pub rate: Tally,
+    /// The rate is of runs that were made after the steps were chosen.
+    pub afresh: bool,
+    /// Measured afresh, they fail as often as was asked for.
+    pub often_enough: bool,
+    /// How often the lab failed in this call.
+    pub lab_failures: u32,
+    /// Why it ended.
+    pub ending: Ending,
+}
+
+/// Why a reduction ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// No step can go.
+    Minimal,
+    /// No step can go, as far as could be tried: under some candidates the lab failed twice.
+    Undecided,
+    /// All steps together did not fail once.
+    NotReproduced,
+    /// The time was over.
+    Budget,
+    /// Somebody stopped it.
+    Stopped {
+        /// Who, or why.
+        why: String,
+    },
+    /// The lab failed again and again.
+    LabFailed,
+}
+
+impl Shrunk {
+    /// Whether there is a plan file to write: steps that failed at least once.
+    pub fn is_something(&self) -> bool {
+        self.rate.same > 0
+    }
+
+    /// The plan file. `again` is the command that runs it.
+    pub fn to_toml(&self, record: &Record, again: &str) -> String {
+        let mut head = String::new();
+        let cause = &record.cause;
+        let mut line = |text: &str| {
+            // One line, whatever a title holds.
+            let text: String = text
+                .chars()
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .collect();
+            let _ = writeln!(head, "# {}", text.trim_end());
+        };
+        line("A failing run's storm, reduced by `tidemark shrink`.");
+        line("");
+        line(&format!("Run:    {}", record.run));
+        line(&format!("Breaks: {}", cause.guarantee));
+        line(&format!(
+            "Cause:  {} in {}{}",
+            cause.class,
+            cause.topic,
+            after(cause.fault.as_deref())
+        ));
+        line(&format!("Seen:   {}", cause.title));
+        line(&format!("Rate:   {} runs{}", self.rate, self.rated()));
+        line(&format!(
+            "Steps:  {} of {}; {}",
+            self.kept.len(),
+            self.of_steps,
+            self.ended()
+        ));
+        line(&format!("Again:  {again}"));
+        format!("{head}\n{}", self.plan.to_toml())
+    }
+
+    /// What came of it, for people.
+    pub fn said(&self, record: &Record) -> String {
+        if self.ending == Ending::NotReproduced {
+            return format!(
+                "Not reproduced. All {} steps were run {} times, and {} was not broken by the same \
+                 cause once; nothing can be reduced.{}",
+                self.of_steps,
+                self.rate.of,
+                record.cause.guarantee,
+                self.told(record)
+            );
+        }
+        format!(
+            "{} of {} steps are left; {} runs of them break {} by the same cause{}. {}.{}",
+            self.kept.len(),
+            self.of_steps,
+            self.rate,
+            record.cause.guarantee,
+            self.rated(),
+            capital(&self.ended()),
+            self.told(record)
+        )
+    }
+
+    fn rated(&self) -> &'static str {
+        if self.afresh {
+            ""
+        } else if self.kept.len() == self.of_steps {
+            " so far"
+        } else {
+            " (those that chose them)"
+        }
+    }
+
+    fn ended(&self) -> String {
+        match &self.ending {
+            Ending::Minimal => "no step can go".to_owned(),
+            Ending::Undecided => {
+                "no step can go, except where the lab failed twice under a candidate".to_owned()
+            }
+            Ending::NotReproduced => "not reproduced".to_owned(),
+            Ending::Budget => "the budget was over: perhaps more can go".to_owned(),
+            Ending::Stopped { why } => format!("stopped ({why}): perhaps more can go"),
+            Ending::LabFailed => "the lab failed again and again: perhaps more can go".to_owned(),
+        }
+    }
+
+    /// What did not count, and is told.
+    fn told(&self, record: &Record) -> String {
+        let mut told = String::new();
+        let mut add = |count: usize, one: &str, many: &str| match count {
+            0 => {}
+            1 => told.push_str(&format!(" One run {one}.")),
+            n => told.push_str(&format!(" {n} runs {many}.")),
+        };
+        let other = record.count(|came| matches!(came, Came::Other { .. }));
+        let others = "broke something else, which does not count";
+        add(other, others, others);
+        let unproven = record.count(|came| *came == Came::Unproven);
+        add(unproven, "was unproven", "were unproven");
+        match self.lab_failures {
+            0 => {}
+            1 => told.push_str(" The lab failed once."),
+            n => told.push_str(&format!(" The lab failed {n} times.")),
+        }
+        told
+    }
+}
+
+fn after(fault: Option<&str>) -> String {
+    fault.map_or_else(String::new, |kind| format!(", after {kind}"))
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string());
+    first.unwrap_or_default() + chars.as_str()
+}
