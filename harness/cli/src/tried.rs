@@ -245,14 +245,19 @@ fn dir_of(results: &Path, id: RunId) -> Option<RunDir> {
     RunDir::open(&path).ok()
 }
 
+/// Whether a verdict says something about Kafka: any of a run that went through, and whatever befell
+/// the run, that a promise was broken.
+fn counts(fold: Fold, ended: &Ended) -> bool {
+    let whole = matches!(ended.status.code(), Some(0..=2)) && !ended.late && ended.raised.is_none();
+    whole || fold == Fold::Broken
+}
+
 fn came(dir: Option<&RunDir>, ended: &Ended, deadline: Duration) -> Came {
     let judgement: Option<Judgement> = dir.and_then(|dir| dir.read_verdict().ok());
-    let whole = matches!(ended.status.code(), Some(0..=2)) && !ended.late && ended.raised.is_none();
-    match judgement {
-        Some(judgement) if whole || judgement.fold == Fold::Broken => {
-            return Came::Judged(Box::new(judgement));
-        }
-        Some(_) | None => {}
+    if let Some(judgement) = judgement
+        && counts(judgement.fold, ended)
+    {
+        return Came::Judged(Box::new(judgement));
     }
     if let Some(signal) = ended.raised {
         return Came::Stopped(signal);
@@ -276,5 +281,79 @@ impl Came {
             Came::LabFailed { why } => format!("the lab or the harness failed: {why}"),
             Came::Stopped(signal) => format!("stopped by {}", signals::name(*signal)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    fn ended(code: i32) -> Ended {
+        Ended {
+            status: ExitStatus::from_raw(code << 8),
+            reason: None,
+            raised: None,
+            late: false,
+        }
+    }
+
+    #[test]
+    fn a_broken_promise_counts_whatever_befell_the_run_and_all_else_only_of_a_whole_one() {
+        let late = Ended {
+            late: true,
+            ..ended(2)
+        };
+        let stopped = Ended {
+            raised: Some(Signal::SIGTERM),
+            ..ended(2)
+        };
+        let killed = Ended {
+            status: ExitStatus::from_raw(9),
+            ..ended(0)
+        };
+        for (ended, others_count) in [
+            (ended(0), true),
+            (ended(1), true),
+            (ended(2), true),
+            (ended(3), false),
+            (ended(64), false),
+            (late, false),
+            (stopped, false),
+            (killed, false),
+        ] {
+            assert!(counts(Fold::Broken, &ended));
+            assert_eq!(counts(Fold::Held, &ended), others_count);
+            assert_eq!(counts(Fold::Unproven, &ended), others_count);
+        }
+    }
+
+    async fn followed(script: &str) -> Ended {
+        // Where somebody had SIGINT ignored, as a shell does for what it puts into the background, a
+        // child can trap it only if we caught it first.
+        let mut signals = Signals::listen().expect("signals");
+        let child = Command::new("sh")
+            .args(["-c", script])
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .expect("sh");
+        // A busy machine has a shell ready within half of this.
+        let followed = follow(child, Duration::from_secs(8), &mut signals).await;
+        followed.expect("an end")
+    }
+
+    #[tokio::test]
+    async fn a_run_that_does_not_end_is_asked_and_then_killed() {
+        let polite =
+            followed("trap 'exit 2' INT; echo tidemark: why >&2; while :; do :; done").await;
+        assert_eq!((polite.status.code(), polite.late), (Some(2), true));
+        assert_eq!(polite.reason.as_deref(), Some("why"));
+        let deaf = followed("trap '' INT; while :; do :; done").await;
+        assert_eq!((deaf.status.signal(), deaf.late), (Some(9), true));
+        let done = followed("echo tidemark: first >&2; echo tidemark: last >&2; exit 3").await;
+        assert_eq!((done.status.code(), done.late), (Some(3), false));
+        assert_eq!(done.reason.as_deref(), Some("last"));
     }
 }

@@ -143,6 +143,8 @@ async fn a_night_that_was_killed_is_completed_and_the_next_has_another_seed() {
     torn.entries.truncate(2);
     torn.entries[1].attempts.clear();
     (torn.ended, torn.void) = (None, None);
+    fs::remove_dir_all(results.join("runs")).expect("removed");
+    fs::create_dir(results.join("runs")).expect("made");
     let run = format!("{}-quiet-aaaaaa", torn.started.format("%Y-%m-%dT%H%M%S"));
     let exhibit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../results/exhibits/well-behaved");
     let copied = Command::new("cp")

@@ -1,4 +1,4 @@
-//! From machines that Tidemark never saw to a verdict, as docs/lab.md has it: through a jump host,
+//! From machines that Tidemark never saw to a night's page, as docs/lab.md has it: through a jump host,
 //! as an unprivileged user, on another port, by other addresses than the cluster's.
 //!
 //! Needs root, Java, Maven, sshd, sudo and iptables; says so without.
@@ -8,6 +8,8 @@ mod strangers;
 use std::fs;
 use std::process::Output;
 
+use campaign::Night;
+use checkers::Fold;
 use strangers::{PASSWORD_ENV, Strangers, USER};
 
 fn words(output: &Output) -> String {
@@ -37,11 +39,25 @@ fn about(checkup: &serde_json::Value, what: &str) -> Vec<String> {
         .collect()
 }
 
-/// A short run with a cut, for which root is needed.
-fn plan() -> String {
+/// A night of three short runs.
+const SUITE: &str = r#"
+name = "small"
+about = "Controls, and a cut."
+budget = "15m"
+canary = "canary-kip101"
+calm = "./still.toml"
+[[plans]]
+plan = "./cut.toml"
+# So long that none is drawn once more.
+takes = "7m"
+"#;
+
+/// A short run with one step.
+fn plan(name: &str, step: &str) -> String {
     let smoke = include_str!("../../../plans/smoke.toml");
     let (before, _steps) = smoke.split_once("steps = [").expect("steps");
-    let mut plan = format!("{before}steps = [\"isolate n2 for 1s required\"]\n");
+    let before = before.replacen("name = \"smoke\"", &format!("name = \"{name}\""), 1);
+    let mut plan = format!("{before}steps = [\"{step}\"]\n");
     for (long, short) in [
         ("steady = \"2s\"", "steady = \"1s\""),
         ("calm = \"2s\"", "calm = \"1s\""),
@@ -109,7 +125,7 @@ fn machines_that_somebody_else_runs() {
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(about(&told, "sudo"), ["fits by password"; 3], "{said}");
 
-    // A whole run, whose cut and its undo need root.
+    // A whole night, whose cuts and their undoing need root.
     let rules = |name| strangers.on(name, "iptables-save | grep -v '^#'; tc qdisc show");
     strangers.on(
         "n1",
@@ -117,21 +133,32 @@ fn machines_that_somebody_else_runs() {
     );
     strangers.on("n2", "iptables -S");
     let before = ["n0", "n1", "n2"].map(rules);
-    fs::write(strangers.path("short.toml"), plan()).expect("a plan");
-    let run = [
-        "run",
-        "./short.toml",
-        "--seed",
-        "7",
-        "--lab",
-        lab,
-        "--results",
-        "results",
-    ];
-    let ran = strangers.tidemark(&run);
+    let put = |name: &str, text: &str| fs::write(strangers.path(name), text).expect("written");
+    put("small.toml", SUITE);
+    put("still.toml", &plan("still", "wait 1s"));
+    put("cut.toml", &plan("cut", "isolate n2 for 1s required"));
+    let night = ["nightly", "./small.toml", "--lab", lab];
+    let ran = strangers.tidemark(&night);
     let said = words(&ran);
     assert_eq!(ran.status.code(), Some(0), "{said}");
     assert!(said.contains("Held."), "{said}");
+    let nights = Night::files(&strangers.path("results")).expect("nights");
+    let night = Night::read(&nights[0]).expect("a night");
+    let verdicts = night.entries.iter().map(|entry| {
+        let facts = entry.judged().unwrap_or_else(|| panic!("{said}"));
+        (entry.plan.as_str(), facts.verdict)
+    });
+    assert_eq!(
+        verdicts.collect::<Vec<_>>(),
+        [
+            ("canary-kip101", Fold::Broken),
+            ("still", Fold::Held),
+            ("cut", Fold::Held)
+        ]
+    );
+    for file in ["index.html", "index.sqlite"] {
+        assert!(strangers.path("results").join(file).exists(), "{file}");
+    }
     let after = ["n0", "n1", "n2"].map(rules);
     for (before, after) in before.iter().zip(&after) {
         // The first rule makes iptables create its table, which stays, empty.

@@ -101,8 +101,16 @@ pub fn run(args: &NightArgs) -> Result<Exit, Failure> {
         }
     };
     let told = order.afterwards(&night, &runtime);
-    if let Err(error) = give_to_sudo_user(&args.results.join("nights")) {
-        say_error(&format!("tidemark: the nights stay root's: {error}"));
+    for ours in ["nights", "index.html", "index.sqlite"] {
+        let path = args.results.join(ours);
+        if path.exists()
+            && let Err(error) = give_to_sudo_user(&path)
+        {
+            say_error(&format!(
+                "tidemark: {} stays root's: {error}",
+                path.display()
+            ));
+        }
     }
     let exit = match night.exit_code() {
         0 => Exit::Held,
