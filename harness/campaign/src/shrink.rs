@@ -127,12 +127,7 @@ struct Shrinker<'a, T> {
 impl<T: Tries> Shrinker<'_, T> {
     fn go(&mut self) -> Result<Ending, Halt> {
         let all = self.case.all();
-        self.say(&format!(
-            "all {} steps, {} times",
-            all.len(),
-            self.asked.times
-        ));
-        let same = self.measure(&all)?;
+        let same = self.measure(&all, "all steps")?;
         if same == 0 {
             return Ok(Ending::NotReproduced);
         }
@@ -158,17 +153,11 @@ impl<T: Tries> Shrinker<'_, T> {
             if kept == all {
                 break;
             }
-            self.say(&format!(
-                "no step can go: the {} that are left, {} times",
-                kept.len(),
-                self.asked.times
-            ));
-            let same = self.measure(&kept)?;
+            let same = self.measure(&kept, "no step can go: those that are left")?;
             if same >= self.bar {
                 break;
             }
-            let of = self.asked.times;
-            self.say(&format!("they fail {same} of {of} times: taken back"));
+            self.say("that is too seldom: taken back");
         }
         Ok(if self.undecided.is_empty() {
             Ending::Minimal
@@ -225,11 +214,20 @@ impl<T: Tries> Shrinker<'_, T> {
     }
 
     /// Runs that say how often these steps fail, whatever the runs said that chose them.
-    fn measure(&mut self, kept: &[usize]) -> Result<u32, Halt> {
+    fn measure(&mut self, kept: &[usize], what: &str) -> Result<u32, Halt> {
+        let (steps, times) = (kept.len(), self.asked.times);
+        let mut told = false;
         loop {
             let so_far = self.record.tally(kept, true);
-            if so_far.of >= self.asked.times {
+            if so_far.of >= times {
+                if told {
+                    self.say(&format!("{what} fail {so_far} times"));
+                }
                 return Ok(so_far.same);
+            }
+            if !told {
+                self.say(&format!("{what} ({steps}), {times} times"));
+                told = true;
             }
             if !self.try_once(kept, true)? {
                 return Err(Halt::For(Ending::LabFailed));

@@ -4,7 +4,7 @@
 //! Everything lies in one directory, `RESULTS/shrunk/RUN`: the result, the record from which the same
 //! call goes on, and the runs. The failing run itself is only read.
 
-mod lab;
+mod on_lab;
 mod source;
 
 use std::fs::File;
@@ -13,16 +13,18 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use campaign::shrink::{Asked, Came, Ending, Record, Shrunk, shrink};
-use cluster::labfile;
+use cluster::labfile::{self, LabFile};
 use history::rundir::write_atomically;
 use nix::fcntl::{Flock, FlockArg};
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
 
-use crate::exit::{Exit, Failure, OrExit};
+use crate::exit::{Exit, Failure, OrExit, sentence};
 use crate::home::{give_to_sudo_user, say, say_error};
-use crate::signals::Signals;
+use crate::signals::{self, Signals};
 use crate::standing::Up;
 use crate::tried;
-use lab::Lab;
+use on_lab::OnLab;
 use source::Source;
 
 /// `tidemark shrink`.
@@ -59,64 +61,137 @@ fn share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "a share is a number above 0 and up to 1, as 0.8".to_owned())
 }
 
+/// What is reduced, how, where, and into which directory.
+struct Order<'a> {
+    args: &'a ShrinkArgs,
+    source: Source,
+    lab: LabFile,
+    dir: PathBuf,
+    asked: Asked,
+}
+
 /// `tidemark shrink RUN`: 0 when no step can go and the rest fails as often as was asked for, 2 when
 /// it came to less, 3 when the lab failed.
 pub fn run(args: &ShrinkArgs) -> Result<Exit, Failure> {
-    let source = Source::read(&args.run, args.cause).or_usage()?;
-    let lab = labfile::find(&args.lab).or_usage()?;
-    let dir = args.results.join("shrunk").join(&source.name);
-    record(&dir, &source).or_usage()?;
-    let asked = Asked {
-        times: args.times,
-        at_least: Asked::of_rate(args.times, args.at_least),
-        budget: args.budget,
-        takes: source.takes,
-    };
+    let order = Order::read(args).or_usage()?;
+    // What cannot be gone on with is refused before anything is made.
+    order.record().or_usage()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .or_harness()?;
-    // Each listener hears every signal: one passes it on to the run, one ends the reduction.
-    let (mut heard, passed_on) = {
-        let _inside = runtime.enter();
-        (
-            Signals::listen().or_harness()?,
-            Signals::listen().or_harness()?,
-        )
-    };
-    let _ours = alone(&dir).or_harness()?;
-    runtime
-        .block_on(tried::idle(&dir, &lab.name))
-        .or_harness()?;
-    let mut record = record(&dir, &source).or_usage()?;
-    say(&source.said(&asked, record.tried.len()));
-    let up = Up::new(lab, args.keep_lab);
-    let stopped = runtime.block_on(heard.raised());
-    let up = up.or_harness()?;
-    let went = match stopped {
-        Some(signal) => Err(anyhow!("{signal} while the lab came up: nothing was run")),
-        None => {
-            let mut lab = Lab::new(&runtime, &up.lab, &args.lab, &dir, heard, passed_on);
-            lab.seed = source.case.seed().0;
-            let shrunk = shrink(&source.case, asked, &mut record, &mut lab);
-            lab.leave();
-            shrunk.map_err(Into::into)
-        }
-    };
-    let down = up.down(&runtime);
+    let _ours = alone(&order.dir).or_harness()?;
+    let last = tried::idle(&order.dir, &order.lab.name);
+    runtime.block_on(last).or_harness()?;
+    let mut record = order.record().or_usage()?;
+    say(&order.source.said(&order.asked, record.tried.len()));
+    let went = order.reduced(&mut record, &runtime);
     let kept = went.and_then(|shrunk| {
-        keep(&dir, &args.lab, &shrunk, &record)?;
+        order.keep(&shrunk, &record)?;
         Ok(shrunk)
     });
-    if let Err(error) = give_to_sudo_user(&dir) {
-        say_error(&format!(
-            "tidemark: {} stays root's: {error}",
-            dir.display()
-        ));
+    if let Err(error) = give_to_sudo_user(&order.dir) {
+        let dir = order.dir.display();
+        say_error(&format!("tidemark: {dir} stays root's: {error}"));
     }
-    let shrunk = kept.or_harness()?;
-    down.or_harness()?;
-    Ok(exit(&shrunk))
+    kept.map(|shrunk| exit(&shrunk)).or_harness()
+}
+
+impl<'a> Order<'a> {
+    fn read(args: &'a ShrinkArgs) -> anyhow::Result<Self> {
+        let source = Source::read(&args.run, args.cause)?;
+        Ok(Self {
+            args,
+            lab: labfile::find(&args.lab)?,
+            dir: args.results.join("shrunk").join(&source.name),
+            asked: Asked {
+                times: args.times,
+                at_least: Asked::of_rate(args.times, args.at_least),
+                budget: args.budget,
+                takes: source.takes,
+            },
+            source,
+        })
+    }
+
+    /// The record of an earlier call for the same run and cause; else a new one.
+    fn record(&self) -> anyhow::Result<Record> {
+        let path = record_file(&self.dir);
+        let Source {
+            name, cause, case, ..
+        } = &self.source;
+        let new = Record::new(name, cause.clone(), case.steps());
+        match Record::read(&path)? {
+            None => Ok(new),
+            Some(known) if known.continues(&new) => Ok(known),
+            Some(_) => Err(anyhow!(
+                "{} is of another reduction of this run (another cause, or other steps): move it \
+                 out of the way, or give --results",
+                path.display()
+            )),
+        }
+    }
+
+    /// Reduces on the lab, which is up for as long as that takes.
+    fn reduced(&self, record: &mut Record, runtime: &Runtime) -> anyhow::Result<Shrunk> {
+        let begun = Instant::now();
+        let (mut heard, passed_on) = {
+            let _inside = runtime.enter();
+            (Signals::listen()?, Signals::listen()?)
+        };
+        let up = Up::new(self.lab.clone(), self.args.keep_lab);
+        let raised = runtime.block_on(heard.raised());
+        let up = up?;
+        let shrunk = match raised {
+            Some(signal) => {
+                let signal = signals::name(signal);
+                Err(anyhow!("{signal} while the lab came up: nothing was run"))
+            }
+            None => {
+                let mut lab = OnLab {
+                    runtime,
+                    lab: &up.lab,
+                    named: &self.args.lab,
+                    dir: &self.dir,
+                    seed: self.source.case.seed().0,
+                    begun,
+                    heard,
+                    passed_on,
+                    unclean: false,
+                };
+                let shrunk = shrink(&self.source.case, self.asked, record, &mut lab);
+                lab.leave();
+                shrunk.map_err(Into::into)
+            }
+        };
+        if let Err(error) = up.down(runtime) {
+            say_error(&format!("tidemark: {}", sentence(&error)));
+        }
+        shrunk
+    }
+
+    /// Writes the result, says it, and removes the runs that it does not rest on.
+    fn keep(&self, shrunk: &Shrunk, record: &Record) -> anyhow::Result<()> {
+        for tried in &record.tried {
+            if tried.came == Came::Same && tried.kept != shrunk.kept {
+                on_lab::remove(&self.dir, tried);
+            }
+        }
+        say(&shrunk.said(record));
+        if !shrunk.is_something() {
+            return Ok(());
+        }
+        let path = self.dir.join("plan.toml");
+        let lab = match self.args.lab.as_str() {
+            "local" => String::new(),
+            lab => format!(" --lab {lab}"),
+        };
+        let (plan, seed) = (path.display(), shrunk.seed.0);
+        let again = format!("tidemark run {plan}{lab} --seed {seed}");
+        write_atomically(&path, shrunk.to_toml(record, &again).as_bytes())?;
+        say(&format!("run it: {again}"));
+        Ok(())
+    }
 }
 
 /// Makes the directory, and makes sure that nobody else reduces this run into it.
@@ -141,46 +216,6 @@ fn exit(shrunk: &Shrunk) -> Exit {
     }
 }
 
-/// The record of an earlier call for the same run and cause; else a new one.
-fn record(dir: &Path, source: &Source) -> anyhow::Result<Record> {
-    let path = record_file(dir);
-    let new = Record::new(&source.name, source.cause.clone(), source.case.steps());
-    match Record::read(&path)? {
-        None => Ok(new),
-        Some(known) if known.continues(&new) => Ok(known),
-        Some(_) => Err(anyhow!(
-            "{} is of another reduction of this run (another cause, or other steps): move it out of \
-             the way, or give --results",
-            path.display()
-        )),
-    }
-}
-
 fn record_file(dir: &Path) -> PathBuf {
     dir.join("tried.json")
-}
-
-/// Writes the result, says it, and removes the runs that it does not rest on.
-fn keep(dir: &Path, lab: &str, shrunk: &Shrunk, record: &Record) -> anyhow::Result<()> {
-    for tried in &record.tried {
-        if tried.came == Came::Same && tried.kept != shrunk.kept {
-            lab::remove(dir, tried);
-        }
-    }
-    say(&shrunk.said(record));
-    if shrunk.is_something() {
-        let plan = dir.join("plan.toml");
-        let lab = match lab {
-            "local" => String::new(),
-            lab => format!(" --lab {lab}"),
-        };
-        let again = format!(
-            "tidemark run {}{lab} --seed {}",
-            plan.display(),
-            shrunk.seed.0
-        );
-        write_atomically(&plan, shrunk.to_toml(record, &again).as_bytes())?;
-        say(&format!("run it: {again}"));
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 //! A run that broke nothing is removed once it is on record; one that broke something else stays, and
 //! so does what the lab spoilt.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use campaign::shrink::{Came, Record, Tried, Tries};
@@ -19,59 +19,36 @@ use crate::signals::{self, Signals};
 use crate::{labs, tried};
 
 /// A lab that is up, and where its runs are kept.
-pub struct Lab<'a> {
-    runtime: &'a Runtime,
-    lab: &'a LabFile,
+pub struct OnLab<'a> {
+    pub runtime: &'a Runtime,
+    pub lab: &'a LabFile,
     /// What the user called it.
-    named: &'a str,
-    dir: &'a Path,
+    pub named: &'a str,
+    pub dir: &'a Path,
     /// The seed of every run.
     pub seed: u64,
-    begun: Instant,
-    heard: Signals,
-    passed_on: Signals,
+    /// Since when the budget is spent.
+    pub begun: Instant,
+    /// Each listener hears every signal: this one ends the reduction, the other passes it on to the
+    /// run.
+    pub heard: Signals,
+    pub passed_on: Signals,
     /// The last run did not end in order.
-    unclean: bool,
+    pub unclean: bool,
 }
 
-impl<'a> Lab<'a> {
-    /// Begins to count the time.
-    pub fn new(
-        runtime: &'a Runtime,
-        lab: &'a LabFile,
-        named: &'a str,
-        dir: &'a Path,
-        heard: Signals,
-        passed_on: Signals,
-    ) -> Self {
-        Self {
-            runtime,
-            lab,
-            named,
-            dir,
-            seed: 0,
-            begun: Instant::now(),
-            heard,
-            passed_on,
-            unclean: false,
-        }
-    }
-
+impl OnLab<'_> {
     /// Leaves the hosts as a run does that ends in order.
     pub fn leave(mut self) {
         if self.unclean {
             self.heal();
         }
     }
-
-    fn candidate(&self) -> PathBuf {
-        self.dir.join("candidate.toml")
-    }
 }
 
-impl Tries for Lab<'_> {
+impl Tries for OnLab<'_> {
     fn run(&mut self, plan: &str, deadline: Duration) -> Attempt {
-        let candidate = self.candidate();
+        let candidate = self.dir.join("candidate.toml");
         if let Err(why) = write_atomically(&candidate, plan.as_bytes()) {
             let why = why.to_string();
             return Attempt {
