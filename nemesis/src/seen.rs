@@ -288,6 +288,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_mishap_of_the_page_is_told_by_a_test() {
+        let read = |file: &str| std::fs::read_to_string(format!("{ROOT}/{file}")).expect("a file");
+        let (page, test) = (
+            read("docs/faults.md"),
+            read("harness/cluster/tests/live_mishaps.rs"),
+        );
+        let (_, rest) = page
+            .split_once("### When something else goes wrong")
+            .expect("the section");
+        let section = rest.split("\n## ").next().unwrap_or_default();
+        let rows = section.lines().filter(|line| line.ends_with("` |"));
+        let names = rows.filter_map(|row| row.rsplit('`').nth(1));
+        let names: Vec<&str> = names.collect();
+        assert_eq!(names.len(), 4, "{names:?}");
+        for name in names {
+            assert!(test.contains(&format!("async fn {name}(")), "{name}");
+        }
+    }
+
     /// What was proved is a step of the plan, whoever it is done to; what was refused is none.
     #[test]
     fn the_plan_has_each_kind_that_is_proved_and_no_other() {
