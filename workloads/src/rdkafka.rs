@@ -10,6 +10,7 @@ mod notes;
 mod producer;
 mod settings;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ::rdkafka::ClientConfig;
@@ -17,13 +18,13 @@ use ::rdkafka::client::ClientContext;
 use ::rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use ::rdkafka::consumer::BaseConsumer;
 use ::rdkafka::producer::BaseProducer;
-use history::{ClientId, Clock, RunId};
+use history::{ClientId, Clock, RunId, Topic};
 use plan::{Group, Load};
 use tokio::sync::{Notify, mpsc};
 
 pub use consumer::RdConsumer;
 pub use member::RdMember;
-pub use producer::RdProducer;
+pub use producer::{KEYS, RdProducer};
 pub use settings::QUEUE_MESSAGES;
 
 use crate::client::{Clients, OpenError, Reading};
@@ -37,6 +38,7 @@ pub struct RdKafka {
     run: RunId,
     clock: Clock,
     notes: Notes,
+    keyed: Arc<BTreeSet<Topic>>,
 }
 
 impl RdKafka {
@@ -48,6 +50,16 @@ impl RdKafka {
             run,
             clock,
             notes: Notes::default(),
+            keyed: Arc::default(),
+        }
+    }
+
+    /// The same, whose records of these topics have keys: [`KEYS`] of them, in turn. A compacted topic
+    /// takes no others.
+    pub fn keyed(self, topics: BTreeSet<Topic>) -> Self {
+        Self {
+            keyed: Arc::new(topics),
+            ..self
         }
     }
 
@@ -89,7 +101,9 @@ impl Clients for RdKafka {
         let settings = settings::producer(&self.bootstrap, id, load, transactional_id);
         let producer: BaseProducer<Silent> = Self::open(id, settings, Silent)?;
         let stamp = (self.run, id, self.clock);
-        RdProducer::start(producer, stamp, load, self.notes.clone()).map_err(|error| OpenError {
+        let keyed = Arc::clone(&self.keyed);
+        let started = RdProducer::start(producer, stamp, (load, keyed), self.notes.clone());
+        started.map_err(|error| OpenError {
             client: id,
             why: format!("no poll thread: {error}"),
         })

@@ -10,10 +10,13 @@ use history::{
     SendAck, Topic, ValueId,
 };
 use plan::{Acks, Compression, Load, Rate, TopicSpec};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::Message;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Err};
-use workloads::{Clients, Consumer, Counts, RdKafka, Reading, Workload, drain, start};
+use workloads::{Clients, Consumer, Counts, Producer, RdKafka, Reading, Workload, drain, start};
 
 type Mock = MockCluster<'static, DefaultProducerContext>;
 
@@ -397,6 +400,51 @@ fn a_position_beyond_the_log_fails_the_poll() {
         panic!("{reply:?}");
     };
     assert!(why.0.starts_with("ledger/0: "), "{why}");
+}
+
+/// The keys of a topic's first records, as an ordinary consumer is given them.
+fn keys_of(mock: &Mock, topic: &str, count: usize) -> Vec<Option<Vec<u8>>> {
+    let mut config = rdkafka::ClientConfig::new();
+    config.set("bootstrap.servers", mock.bootstrap_servers());
+    config.set("group.id", "nobody");
+    let consumer: BaseConsumer = config.create().expect("a consumer");
+    let mut from = TopicPartitionList::new();
+    from.add_partition_offset(topic, 0, rdkafka::Offset::Beginning)
+        .expect("a partition");
+    consumer.assign(&from).expect("assigned");
+    let next = || {
+        let polled = consumer.poll(Duration::from_secs(10)).expect("a record");
+        let record = polled.expect("readable");
+        record.key().map(<[u8]>::to_vec)
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}
+
+#[test]
+fn records_of_a_keyed_topic_have_keys_in_turn_and_no_others_have_any() {
+    let mock = mock(&[("compacted", 1), ("ledger", 1)]);
+    let sent = [0, 1, workloads::rdkafka::KEYS, 7];
+    scene(async |_, clock| {
+        let keyed = BTreeSet::from([Topic::from("compacted")]);
+        let clients = RdKafka::new(mock.bootstrap_servers(), run_id(), clock).keyed(keyed);
+        let load = load(Acks::All, Rate::OnDemand);
+        let mut producer = clients
+            .producer(history::ClientId(1), &load, None)
+            .expect("opened");
+        for (op, value) in sent.into_iter().enumerate() {
+            let to = |topic: &str, op: usize| workloads::Record {
+                op: OpId(op as u64),
+                partition: Partition::new(topic, 0),
+                value: ValueId(value),
+            };
+            producer.submit(&[to("compacted", 2 * op), to("ledger", 2 * op + 1)]);
+        }
+        let done = producer.finish(Duration::from_secs(10)).await;
+        assert_eq!(done.len(), 8);
+    });
+    let wanted = [0, 1, 0, 7].map(|key: u64| Some(key.to_be_bytes().to_vec()));
+    assert_eq!(keys_of(&mock, "compacted", 4), wanted);
+    assert_eq!(keys_of(&mock, "ledger", 4), [const { None }; 4]);
 }
 
 #[test]

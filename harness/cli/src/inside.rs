@@ -112,11 +112,10 @@ async fn go(dir: &Path) -> anyhow::Result<Exit> {
             return Ok(Exit::Held);
         }
     };
-    let clients = Rc::new(RdKafka::new(
-        cluster::System::bootstrap(&system),
-        told.run_id,
-        clock,
-    ));
+    let bootstrap = cluster::System::bootstrap(&system);
+    let compacted = plan.topics.iter().filter(|(_, topic)| topic.is_compacted());
+    let compacted = compacted.map(|(name, _)| name.clone()).collect();
+    let clients = Rc::new(RdKafka::new(bootstrap, told.run_id, clock).keyed(compacted));
     let order = Order {
         plan,
         schedule,

@@ -90,6 +90,12 @@ impl TopicSpec {
     pub fn partitions<'a>(&'a self, name: &'a Topic) -> impl Iterator<Item = Partition> + 'a {
         (0..self.assignment.len() as i32).map(move |index| Partition::new(name.clone(), index))
     }
+
+    /// Whether its `cleanup.policy` names compaction: then its records need keys.
+    pub fn is_compacted(&self) -> bool {
+        let policy = self.properties.get("cleanup.policy");
+        policy.is_some_and(|policy| policy.split(',').any(|word| word.trim() == "compact"))
+    }
 }
 
 /// What the clients of one topic do.

@@ -35,7 +35,8 @@ pub const EMBEDDED: &[(&str, &str, &str)] = embedded![
         "kip279-epoch-hole-default",
         "unclean-election",
         "duplicates-without-idempotence",
-        "dirty-high-watermark";
+        "dirty-high-watermark",
+        "cleaner-above-hw";
 ];
 
 /// The text of a plan and what errors should call it, by an embedded plan's name (`demo`) or by a

@@ -134,17 +134,19 @@ impl Sender {
         }
     }
 
-    /// Hands one record over; the payload is copied. An error means that the library never owned it.
+    /// Hands one record over; key and payload are copied. An error means that the library never owned
+    /// it.
     pub fn send(
         &mut self,
         topic: &Topic,
         partition: i32,
-        payload: &[u8],
+        (key, payload): (Option<&[u8]>, &[u8]),
         op: u64,
     ) -> Result<(), Code> {
         // SAFETY: `topics` is declared, hence dropped, before `producer`.
         let handle = unsafe { self.topics.of(self.producer.client().native_ptr(), topic)? };
-        // SAFETY: the handle lives; the library copies the payload before it returns.
+        let key = key.map_or((ptr::null(), 0), |key| (key.as_ptr().cast(), key.len()));
+        // SAFETY: the handle lives; the library copies key and payload before it returns.
         let refused = unsafe {
             c::rd_kafka_produce(
                 handle,
@@ -152,8 +154,8 @@ impl Sender {
                 c::RD_KAFKA_MSG_F_COPY,
                 payload.as_ptr() as *mut c_void,
                 payload.len(),
-                ptr::null(),
-                0,
+                key.0,
+                key.1,
                 op as usize as *mut c_void,
             )
         } != 0;

@@ -3,12 +3,13 @@
 //! Every record completes exactly once, whatever the library does: what it never reports is
 //! completed as unknown when the producer finishes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ::rdkafka::producer::{BaseProducer, Producer as _, PurgeConfig};
-use history::{ClientId, Clock, NodeId, OpId, Partition, RunId, payload};
+use history::{ClientId, Clock, NodeId, OpId, Partition, RunId, Topic, payload};
 use plan::{Acks, Load};
 use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot};
@@ -25,6 +26,9 @@ const PURGE_GRACE: Duration = Duration::from_secs(2);
 
 /// How long the poll thread sleeps at most without looking whether it should end.
 const POLL: Duration = Duration::from_millis(100);
+
+/// How many keys a topic's records have, where they have keys: v0 and v1000 have the same.
+pub const KEYS: u64 = 1000;
 
 /// A producer over librdkafka.
 pub struct RdProducer {
@@ -46,6 +50,7 @@ struct Stamp {
     client: ClientId,
     clock: Clock,
     bytes: usize,
+    keyed: Arc<BTreeSet<Topic>>,
 }
 
 impl RdProducer {
@@ -53,7 +58,7 @@ impl RdProducer {
     pub(super) fn start(
         producer: BaseProducer<Silent>,
         (run, client, clock): (RunId, ClientId, Clock),
-        load: &Load,
+        (load, keyed): (&Load, Arc<BTreeSet<Topic>>),
         notes: Notes,
     ) -> std::io::Result<Self> {
         let producer = Arc::new(producer);
@@ -83,6 +88,7 @@ impl RdProducer {
                 client,
                 clock,
                 bytes: load.value_bytes as usize,
+                keyed,
             },
             payload: Vec::new(),
         })
@@ -134,7 +140,10 @@ impl Producer for RdProducer {
             );
             let Partition { topic, index } = &record.partition;
             self.pending.insert(record.op.0);
-            if let Err(code) = self.sender.send(topic, *index, &self.payload, record.op.0) {
+            let key = (record.value.0 % KEYS).to_be_bytes();
+            let key = stamp.keyed.contains(topic).then_some(&key[..]);
+            let bytes = (key, &self.payload[..]);
+            if let Err(code) = self.sender.send(topic, *index, bytes, record.op.0) {
                 self.dead |= self.sender.is_dead();
                 self.refused.push(Completion {
                     op: record.op,
