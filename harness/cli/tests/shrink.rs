@@ -1,12 +1,21 @@
-//! What `tidemark shrink` says of runs and words that it cannot use. No lab, no root: what it does on
-//! brokers is told in docs/shrink.md, what it decides is tested in `campaign`.
+//! `tidemark shrink` as a user meets it: what it refuses, what it writes, and what it says of a lab
+//! that does not answer.
+//!
+//! No broker and no root: runs are on record already, made up here. What is decided is tested in
+//! `campaign`; what it came to on brokers is told in docs/shrink.md.
 
 mod said;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use said::{Said, USAGE, dir, tidemark};
+use campaign::shrink::{Asked, Case, Record, Tries, shrink as reduce};
+use campaign::{Attempt, CampaignError, Facts, Outcome};
+use checkers::Fold;
+use history::rundir::RunDir;
+use plan::{Expected, Plan, Schedule, Storm};
+use said::{HARNESS, Said, USAGE, dir, put, tidemark};
 
 /// A copy of an exhibit, which is not judged yet.
 fn exhibit(at: &Path, name: &str) -> PathBuf {
@@ -114,5 +123,148 @@ fn a_record_of_another_reduction() {
     ] {
         record(text);
         shrink(at.path(), &["canary-kip101"]).refuses(USAGE, &["tried.json", words]);
+    }
+}
+
+/// Runs nothing: a run of the canary fails if it still sends, cuts and kills; after so many runs it
+/// is stopped.
+struct MadeUp {
+    broken: Facts,
+    left: usize,
+}
+
+impl Tries for MadeUp {
+    fn run(&mut self, plan: &str, _: Duration) -> Attempt {
+        self.left -= 1;
+        let fails = ["kill n0", "kill n1", "cut n2 -> n1"];
+        let fails = fails.iter().all(|step| plan.contains(step)) && plan.contains("send 1");
+        let mut facts = self.broken.clone();
+        if !fails {
+            facts.causes.clear();
+            facts.verdict = Fold::Held;
+        }
+        Attempt {
+            run: None,
+            outcome: Outcome::Judged(Box::new(facts)),
+        }
+    }
+
+    fn heal(&mut self) {}
+
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn stop(&mut self) -> Option<String> {
+        (self.left == 0).then(|| "INT".to_owned())
+    }
+
+    fn keep(&mut self, _: &Record) -> Result<(), CampaignError> {
+        Ok(())
+    }
+
+    fn tell(&mut self, _: &str) {}
+}
+
+/// A judged canary with so many runs of its reduction on record; where the record is, and what is.
+fn on_record(at: &Path, runs: usize) -> (PathBuf, Record) {
+    let run = exhibit(at, "canary-kip101");
+    tidemark(at, &["check", "canary-kip101"]);
+    let run = RunDir::open(&run).expect("a run");
+    let read = |path: PathBuf| fs::read_to_string(path).expect("a file");
+    let plan = Plan::parse(&read(run.plan_toml()), "plan.toml").expect("a plan");
+    let steps = Schedule::parse(&read(run.schedule_toml()), "schedule.toml").expect("steps");
+    let judgement = run.read_verdict().expect("a verdict");
+    let broken = Facts::of(&judgement);
+    let case = Case::new(&plan, steps, "made up").expect("they fit");
+    let mut record = Record::new(&run.name(), broken.causes[0].clone(), case.steps());
+    let asked = Asked {
+        times: 3,
+        at_least: 2,
+        budget: Duration::from_secs(1_000),
+        takes: Duration::ZERO,
+    };
+    let mut made_up = MadeUp { broken, left: runs };
+    reduce(&case, asked, &mut record, &mut made_up).expect("nothing to write");
+    let kept = at.join("results/shrunk/canary-kip101");
+    fs::create_dir_all(&kept).expect("a directory");
+    record.write(&kept.join("tried.json")).expect("written");
+    (kept, record)
+}
+
+/// Ports of loopback on which nobody listens.
+fn gone(at: &Path) {
+    let mut lab =
+        "name = \"gone\"\nkind = \"machines\"\ndir = \"/srv/tidemark\"\njava = \"java\"\n\
+                   [login]\nuser = \"kafka\"\nport = 1\nkey = \"id\"\n"
+            .to_owned();
+    for node in 0..3 {
+        lab += &format!(
+            "[[hosts]]\nnode = \"n{node}\"\nname = \"h{node}\"\naddress = \"127.0.0.{}\"\n",
+            node + 2
+        );
+    }
+    put(at, "gone.toml", &lab);
+    put(at, "id", "");
+}
+
+const CALL: [&str; 5] = ["canary-kip101", "--lab", "./gone.toml", "--times", "3"];
+
+#[test]
+fn the_result_is_a_plan_file() {
+    let at = dir();
+    gone(at.path());
+    let (kept, _) = on_record(at.path(), 1_000);
+    let said = shrink(at.path(), &CALL);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.out.contains("runs are on record from an earlier call"),
+        "{said:?}"
+    );
+    assert!(said.out.contains("3 of 3 runs of them break"), "{said:?}");
+    assert!(said.out.contains("No step can go."), "{said:?}");
+    let again = "tidemark run results/shrunk/canary-kip101/plan.toml --lab ./gone.toml --seed ";
+    assert!(said.out.contains(&format!("run it: {again}")), "{said:?}");
+    let text = fs::read_to_string(kept.join("plan.toml")).expect("a result");
+    assert!(text.contains(&format!("# Again:  {again}")), "{text}");
+    assert!(text.contains("# Rate:   3 of 3 runs\n"), "{text}");
+    let plan = Plan::parse(&text, "plan.toml").expect("a plan");
+    assert_eq!(plan.expect, Some(Expected::Broken));
+    assert!(
+        matches!(&plan.storm, Storm::Steps(steps) if steps.len() == 4),
+        "{text}"
+    );
+    let shown = tidemark(
+        at.path(),
+        &["plan", "results/shrunk/canary-kip101/plan.toml"],
+    );
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+}
+
+/// What was known before is the result of the call, and stays on record.
+#[test]
+fn a_lab_that_does_not_answer_decides_nothing() {
+    for (runs, words) in [
+        (
+            0,
+            "Nothing is known yet: no run came to a verdict. The lab failed again and again.",
+        ),
+        (7, "The lab failed again and again: perhaps more can go."),
+    ] {
+        let at = dir();
+        gone(at.path());
+        let (kept, record) = on_record(at.path(), runs);
+        assert_eq!(record.tried.len(), runs);
+        let said = shrink(at.path(), &CALL);
+        assert_eq!(said.code, Some(HARNESS), "{said:?}");
+        assert!(said.out.contains(words), "{said:?}");
+        assert!(
+            said.err
+                .contains("the lab failed, which counts for nothing"),
+            "{said:?}"
+        );
+        assert_eq!(kept.join("plan.toml").exists(), runs > 0);
+        let after = Record::read(&kept.join("tried.json")).expect("a record");
+        assert!(after.is_none_or(|after| after == record));
     }
 }

@@ -104,6 +104,13 @@ impl Shrunk {
                 self.told(record)
             );
         }
+        if self.rate.of == 0 {
+            return format!(
+                "Nothing is known yet: no run came to a verdict. {}.{}",
+                capital(&self.ended()),
+                self.told(record)
+            );
+        }
         format!(
             "{} of {} steps are left; {} runs of them break {} by the same cause{}. {}.{}",
             self.kept.len(),
@@ -127,15 +134,21 @@ impl Shrunk {
     }
 
     fn ended(&self) -> String {
-        match &self.ending {
-            Ending::Minimal => "no step can go".to_owned(),
+        let early = match &self.ending {
+            Ending::Minimal => return "no step can go".to_owned(),
             Ending::Undecided => {
-                "no step can go, except where the lab failed twice under a candidate".to_owned()
+                return "no step can go, except where the lab failed twice under a candidate"
+                    .to_owned();
             }
-            Ending::NotReproduced => "not reproduced".to_owned(),
-            Ending::Budget => "the budget was over: perhaps more can go".to_owned(),
-            Ending::Stopped { why } => format!("stopped ({why}): perhaps more can go"),
-            Ending::LabFailed => "the lab failed again and again: perhaps more can go".to_owned(),
+            Ending::NotReproduced => return "not reproduced".to_owned(),
+            Ending::Budget => "the budget was over".to_owned(),
+            Ending::Stopped { why } => format!("stopped ({why})"),
+            Ending::LabFailed => "the lab failed again and again".to_owned(),
+        };
+        if self.rate.of == 0 {
+            early
+        } else {
+            format!("{early}: perhaps more can go")
         }
     }
 

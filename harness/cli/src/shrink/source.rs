@@ -31,7 +31,9 @@ pub struct Source {
 impl Source {
     /// Reads a run; `nth` of its causes, from 1, is the one that has to come back.
     pub fn read(run: &Path, nth: usize) -> anyhow::Result<Self> {
-        let dir = RunDir::open(run)?;
+        // `.` has no name of its own.
+        let whole = run.canonicalize();
+        let dir = RunDir::open(whole.as_deref().unwrap_or(run))?;
         let name = dir.name();
         if !dir.verdict_json().exists() {
             bail!("{name} has no verdict yet; run `tidemark check` on it");
