@@ -3,7 +3,7 @@
 //! Every process event of a run is written here, so that each change is written once, by whoever
 //! sees it first: the fault that made it, the watch, or the capture. It asks no host itself.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -17,12 +17,16 @@ pub struct Roll {
     pen: Pen,
     clock: Clock,
     lives: Rc<RefCell<BTreeMap<(NodeId, Service), Life>>>,
+    /// Faults that are open.
+    open: Rc<Cell<usize>>,
 }
 
 #[derive(Debug, Default)]
 struct Life {
     up: bool,
     paused: bool,
+    /// It ended by itself while a fault was open somewhere.
+    fell: bool,
     /// Kinds of the open faults on this process, in the order in which they were opened.
     held: Vec<FaultKind>,
     /// Changes so far: an answer that was asked for before the last one says nothing.
@@ -46,6 +50,7 @@ impl Roll {
             pen,
             clock,
             lives: Rc::default(),
+            open: Rc::default(),
         }
     }
 
@@ -60,7 +65,7 @@ impl Roll {
     /// A process was started.
     pub fn started(&self, node: NodeId, service: Service, pid: u32) {
         self.change(node, service, |life| {
-            (life.up, life.paused) = (true, false);
+            (life.up, life.paused, life.fell) = (true, false, false);
             Some(ProcessChange::Started { pid })
         });
     }
@@ -84,6 +89,7 @@ impl Roll {
 
     /// A process was found gone: by the fault that holds it, else by itself.
     pub fn gone(&self, node: NodeId, service: Service) {
+        let under_fault = self.open.get() > 0;
         self.change(node, service, |life| {
             if !life.up {
                 return None;
@@ -94,8 +100,18 @@ impl Roll {
                 FaultKind::Restart | FaultKind::Stop => Some(Exit::Stopped),
                 _ => None,
             });
+            life.fell = ended.is_none() && under_fault;
             Some(ProcessChange::Exited(ended.unwrap_or(Exit::Died)))
         });
+    }
+
+    /// The processes that ended by themselves while a fault was open somewhere, and are still gone:
+    /// a broker gives up that cannot reach ZooKeeper while it starts. One that ended while all was
+    /// well is not among them.
+    pub fn fallen(&self) -> Vec<(NodeId, Service)> {
+        let lives = self.lives.borrow();
+        let fallen = lives.iter().filter(|(_, life)| !life.up && life.fell);
+        fallen.map(|(process, _)| *process).collect()
     }
 
     /// The processes that should be there and that no open fault holds.
@@ -134,6 +150,7 @@ impl Roll {
 
     /// A fault is about to act on these processes.
     pub(crate) fn hold(&self, deed: &Deed) {
+        self.open.set(self.open.get() + 1);
         for process in &deed.processes {
             let mut lives = self.lives.borrow_mut();
             let life = lives.entry(*process).or_default();
@@ -144,6 +161,7 @@ impl Roll {
 
     /// A fault on these processes was undone.
     pub(crate) fn release(&self, deed: &Deed) {
+        self.open.set(self.open.get().saturating_sub(1));
         for process in &deed.processes {
             let mut lives = self.lives.borrow_mut();
             let life = lives.entry(*process).or_default();
@@ -214,6 +232,30 @@ mod tests {
         let started = ProcessChange::Started { pid: 7 };
         assert_eq!(changes(&mut book), [started, died]);
         assert_eq!(roll.call(), []);
+    }
+
+    #[test]
+    fn who_fell_under_a_fault_is_known_until_it_is_back() {
+        let (pen, _book) = Notebook::open();
+        let roll = Roll::new(pen, Clock::start());
+        let elsewhere = Deed {
+            kind: FaultKind::Isolate,
+            processes: Vec::new(),
+            ..kill()
+        };
+        roll.started(N0.0, N0.1, 7);
+        roll.gone(N0.0, N0.1);
+        assert_eq!(roll.fallen(), [], "nothing was done to anybody");
+        roll.started(N0.0, N0.1, 8);
+        roll.hold(&elsewhere);
+        roll.gone(N0.0, N0.1);
+        roll.release(&elsewhere);
+        assert_eq!(roll.fallen(), [N0]);
+        roll.started(N0.0, N0.1, 9);
+        assert_eq!(roll.fallen(), []);
+        roll.hold(&kill());
+        roll.gone(N0.0, N0.1);
+        assert_eq!(roll.fallen(), [], "that one was killed");
     }
 
     #[test]

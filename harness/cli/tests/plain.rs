@@ -59,9 +59,9 @@ fn plan(name: &str, step: &str) -> String {
     let before = before.replacen("name = \"smoke\"", &format!("name = \"{name}\""), 1);
     let mut plan = format!("{before}steps = [\"{step}\"]\n");
     for (long, short) in [
-        ("steady = \"2s\"", "steady = \"1s\""),
         ("calm = \"2s\"", "calm = \"1s\""),
-        ("acked = 1000", "acked = 300"),
+        ("acked = 1000", "acked = 100"),
+        ("acked_per_second = 100", "acked_per_second = 10"),
     ] {
         assert!(plan.contains(long), "{long}");
         plan = plan.replacen(long, short, 1);

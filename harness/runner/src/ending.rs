@@ -10,6 +10,7 @@ use history::{ClientId, Event, NodeId, Offset, Partition, Phase};
 use nemesis::{Board, Healed, Ledger};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use workloads::{Clients, Workload, drain};
 
 use crate::order::Order;
@@ -21,6 +22,9 @@ use crate::settle::{Settled, settle};
 const FLUSH_WITHIN: Duration = Duration::from_secs(10);
 /// The same after a signal, when the user waits.
 const FLUSH_WHEN_ASKED: Duration = Duration::from_secs(3);
+
+/// How long one takes to start that ended by itself.
+const START_WITHIN: Duration = Duration::from_secs(60);
 
 /// What the heal left.
 pub(crate) struct Closed {
@@ -60,11 +64,30 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
         for fault in &healed.left_down {
             self.tell(format!("{fault}: what is down stays down, the run ends"));
         }
+        if interrupted.is_none() {
+            self.raise_the_fallen().await;
+        }
         Closed {
             healed,
             interrupted,
             storm_phase,
             warnings,
+        }
+    }
+
+    /// Starts again, once, what ended by itself under a fault, as whoever runs brokers would. Its end
+    /// stays in the history; where it does not come back, the judge will say that it is missing.
+    async fn raise_the_fallen(&self) {
+        for (node, service) in self.roll.fallen() {
+            self.tell(format!("starting the {service} of {node} again"));
+            let started = timeout(START_WITHIN, self.system.start(node, service)).await;
+            match started {
+                Ok(Ok(started)) => self.roll.started(node, service, started.pid),
+                Ok(Err(error)) => self.tell(format!("the {service} of {node}: {error}")),
+                Err(_) => self.tell(format!(
+                    "the {service} of {node} is not back within {START_WITHIN:?}"
+                )),
+            }
         }
     }
 

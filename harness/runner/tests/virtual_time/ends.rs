@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::fake::runs::{exits, images, missed, phases, run, stages};
 use crate::fake::{Vice, nodes_seen};
 use history::rundir::Ended;
-use history::{Event, Exit, NodeId, Phase, ProcessChange, Stage};
+use history::{Event, Exit, NodeId, Phase, ProcessChange, Service, Stage};
 
 #[test]
 fn a_good_run_goes_through_every_phase_and_leaves_nothing() {
@@ -274,6 +274,22 @@ fn a_broker_that_ends_by_itself_is_noticed_once_and_at_once() {
     });
     let died = died.expect("it died").seconds();
     assert!((11.3..12.4).contains(&died), "at {died}");
+}
+
+#[test]
+fn a_broker_that_ended_under_a_fault_is_started_again_and_no_other() {
+    let starts = |steps: &[&str]| {
+        let left = run(Vice::DiesAlone, steps, &[]);
+        assert_eq!(exits(&left.events), [(NodeId(2), Exit::Died)], "{steps:?}");
+        let of_n2 = left.events.iter().filter(|event| {
+            matches!(event, Event::Process(it) if it.node == NodeId(2)
+                && it.service == Service::Broker
+                && matches!(it.change, ProcessChange::Started { .. }))
+        });
+        of_n2.count()
+    };
+    assert_eq!(starts(&["isolate n0 for 8s"]), 2);
+    assert_eq!(starts(&["wait 8s"]), 1, "with all well it stays as it is");
 }
 
 #[test]
