@@ -238,17 +238,38 @@ fn commands(page: &Page, last: &Night) -> Markup {
         };
         wrong = last.ordinary().filter(open).collect();
     }
+    let mut told: Vec<&Entry> = Vec::new();
+    for entry in &wrong {
+        if told.len() < COMMANDS_MAX && !told.iter().any(|it| alike(it, entry)) {
+            told.push(entry);
+        }
+    }
     html! {
-        @for entry in wrong.iter().take(COMMANDS_MAX) {
+        @for entry in &told {
             p.again {
                 code.cmd { (text::visible(&entry.again)) }
                 @if let Some(href) = report(page, entry.run()) { a href=(href) { "report" } }
             }
         }
-        @if wrong.len() > COMMANDS_MAX {
-            p.again { a href="#runs" { "and " (wrong.len() - COMMANDS_MAX) " more" } }
+        @if wrong.len() > told.len() {
+            p.again { a href="#runs" { "and " (wrong.len() - told.len()) " more" } }
         }
     }
+}
+
+/// Runs of one plan that came to the same: one line repeats both.
+fn alike(one: &Entry, other: &Entry) -> bool {
+    let cause = |entry: &Entry| {
+        entry
+            .judged()
+            .and_then(|facts| facts.causes.first().cloned())
+    };
+    one.plan == other.plan
+        && match (cause(one), cause(other)) {
+            (Some(one), Some(other)) => one.same_as(&other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
 }
 
 /// What did not run, what changed, and that nothing came after this night although it was due.
