@@ -205,7 +205,8 @@ impl<R: Runs> Conductor<'_, R> {
 
     /// The next plan that still fits, drawn by weight among those that do.
     fn next<'s>(&mut self, suite: &'s Suite, draws: &mut Stream) -> Option<&'s Wanted> {
-        let full = self.night.entries.len() >= RUNS_MAX;
+        let asked = suite.runs.map_or(RUNS_MAX, |runs| runs as usize);
+        let full = self.night.ordinary().count() >= asked.min(RUNS_MAX);
         if full || self.night.void.is_some() || self.lab_is_gone() || self.runs.stop().is_some() {
             return None;
         }

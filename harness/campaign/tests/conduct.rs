@@ -265,6 +265,20 @@ fn a_lab_that_is_gone_is_not_asked_all_night() {
 }
 
 #[test]
+fn a_suite_may_want_no_more_runs_than_a_number() {
+    for (runs, made) in [(1, 2), (2, 2), (3, 3)] {
+        let suite = SUITE.replacen("budget", &format!("runs = {runs}\nbudget"), 1);
+        let mut fake = Fake::new(well);
+        let night = go_with(&suite, &mut fake);
+        assert_eq!(
+            night.ordinary().count(),
+            made,
+            "each plan once, whatever the number"
+        );
+    }
+}
+
+#[test]
 fn what_a_night_is_at_stands_in_its_file() {
     let results = tempfile::tempdir().expect("a directory");
     let (path, suite) = (results.path().to_owned(), SUITE);

@@ -44,12 +44,11 @@ const SUITE: &str = r#"
 name = "small"
 about = "Controls, and a cut."
 budget = "15m"
+runs = 1
 canary = "canary-kip101"
 calm = "./still.toml"
 [[plans]]
 plan = "./cut.toml"
-# So long that none is drawn once more.
-takes = "7m"
 "#;
 
 /// A short run with one step.

@@ -30,6 +30,8 @@ pub struct Suite {
     pub canary: Wanted,
     /// Without faults; must be Held, or the night is void.
     pub calm: Wanted,
+    /// Runs besides the controls at the most; without it, as many as the budget holds.
+    pub runs: Option<u32>,
     /// The rest, most valuable first: each once, then drawn by weight while there is time.
     pub plans: Vec<Wanted>,
     /// Who is told.
@@ -125,7 +127,7 @@ impl Suite {
         let source = Source { origin, text };
         let parsed = source.parse()?;
         let known = [
-            "name", "about", "budget", "canary", "calm", "plans", "tell", "keep",
+            "name", "about", "budget", "runs", "canary", "calm", "plans", "tell", "keep",
         ];
         let root = Table::root(&source, &parsed, &known)?;
         let name = root.need("name", "it names the suite on the page of the nights")?;
@@ -146,6 +148,7 @@ impl Suite {
             name: name.line()?.to_owned(),
             about: about.line()?.to_owned(),
             budget: budget.duration()?,
+            runs: root.get("runs").map(|v| v.positive::<u32>()).transpose()?,
             canary,
             calm,
             plans: all,
