@@ -349,9 +349,10 @@ fn place_values(facts: &Facts, id: PartId, part: &mut PartFacts) {
 fn bear_out_sends(facts: &Facts, part: &mut PartFacts) {
     let mut there = Bits::none(part.sends.len());
     let mut acked_and_final = 0;
-    if let Some(log) = part.final_log() {
+    if let (Some(log), Ok(fin)) = (part.final_log(), &part.fin) {
         for (place, send) in facts.ops.sends_of(&part.sends) {
-            let Some(acked) = send.acked_at() else {
+            // Below the log's start a file may keep for long what nobody can read any more.
+            let Some(acked) = send.acked_at().filter(|acked| *acked >= fin.start) else {
                 continue;
             };
             let at = part.final_at.at(place);

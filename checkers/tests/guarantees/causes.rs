@@ -3,9 +3,9 @@
 use checkers::judge;
 use checkers::judgement::{Class, Finding, Judgement, Standing};
 use evidence::{LogLine, Says};
-use history::{Offset, Partition};
+use history::{Event, Offset, Outcome, Partition, Reply};
 
-use crate::scene::{judged, recording};
+use crate::scene::{edited, judged, recording};
 use crate::{acquits, told};
 
 /// n0 acknowledges v0 and v1 under acks=all, stands alone, loses v1 and leads again.
@@ -326,6 +326,47 @@ fn deletion_excuses_and_an_unexplained_log_start_is_loss() {
     assert_eq!(aged.topics[0].accounting.acknowledged.expired, 1);
     assert_eq!(lost(&aged).count, 1);
     assert_eq!(lost(&scene("", "")).count, 2);
+}
+
+#[test]
+fn what_was_deleted_counts_as_deleted_while_its_file_is_still_there() {
+    let scene = |before: i64| {
+        let text = format!(
+            "topic t on n0,n1 by c1 acks=all
+            c1 send t/0 v0 -> @0 by n0 at 1.0s..1.1s
+            c1 send t/0 v1 -> @1 by n0 at 1.2s..1.3s
+            c1 send t/0 v2 -> @2 by n0 at 1.4s..1.5s
+            n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+            n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+            n0 final t/0: e0 @0 v0 v1 v2
+            n1 final t/0: e0 @0 v0 v1 v2
+            harm t/0 deleted before @{before} at 2.0s"
+        );
+        // Consumers are given nothing from below the log's start.
+        let mut run = edited(&text, |events| {
+            for event in events {
+                if let Event::Returned {
+                    reply: Reply::Polled(Outcome::Ok(given)),
+                    ..
+                } = event
+                {
+                    given.retain(|delivery| delivery.offset >= Offset(2));
+                }
+            }
+        });
+        for image in &mut run.evidence.images {
+            let partition = "t/0".parse().expect("a partition");
+            image.log_start.insert(partition, Offset(2));
+        }
+        judge(&run)
+    };
+    let deleted = scene(2);
+    assert!(deleted.findings.is_empty(), "{:?}", deleted.findings);
+    let row = &deleted.topics[0].accounting;
+    assert_eq!((row.acknowledged.present, row.acknowledged.expired), (1, 2));
+    assert!(row.imbalance.is_empty(), "{:?}", row.imbalance);
+    // What nobody deleted is lost to its readers, whatever the file holds.
+    assert_eq!(lost(&scene(1)).count, 1);
 }
 
 #[test]
