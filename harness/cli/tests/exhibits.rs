@@ -21,7 +21,7 @@ use serde_json::Value;
 /// The newest format of `NAME.expected.json`.
 const FORMAT: u32 = 1;
 /// All exhibits together, in bytes.
-const LARGEST: u64 = 8_000_000;
+const LARGEST: u64 = 9_000_000;
 /// What judging writes into a run directory.
 const DERIVED: [&str; 4] = ["verdict.json", "report.html", "junit.xml", "summary.md"];
 
@@ -281,6 +281,25 @@ fn control(name: &str, now: &Expected) {
             assert_eq!((lost[0].offsets, lost[0].count), (Some((1, 2)), 1));
             assert_eq!(lost[0].class, "known-bad-protocol");
         }
+        // The same steps with the default protocol: whoever convicts here sees ghosts.
+        "canary-kip101-default" => {
+            assert_eq!((now.exit_code, now.findings.len()), (0, 0), "{now:?}");
+            assert_eq!(verdict("r1", "acked-lost-below-hw"), "held");
+        }
+        "last-replica-standing" => {
+            assert_eq!(now.exit_code, 0, "{now:?}");
+            assert_eq!(
+                verdict("ledger", "acked-lost-below-hw"),
+                "not promised, 302 observed"
+            );
+            assert!(now.findings.iter().all(|it| it.class == "last-standing"));
+        }
+        // The same steps with a flush after each record: the power cut finds nothing to take.
+        "last-replica-flushed" => {
+            assert_eq!(now.exit_code, 0, "{now:?}");
+            assert_eq!(verdict("ledger", "acked-lost-below-hw"), "held");
+            assert!(now.findings.iter().all(|it| it.class == "resend"));
+        }
         other => panic!("{other} is neither synthetic nor a control that this test knows"),
     }
 }
@@ -298,7 +317,15 @@ fn every_run_keeps_its_verdict_and_its_findings() {
         }
         compare(&run.with_extension("expected.json"), &now, &mut differences);
     }
-    assert!(runs.contains_key("demo") && runs.contains_key("canary-kip101"));
+    for control in [
+        "demo",
+        "canary-kip101",
+        "canary-kip101-default",
+        "last-replica-standing",
+        "last-replica-flushed",
+    ] {
+        assert!(runs.contains_key(control), "{control} is gone");
+    }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
