@@ -116,6 +116,30 @@ fn a_second_canary_must_be_convicted_as_well() {
 }
 
 #[test]
+fn a_run_says_how_the_lab_failed_it_before_why_it_was_not_tried_again() {
+    let not = || Attempt {
+        run: None,
+        outcome: Outcome::DidNotRun {
+            why: "48 s of the budget were left".to_owned(),
+        },
+    };
+    for (attempts, why) in [
+        (vec![], None),
+        (vec![not()], Some("48 s of the budget were left")),
+        (vec![failed("n1 is away"), not()], Some("n1 is away")),
+        (
+            vec![failed("n1 is away"), failed("n2 is away")],
+            Some("n2 is away"),
+        ),
+        (vec![failed("n1 is away"), held()], None),
+    ] {
+        let night = ordinary(attempts);
+        let entry = night.ordinary().next().expect("an entry");
+        assert_eq!(entry.why(), why);
+    }
+}
+
+#[test]
 fn a_sentence_says_the_worst_first() {
     let night_of = |attempts| ordinary(attempts).sentence();
     assert_eq!(

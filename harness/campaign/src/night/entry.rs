@@ -112,12 +112,19 @@ impl Entry {
         self.attempts.iter().filter(failed).count()
     }
 
-    /// Why the last attempt came to nothing.
+    /// Why it came to nothing: how the lab failed it last, if it did; else why it was not run.
     pub fn why(&self) -> Option<&str> {
-        match &self.attempts.last()?.outcome {
-            Outcome::Judged(_) => None,
-            Outcome::LabFailed { why } | Outcome::DidNotRun { why } => Some(why),
+        let mut last = None;
+        for attempt in &self.attempts {
+            match (&attempt.outcome, last) {
+                (Outcome::Judged(_), _) => return None,
+                (Outcome::LabFailed { why }, _) | (Outcome::DidNotRun { why }, None) => {
+                    last = Some(why.as_str());
+                }
+                (Outcome::DidNotRun { .. }, Some(_)) => {}
+            }
         }
+        last
     }
 
     /// What it was found to be, in a clause that begins with the plan's name.

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::{Page, report, text};
 use crate::facts::Cause;
-use crate::night::{Entry, Night, Outcome, Role};
+use crate::night::{Entry, Night, Role};
 
 /// So many commands stand in the band; all of them in the table of the last night.
 const COMMANDS_MAX: usize = 3;
@@ -280,10 +280,6 @@ fn notices(page: &Page, last: &Night) -> Markup {
         .filter(|entry| entry.judged().is_none())
         .map(|entry| (entry, entry.why().unwrap_or("the night ended before it")))
         .collect();
-    let failed = |entry: &Entry| {
-        let last = entry.attempts.last();
-        last.is_some_and(|it| matches!(it.outcome, Outcome::LabFailed { .. }))
-    };
     html! {
         @if let Some(next) = last.next {
             p.notice.loud #stale hidden {
@@ -297,7 +293,7 @@ fn notices(page: &Page, last: &Night) -> Markup {
                 @for (i, (entry, why)) in missing.iter().take(COMMANDS_MAX).enumerate() {
                     @if i > 0 { "; " }
                     code { (entry.plan) } " ("
-                    @if failed(entry) { "the lab failed: " }
+                    @if entry.lab_failures() > 0 { "the lab failed: " }
                     (text::visible(why)) ")"
                 }
                 @if missing.len() > COMMANDS_MAX { "; and " (missing.len() - COMMANDS_MAX) " more" }
