@@ -17,7 +17,7 @@ use clap::{Args as ClapArgs, Subcommand};
 
 use crate::exit::{Exit, Failure, OrExit};
 use install::{InstallArgs, UninstallArgs};
-use night::NightArgs;
+use night::{NightArgs, PageArgs};
 use status::StatusArgs;
 
 /// `tidemark nightly`.
@@ -41,6 +41,8 @@ pub enum NightlyVerb {
     Uninstall(UninstallArgs),
     /// Say how the last night ended and when the next one is.
     Status(StatusArgs),
+    /// Make index and page again, from the files of nights and runs alone.
+    Page(PageArgs),
 }
 
 /// `tidemark nightly`.
@@ -49,6 +51,7 @@ pub fn nightly(args: &NightlyArgs) -> Result<Exit, Failure> {
         (Some(NightlyVerb::Install(asked)), _) => install::install(asked),
         (Some(NightlyVerb::Uninstall(asked)), _) => install::uninstall(asked),
         (Some(NightlyVerb::Status(asked)), _) => status::status(asked),
+        (Some(NightlyVerb::Page(asked)), _) => night::page_again(asked),
         (None, Some(asked)) => night::run(asked),
         (None, None) => Err(anyhow::anyhow!("name a suite: `tidemark nightly nightly`")).or_usage(),
     }

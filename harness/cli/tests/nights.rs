@@ -180,6 +180,23 @@ async fn a_night_that_was_killed_is_completed_and_the_next_has_another_seed() {
     assert_ne!(first.seed, second.seed);
     assert!(results.join("runs").join(&run).join("report.html").exists());
 
+    // Whatever is derived can be made again.
+    let page = fs::read(results.join("index.html")).expect("a page");
+    for derived in ["index.html", "index.sqlite"] {
+        fs::remove_file(results.join(derived)).expect("removed");
+    }
+    let again = said::tidemark(dir.path(), &["nightly", "page"]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(
+        fs::read(results.join("index.html"))
+            .expect("a page")
+            .len()
+            .abs_diff(page.len())
+            < 32
+    );
+    let nothing = said::tidemark(&results, &["nightly", "page"]);
+    nothing.refuses(USAGE, &["results holds no night yet"]);
+
     // Once is enough.
     let said = nightly(dir.path(), None).await;
     assert!(!said.err.contains("was killed while"), "{said:?}");

@@ -38,6 +38,14 @@ pub struct NightArgs {
     pub results: PathBuf,
 }
 
+/// Index and page, made again.
+#[derive(Debug, clap::Args)]
+pub struct PageArgs {
+    /// Where nights and their runs are kept.
+    #[arg(long, default_value = "results", env = "TIDEMARK_RESULTS")]
+    pub results: PathBuf,
+}
+
 /// What a night is made of.
 struct Order<'a> {
     args: &'a NightArgs,
@@ -127,6 +135,21 @@ pub fn run(args: &NightArgs) -> Result<Exit, Failure> {
         }
         Err(error) => Err(error).or_harness(),
     }
+}
+
+/// `tidemark nightly page`: after runs were judged again, or came from elsewhere.
+pub fn page_again(args: &PageArgs) -> Result<Exit, Failure> {
+    let results = &args.results;
+    if Night::files(results).or_usage()?.is_empty() {
+        let results = results.to_owned();
+        return Err(campaign::CampaignError::NoNight { results }).or_usage();
+    }
+    let _ours = lock(results).or_harness()?;
+    let (index, refreshed) = Index::rebuild(results).or_harness()?;
+    let free = super::on_lab::free_bytes(results).ok();
+    let written = page::write(results, &index, &refreshed.unread, free).or_harness()?;
+    say(&written.path.display().to_string());
+    Ok(Exit::Held)
 }
 
 impl Order<'_> {
