@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use cluster::config::Layout;
 use cluster::{Injection, LabFile, Power, Signal, Sudo, System, guard};
-use history::{Clock, FaultId, Link, PortName, ProcessState};
+use history::{Clock, FaultId, Link, ProcessState};
 use live_lab::in_a_lab;
 use plan::Shape;
 use stand_ins::{BROKER, N, connected, harm, host, link, on, spawn, stand_ins, traces, until_as};
