@@ -74,7 +74,7 @@ pub enum Verb {
     },
     /// Look at a lab's hosts: what a run will need, side by side, with a remedy for what is missing.
     Doctor(DoctorArgs),
-    /// Remove every firewall rule of Tidemark's from a lab's hosts.
+    /// Undo what runs left on a lab's hosts: rules, delays, full disks, stopped processes.
     Heal {
         /// A lab's name or file.
         lab: String,

@@ -98,7 +98,7 @@ impl Artefacts {
         let pom_file = fresh.0.join("pom.xml");
         let jars = fresh.0.join("jars");
         fs::write(&pom_file, pom).map_err(|e| unwritable(&pom_file, &e))?;
-        maven(version, &pom_file, &jars)?;
+        maven(version, &pom_file, &jars, &home)?;
         fresh.keep(version, &home)
     }
 
@@ -221,7 +221,7 @@ impl Drop for Fresh {
     }
 }
 
-fn maven(version: &str, pom: &Path, into: &Path) -> Result<(), ClusterError> {
+fn maven(version: &str, pom: &Path, into: &Path, home: &Path) -> Result<(), ClusterError> {
     let mut command = Command::new("mvn");
     command.args(["-q", "-B", "-f"]).arg(pom).arg(COPY);
     command.args(["-DincludeScope=runtime", "-Dstyle.color=never"]);
@@ -229,7 +229,9 @@ fn maven(version: &str, pom: &Path, into: &Path) -> Result<(), ClusterError> {
     let output = command.output().map_err(|e| {
         ClusterError::Lab(format!(
             "mvn, which fetches Kafka's jars, did not start ({e}): install Maven \
-             (apt-get install maven, or yum install maven), or give a release tarball"
+             (apt-get install maven, or yum install maven), copy {} from a machine that has it, or \
+             give a release tarball",
+            home.display()
         ))
     })?;
     if output.status.success() {
@@ -237,25 +239,39 @@ fn maven(version: &str, pom: &Path, into: &Path) -> Result<(), ClusterError> {
     }
     let said = [output.stdout, output.stderr].concat();
     Err(ClusterError::Lab(format!(
-        "mvn could not fetch the jars of Kafka {version}: {}; run it once where there is a network \
-         (they are kept), or give a release tarball",
-        first_error(&String::from_utf8_lossy(&said))
+        "mvn could not fetch the jars of Kafka {version}: {}; it needs Java and a network, once: the \
+         jars are kept in {}, which may be copied from another machine; or give a release tarball",
+        first_error(&String::from_utf8_lossy(&said)),
+        home.display()
     )))
 }
 
-/// Maven repeats itself; its first line with a reason is enough.
+/// Maven repeats itself; its first line with a reason is enough. Where it did not start, all lines.
 fn first_error(said: &str) -> String {
     // Colours are switched off, and yet some versions end every line with one.
     let said = said.replace("\u{1b}[0m", "").replace("\u{1b}[m", "");
-    let mut lines = said.lines().map(str::trim);
+    let lines = said.lines().map(str::trim);
     let mut errors = lines
         .clone()
         .filter_map(|line| line.strip_prefix("[ERROR] "));
-    let line = errors
-        .next()
-        .or_else(|| lines.find(|line| !line.is_empty()));
-    let line = line.unwrap_or("it said nothing").trim();
-    line.chars().take(300).collect()
+    let error = errors.next().map_or_else(
+        // What mvn says before it has begun is broken into lines anywhere.
+        || {
+            lines
+                .filter(|l| !l.is_empty())
+                .collect::<Vec<_>>()
+                .join(" ")
+        },
+        |line| line.trim().to_owned(),
+    );
+    match error.as_str() {
+        "" => "it said nothing".to_owned(),
+        error => error
+            .trim_end_matches(['.', ','])
+            .chars()
+            .take(300)
+            .collect(),
+    }
 }
 
 async fn load(at: &str) -> Result<Vec<u8>, ClusterError> {
@@ -432,5 +448,10 @@ mod tests {
         assert_eq!(first_error(""), "it said nothing");
         let coloured = "\u{1b}[0m\u{1b}[0m[ERROR] no place -> [Help 1]\n\u{1b}[0m";
         assert_eq!(first_error(coloured), "no place -> [Help 1]");
+        let unbegun = "The JAVA_HOME environment variable is not defined correctly,\n\
+                       this environment variable is needed to run this program.\n";
+        let whole = "The JAVA_HOME environment variable is not defined correctly, this environment \
+                     variable is needed to run this program";
+        assert_eq!(first_error(unbegun), whole);
     }
 }

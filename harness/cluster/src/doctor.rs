@@ -5,6 +5,7 @@
 //! carries the lab's marker and that nobody has locked. Each question is a script (`scripts`) and a
 //! reader of its answer (`read`); a question that is not answered in time is a finding like others.
 
+mod packages;
 mod probes;
 mod read;
 mod routes;
@@ -236,6 +237,7 @@ pub async fn examine(lab: &LabFile) -> Checkup {
     probes::compare_clocks(&mut hosts);
     probes::compare_kernels(&mut hosts);
     for host in &mut hosts {
+        packages::translate(host);
         host.findings.sort_by_key(|finding| finding.about);
     }
     let mut checkup = Checkup {

@@ -195,7 +195,7 @@ fn log_in(session: &Session, route: &Route) -> Result<(), String> {
     if login.agent {
         return session
             .userauth_agent(user)
-            .map_err(|e| denied(route, "the keys of the SSH agent", &e));
+            .map_err(|e| denied(route, "the keys of the SSH agent", "", &e));
     }
     if let Some(key) = &login.key {
         return with_key(session, route, key);
@@ -204,7 +204,7 @@ fn log_in(session: &Session, route: &Route) -> Result<(), String> {
         let password = secret(variable, "password_env")?;
         return session
             .userauth_password(user, &password)
-            .map_err(|e| denied(route, &format!("the password in {variable}"), &e));
+            .map_err(|e| denied(route, &format!("the password in {variable}"), "", &e));
     }
     if std::env::var_os("SSH_AUTH_SOCK").is_some() && session.userauth_agent(user).is_ok() {
         return Ok(());
@@ -234,7 +234,10 @@ fn own_keys() -> Vec<PathBuf> {
 
 fn with_key(session: &Session, route: &Route, key: &Path) -> Result<(), String> {
     let text = std::fs::read_to_string(key)
-        .map_err(|e| format!("cannot read the private key {}: {e}", key.display()))?;
+        .map_err(|e| {
+            let key = key.display();
+            format!("cannot read the private key {key}: {e}; correct login.key in the lab file, or make one (`ssh-keygen -t ed25519 -f {key}`)")
+        })?;
     let passphrase = route
         .login
         .passphrase_env
@@ -258,7 +261,7 @@ fn with_key(session: &Session, route: &Route, key: &Path) -> Result<(), String> 
             ),
             // LIBSSH2_ERROR_FILE: the key could not be read or decrypted.
             ErrorCode::Session(-16) => format!("{what} cannot be used ({e}): is it a private key, and is its passphrase right?"),
-            _ => denied(route, &what, &e),
+            _ => denied(route, &what, &format!("-i {} ", key.display()), &e),
         }
     })
 }
@@ -269,9 +272,11 @@ fn secret(variable: &str, setting: &str) -> Result<String, String> {
     })
 }
 
-fn denied(route: &Route, what: &str, e: &ssh2::Error) -> String {
+/// `option` is what ssh and ssh-copy-id need on their command lines to use the same key.
+fn denied(route: &Route, what: &str, option: &str, e: &ssh2::Error) -> String {
+    let (address, port, user) = (&route.address, route.port, &route.login.user);
+    let there = format!("{option}-p {port} {user}@{address}");
     format!(
-        "{} port {} does not let {} in with {what} ({e}): try `ssh -p {} {}@{}` by hand; `ssh-copy-id` installs a key",
-        route.address, route.port, route.login.user, route.port, route.login.user, route.address
+        "{address} port {port} does not let {user} in with {what} ({e}): try `ssh {there}` by hand; `ssh-copy-id {there}` installs a key"
     )
 }

@@ -117,15 +117,16 @@ async fn keys_that_do_not_open() {
     let mut lab = sshd.lab();
     lab.login.key = Some(sshd.path("stranger"));
     let why = sshd.refusal(&lab).await;
+    let by_hand = format!("try `ssh -i {} -p ", sshd.path("stranger").display());
     assert!(
-        why.contains("does not let ") && why.contains("ssh-copy-id"),
+        why.contains("does not let ") && why.contains(&by_hand) && why.contains("ssh-copy-id -i "),
         "{why}"
     );
     lab.login.key = Some(sshd.path("missing"));
+    let why = sshd.refusal(&lab).await;
     assert!(
-        sshd.refusal(&lab)
-            .await
-            .contains("cannot read the private key")
+        why.contains("cannot read the private key") && why.contains("correct login.key"),
+        "{why}"
     );
     keygen("ed25519", &sshd.path("locked"), "a passphrase");
     std::fs::copy(sshd.path("locked.pub"), sshd.path("authorized")).expect("authorised");

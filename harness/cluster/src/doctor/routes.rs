@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 use super::probes::{answered, text};
 use super::{About, Finding};
 use crate::host::{Host, Lane};
-use crate::labfile::LabFile;
+use crate::labfile::{HostSpec, LabFile};
 use crate::remote_all::all;
 
 /// For one connection; all of a host's are tried at once.
@@ -111,11 +112,12 @@ pub(super) fn names(said: &str, lab: &LabFile) -> Finding {
         }
     }
     if !unknown.is_empty() {
-        let list: Vec<String> = lab
-            .hosts
-            .iter()
-            .map(|h| format!("{} {}", h.address, h.name))
-            .collect();
+        // Where the lab file has a name, it is that name that is not known, and no address is.
+        let line = |h: &HostSpec| match h.address.parse::<IpAddr>() {
+            Ok(ip) => format!("{ip} {}", h.name),
+            Err(_) => format!("ADDRESS {}", h.address),
+        };
+        let list: Vec<String> = lab.hosts.iter().map(line).collect();
         return Finding::missing(
             About::Names,
             "unknown",

@@ -43,8 +43,7 @@ pub(in crate::doctor) fn programs(said: &str) -> Finding {
 /// Java's version, and whether it takes the options that our JVMs are started with.
 pub(in crate::doctor) fn java(said: &str, java: &str) -> Finding {
     let about = About::Java;
-    let remedy = "sudo yum install java-11-openjdk-headless (Debian, Ubuntu: apt-get install \
-                  openjdk-17-jre-headless), or set `java` in the lab file";
+    let remedy = "sudo yum install java-11-openjdk-headless, or set `java` in the lab file";
     let line = said.lines().find(|line| line.contains("version \""));
     let Some(line) = line else {
         let complaint = said
