@@ -18,6 +18,9 @@ use crate::night::{Attempt, Entry, Night, Outcome, Role};
 
 /// What is left of the budget for the page, the index and those who are told.
 const AFTERWARDS: Duration = Duration::from_secs(20);
+/// How long before its deadline a run is asked to end, or at half of it if that is later: time to
+/// heal, capture, seal and judge. What comes of a run that was asked counts as the lab's failure.
+pub const ENDING: Duration = Duration::from_secs(75);
 /// Ordinary runs of a night at the most: a budget of days must not fill a disk.
 const RUNS_MAX: usize = 500;
 
@@ -165,10 +168,11 @@ impl<R: Runs> Conductor<'_, R> {
             ));
         }
         let (takes, left) = (self.takes(wanted), self.left());
-        (takes > left).then(|| {
+        (with_ending(takes) > left).then(|| {
             format!(
-                "it takes about {} s, and {} s of the budget were left",
+                "it takes about {} s, up to {} s more to be ended, and {} s of the budget were left",
                 takes.as_secs(),
+                (with_ending(takes) - takes).as_secs(),
                 left.as_secs()
             )
         })
@@ -214,7 +218,7 @@ impl<R: Runs> Conductor<'_, R> {
         let fits = suite
             .plans
             .iter()
-            .filter(|wanted| self.takes(wanted) <= left);
+            .filter(|wanted| with_ending(self.takes(wanted)) <= left);
         let weighted: Vec<(&Wanted, u32)> = fits.map(|wanted| (wanted, wanted.weight)).collect();
         draws.pick_weighted(&weighted).copied()
     }
@@ -225,4 +229,9 @@ impl<R: Runs> Conductor<'_, R> {
         self.night.write(self.results)?;
         Ok(self.night)
     }
+}
+
+/// The shortest deadline at which a run that takes so long is not asked to end before it has.
+fn with_ending(takes: Duration) -> Duration {
+    takes + takes.min(ENDING)
 }
