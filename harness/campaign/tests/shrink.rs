@@ -544,8 +544,10 @@ fn the_plan_file_says_where_it_comes_from() {
         .take_while(|line| line.starts_with('#'))
         .collect();
     assert_eq!(
-        head[2..],
+        head,
         [
+            "# A failing run's storm, reduced by `tidemark shrink`.",
+            "#",
             "# Run:    2026-11-22T031055-made-up-x7k2qa",
             "# Breaks: acked-lost-below-hw",
             "# Cause:  unexplained in ledger, after isolate",

@@ -68,7 +68,7 @@ impl Shrunk {
                 .chars()
                 .map(|c| if c.is_control() { ' ' } else { c })
                 .collect();
-            let _ = writeln!(head, "# {}", text.trim_end());
+            let _ = writeln!(head, "{}", format!("# {text}").trim_end());
         };
         line("A failing run's storm, reduced by `tidemark shrink`.");
         line("");
