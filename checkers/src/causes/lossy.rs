@@ -84,20 +84,29 @@ pub fn all(facts: &Facts, part: &PartFacts, losses: &[Loss]) -> Vec<LossyLead> {
     all
 }
 
-/// Whether a replica had copied what it lost and cut it again before it led: then it is not for its
-/// loss that it lacks it.
+/// Whether a replica had copied what it lost before it led: then it is not for its loss that it lacks
+/// it. What followed with a longer log had it again; unless bytes of it were damaged, which may be
+/// found later, so that it must have been cut for another reason.
 fn copied_again(facts: &Facts, part: &PartFacts, loss: &Loss, term: &Term) -> bool {
     let Some(begins) = facts.line_span(term.line) else {
         return false;
     };
-    part.roles.cuts.iter().any(|cut| {
-        let Some(when) = facts.line_span(cut.line) else {
-            return false;
-        };
-        let between = cut.node == loss.node && when.from >= loss.at && when.to <= begins.from;
-        let had = cut.follow.map(|follow| part.roles.follows[follow].leo);
-        between && cut.to <= term.leo && had.is_some_and(|leo| leo > term.leo)
-    })
+    let between = |line: usize| {
+        let when = facts.line_span(line);
+        when.is_some_and(|when| when.from >= loss.at && when.to <= begins.from)
+    };
+    match loss.kind {
+        LossKind::PowerCut | LossKind::Wiped => part.roles.follows.iter().any(|follow| {
+            follow.node == loss.node && follow.leo > term.leo && between(follow.line)
+        }),
+        LossKind::Damaged => part.roles.cuts.iter().any(|cut| {
+            let had = cut.follow.map(|follow| part.roles.follows[follow].leo);
+            cut.node == loss.node
+                && cut.to <= term.leo
+                && had.is_some_and(|leo| leo > term.leo)
+                && between(cut.line)
+        }),
+    }
 }
 
 /// A version of the partition's state with its in-sync set.

@@ -8,10 +8,16 @@ use super::Gone;
 use crate::facts::{Facts, Fate, PartFacts, SendFact, Term, Until};
 
 /// The `Follower` line that proves a record of this time of leadership above the high watermark;
-/// position in `roles.follows`.
+/// position in `roles.follows`. It must be the first after it: a cut since may have lowered the
+/// high watermark.
 pub fn above_proof(part: &PartFacts, term: usize, offset: Offset) -> Option<usize> {
-    match part.roles.terms[term].until {
-        Until::Followed(follow) => (part.roles.follows[follow].hw <= offset).then_some(follow),
+    let term = &part.roles.terms[term];
+    match term.until {
+        Until::Followed(index) => {
+            let follow = &part.roles.follows[index];
+            let next = follow.previous == Some(term.epoch);
+            (next && follow.hw <= offset).then_some(index)
+        }
         Until::Open | Until::NextLife(_) | Until::LedAgain(_) => None,
     }
 }

@@ -7,8 +7,9 @@ use history::{Epoch, Offset, Payload, ValueId};
 
 use super::GoneTopic;
 use crate::contract::Contract;
+use crate::facts::served_by_leader;
 use crate::facts::txns::{Fate, Txns};
-use crate::facts::{Facts, LogView, PartFacts, PartId, PartImage, SendFact};
+use crate::facts::{Facts, HwBack, LogView, PartFacts, PartId, PartImage, ReadFact, SendFact};
 use crate::guarantees::compaction::latest;
 
 /// Something that was seen at an offset where the final log has something else.
@@ -29,6 +30,44 @@ pub struct Candidate {
     pub elsewhere: bool,
     /// The first delivery of it; as `ops.read` counts.
     pub read: Option<u32>,
+    /// The first delivery of it by a leader.
+    pub served: Option<u32>,
+    /// How its deliveries came about; of several the one that is hardest to explain.
+    pub given: Option<Given>,
+}
+
+/// How a delivery of a record that is gone came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Given {
+    /// By a broker that saw its high watermark go back below it, once it followed the leader from
+    /// which it had taken it (KAFKA-14704).
+    InWindow,
+    /// Perhaps so: no broker is named.
+    PerhapsInWindow,
+    /// Otherwise.
+    Otherwise,
+}
+
+impl Given {
+    fn of(facts: &Facts, part: &PartFacts, read: &ReadFact) -> Self {
+        // A library may have fetched it long before the poll that hands it out, and not after it.
+        let begun = |back: &HwBack| {
+            let cut = back.cut.map(|cut| &part.roles.cuts[cut]);
+            let follow = cut.and_then(|cut| cut.follow);
+            let line = follow.map(|follow| part.roles.follows[follow].line);
+            let span = line.and_then(|line| facts.line_span(line));
+            span.is_none_or(|span| span.from <= read.returned)
+        };
+        let mut windows = part.roles.hw_back.iter().filter(|back| {
+            let covered = back.from > read.offset && back.to <= read.offset;
+            back.cut.is_some() && covered && begun(back)
+        });
+        match read.broker {
+            Some(broker) if windows.any(|back| back.node == broker) => Self::InWindow,
+            None if windows.next().is_some() => Self::PerhapsInWindow,
+            Some(_) | None => Self::Otherwise,
+        }
+    }
 }
 
 impl Candidate {
@@ -89,6 +128,15 @@ pub fn candidates(
         }
         let entry = found.entry((Some(read.offset), value)).or_default();
         entry.read = entry.read.or(Some(index));
+        let given = Given::of(facts, part, &read);
+        entry.given = entry.given.max(Some(given));
+        // Without a name it may have been a follower that was about to cut it.
+        if entry.served.is_none()
+            && given != Given::PerhapsInWindow
+            && served_by_leader(facts, part, index)
+        {
+            entry.served = Some(index);
+        }
         entry.note(read.epoch);
     }
     let causes = contract.causes.get(&id);

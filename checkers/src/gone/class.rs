@@ -7,7 +7,7 @@ use history::{Epoch, Offset};
 
 use super::candidates::key_of;
 use super::drop::{destroying_cuts, dropping_term, loading_cut};
-use super::{Gone, Kind};
+use super::{Given, Gone, Kind};
 use crate::causes::{LossKind, PartCauses};
 use crate::contract::{Contract, Force, known};
 use crate::facts::{Facts, PartFacts, PartId, Term, Until};
@@ -42,7 +42,7 @@ pub fn of(facts: &Facts, contract: &Contract, id: PartId, record: &Gone) -> Caus
     let part = &facts.parts[id];
     let dropped_in = dropping_term(facts, part, record);
     let cuts = match record.offset {
-        Some(offset) => destroying_cuts(part, record, offset),
+        Some(offset) => destroying_cuts(facts, part, record, offset),
         None => Vec::new(),
     };
     let mut scene = Scene {
@@ -231,20 +231,10 @@ impl Scene<'_> {
         after.then_some((Class::ZookeeperRolledBack, Standing::NotPromised, None))
     }
 
-    /// A broker gave it to a consumer and then saw its own high watermark go back below it
+    /// Every broker that gave it to a consumer then saw its own high watermark go back below it
     /// (KAFKA-14704).
     fn read_in_dirty_window(&self) -> bool {
-        let record = self.record;
-        let (Some(read), Some(offset), None) = (record.read, record.offset, record.proof) else {
-            return false;
-        };
-        let broker = self.facts.ops.read(read).broker;
-        self.part.roles.hw_back.iter().any(|back| {
-            broker == Some(back.node)
-                && back.cut.is_some()
-                && back.from > offset
-                && back.to <= offset
-        })
+        self.record.proof.is_none() && self.record.given == Some(Given::InWindow)
     }
 
     fn known_bad(&self) -> bool {
@@ -256,7 +246,13 @@ impl Scene<'_> {
     /// A log that lost its end while it was loaded, although nobody had taken anything from it: a
     /// killed process leaves the page cache as it was.
     fn loading(&mut self) -> Option<Told> {
-        let cut = loading_cut(self.facts, self.part, self.record, self.cause.dropped_in?)?;
+        let led = self.cause.dropped_in?;
+        let cut = loading_cut(self.facts, self.part, self.record, led)?;
+        let (term, offset) = (&self.part.roles.terms[led], self.record.offset?);
+        let begins = self.facts.line_span(term.line)?;
+        if !self.may_have_held(term.node, begins.from, offset) {
+            return None;
+        }
         if !self.cause.cuts.contains(&cut) {
             self.cause.cuts.push(cut);
         }
@@ -289,6 +285,10 @@ impl Scene<'_> {
 
     /// Which evidence would tell, where a cause that is permitted cannot be ruled out.
     fn permitted_is_possible(&self) -> Option<&'static str> {
+        let perhaps = self.record.given == Some(Given::PerhapsInWindow);
+        if perhaps && self.record.proof.is_none() {
+            return Some("which broker gave them: one saw its high watermark go back below them");
+        }
         if let Some(unclean) = self.cause.dropped_by.and_then(|e| self.causes.unclean(e)) {
             return (unclean.allowed != Force::No).then_some(
                 "the partition's state before the election, without a gap: whether it was unclean",

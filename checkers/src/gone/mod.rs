@@ -23,11 +23,11 @@ use rustc_hash::FxHashSet;
 
 use crate::contract::Contract;
 use crate::facts::{CommitProof, Facts, PartFacts, PartId, ProofSource};
-use crate::facts::{acks_all, below_a_leaders_hw, served_by_leader};
+use crate::facts::{acks_all, below_a_leaders_hw};
 use crate::findings::Findings;
 use crate::judgement::{Class, FindingId, Standing};
 use acceptance::{above_proof, accepting_term, term_of};
-use candidates::{Candidate, candidates};
+use candidates::{Candidate, Given, candidates};
 
 /// What is wrong with a record's absence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +63,8 @@ pub struct Gone {
     pub acked: bool,
     /// The first delivery of it; as `ops.read` counts.
     pub read: Option<u32>,
+    /// How its deliveries came about; of several the one that is hardest to explain.
+    pub given: Option<Given>,
     /// Proof that it was committed.
     pub proof: Option<CommitProof>,
     /// What is wrong.
@@ -155,7 +157,7 @@ impl GoneTopic {
                 record.term,
                 (cause.dropped_in, cause.lossy, cause.loss, cause.needed),
                 cause.cuts.clone(),
-                record.read.is_some(),
+                record.given,
             );
             let groups = &mut self.groups;
             let group = *known.entry(key).or_insert_with(|| {
@@ -241,6 +243,7 @@ fn weigh(facts: &Facts, id: PartId, candidate: Candidate) -> Option<Gone> {
         send: candidate.send,
         acked: candidate.acked,
         read: candidate.read,
+        given: candidate.given,
         proof,
         kind,
         group: 0,
@@ -292,7 +295,6 @@ fn by_clients(facts: &Facts, part: &PartFacts, candidate: &Candidate) -> Option<
     if let Some(index) = send.filter(|&send| acks_all(facts, facts.ops.send(send).client)) {
         return Some(CommitProof::of(facts, part, ProofSource::AckAll(index)));
     }
-    let read = candidate.read?;
-    served_by_leader(facts, part, read)
-        .then(|| CommitProof::of(facts, part, ProofSource::Delivered(read)))
+    let read = candidate.served?;
+    Some(CommitProof::of(facts, part, ProofSource::Delivered(read)))
 }

@@ -218,6 +218,9 @@ fn a_wiped_replica_that_led_is_excused_and_one_that_copied_again_is_not() {
          n0 said 4.9s",
     );
     is(&copied, Class::Unexplained, Standing::Broken);
+    // Nor if no line says where it went.
+    let silent = copied.replace("n0 said 4.7s cut t/0 @1", "");
+    is(&silent, Class::Unexplained, Standing::Broken);
     // An image from before the loss shows that it never had it.
     let never = format!("{LAST}\nn0 before-f1 3.5s t/0: e0 @0 v0");
     is(&never, Class::Unexplained, Standing::Broken);
@@ -418,17 +421,23 @@ fn a_log_that_is_cut_while_it_is_loaded_is_not_excused_by_a_kill() {
         "    harm t/0 n0 lost from @1 at 4.0s",
         "    n0 broker killed at 3.5s",
     );
-    let mut run = recording(&killed);
-    let says = Says::Corruption {
-        partition: "t/0".parse().expect("a partition"),
-        to: Some(Offset(1)),
+    let of = |more: &str| {
+        let mut run = recording(&format!("{killed}\n{more}"));
+        let says = Says::Corruption {
+            partition: "t/0".parse().expect("a partition"),
+            to: Some(Offset(1)),
+        };
+        push_line(&mut run, history::Mark::from_millis(4_400), says);
+        let finding = lost(&judge(&run));
+        assert_eq!(finding.standing, Standing::Broken);
+        finding.class
     };
-    push_line(&mut run, history::Mark::from_millis(4_400), says);
-    let finding = lost(&judge(&run));
-    assert_eq!(
-        (finding.class, finding.standing),
-        (Class::LoadRecovery, Standing::Broken)
-    );
+    assert_eq!(of(""), Class::LoadRecovery);
+    // It had copied it again before it led, or had never had it.
+    let copied = "n0 said 4.6s follower t/0 e0 from @2 hw @1 was none";
+    assert_eq!(of(copied), Class::Unexplained);
+    let never = "n0 before-f1 3.6s t/0: e0 @0 v0";
+    assert_eq!(of(never), Class::Unexplained);
     is(&killed, Class::Unexplained, Standing::Broken);
 }
 

@@ -71,7 +71,8 @@ fn only_cuts_of_logs_that_had_reached_it_at_or_below_it_took_it() {
         "n2 said 5.0s follower t/0 e1 from @1 hw @1 was e0",
         follower,
     );
-    let both = story(&both);
+    // It had both before it cut.
+    let both = story(&both.replace("at 6.0s..6.1s", "at 4.2s..4.3s"));
     assert!(
         both.contains("n0 followed e1") && both.contains("n2 followed e1"),
         "{both}"
@@ -291,6 +292,9 @@ fn a_later_leaders_hw_commits_what_a_copy_shows_that_it_held() {
     below(&format!("{earlier}\nn1 said 2.5s cut t/0 @2"));
     below(&format!("{earlier}\nn1 said 1.5s cut t/0 @1"));
     below(&format!("{earlier}\nn2 said 2.5s cut t/0 @1"));
+    // What it began without it did not hold while it led.
+    let began = with(earlier).replace("leader t/0 e1 from @2", "leader t/0 e1 from @1");
+    acquits("acked-lost-below-hw", &began, 1);
 }
 
 #[test]
@@ -302,6 +306,10 @@ fn without_the_deposed_leaders_line_the_side_is_undetermined() {
     let finding = permits("acked-lost-undetermined", &dead, 2, "cannot be shown");
     assert!(told(&finding).contains("Follower ... starts"));
     permits_none("acked-lost-above-hw", &dead);
+    // A later line is none: it may have been cut, and its high watermark with it, in between.
+    let later = THIRD.replace("n0 said 3.0s follower t/0 e1 from @2 hw @1 was e0\n", "");
+    permits("acked-lost-undetermined", &later, 1, "cannot be shown");
+    permits_none("acked-lost-above-hw", &later);
 }
 
 fn permits_none(name: &str, scene: &str) {

@@ -187,6 +187,14 @@ fn a_read_in_the_dirty_window_is_excused_by_it() {
     );
     let finding = permits("read-then-vanished", &dirty, 1, "t/0 @2");
     assert_eq!(finding.class, Class::DirtyHw);
+    // It does not explain what another follower gave as well.
+    let other = format!("{dirty}\nc3 poll -> t/0 @2=v9 by n2 at 6.07s..6.08s");
+    let finding = convicts("read-then-vanished", &other, "t/0 @2");
+    assert_eq!(finding.class, Class::Unexplained);
+    // Without a name it may have been this broker, or one that led.
+    let unnamed = dirty.replace("@2=v9 by n0", "@2=v9");
+    let missing = "the evidence that would tell is missing";
+    abstains("read-then-vanished", &unnamed, missing);
 }
 
 #[test]
