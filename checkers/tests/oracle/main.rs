@@ -6,17 +6,21 @@
 mod scene;
 
 mod classes;
+mod compacted;
 mod cuts;
+mod dirty;
 mod files;
 mod foreign;
 mod groups;
 mod leaders;
+mod loading;
 mod metamorphic;
 mod minimum;
 mod obvious;
 mod phantoms;
 mod renamed;
 mod settled;
+mod stories;
 mod transactions;
 mod world;
 
