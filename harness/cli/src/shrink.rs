@@ -135,12 +135,12 @@ impl<'a> Order<'a> {
     /// Reduces on the lab, which is up for as long as that takes.
     fn reduced(&self, record: &mut Record, runtime: &Runtime) -> anyhow::Result<Shrunk> {
         let begun = Instant::now();
-        let (mut heard, passed_on) = {
+        let mut signals = {
             let _inside = runtime.enter();
-            (Signals::listen()?, Signals::listen()?)
+            Signals::listen()?
         };
         let up = Up::new(self.lab.clone(), self.args.keep_lab);
-        let raised = runtime.block_on(heard.raised());
+        let raised = runtime.block_on(signals.raised());
         let up = up?;
         let shrunk = match raised {
             Some(signal) => {
@@ -155,8 +155,8 @@ impl<'a> Order<'a> {
                     dir: &self.dir,
                     seed: self.source.case.seed().0,
                     begun,
-                    heard,
-                    passed_on,
+                    signals,
+                    stopped: None,
                     unclean: false,
                 };
                 let shrunk = shrink(&self.source.case, self.asked, record, &mut lab);

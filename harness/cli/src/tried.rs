@@ -9,6 +9,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use campaign::{Attempt, Facts, Outcome};
 use checkers::{Fold, Judgement};
 use history::RunId;
 use history::rundir::RunDir;
@@ -41,8 +42,6 @@ pub struct Asked<'a> {
     pub lab: &'a str,
     /// The seed.
     pub seed: u64,
-    /// A saved schedule instead of the seed's.
-    pub schedule: Option<&'a Path>,
     /// Where runs are kept.
     pub results: &'a Path,
     /// The time after which it does not run any more.
@@ -56,6 +55,8 @@ pub struct Tried {
     pub dir: Option<RunDir>,
     /// What came of it.
     pub came: Came,
+    /// The last signal that we got meanwhile, whatever came of the run.
+    pub raised: Option<Signal>,
 }
 
 /// What came of a run.
@@ -114,11 +115,11 @@ pub async fn run(asked: Asked<'_>, signals: &mut Signals) -> Tried {
         Err(why) => Err(format!("the run could not be started: {why}")),
     };
     let dir = dir_of(asked.results, id);
-    let came = match ended {
-        Ok(ended) => came(dir.as_ref(), &ended, asked.deadline),
-        Err(why) => Came::LabFailed { why },
+    let (came, raised) = match ended {
+        Ok(ended) => (came(dir.as_ref(), &ended, asked.deadline), ended.raised),
+        Err(why) => (Came::LabFailed { why }, None),
     };
-    Tried { dir, came }
+    Tried { dir, came, raised }
 }
 
 fn start(asked: &Asked<'_>, id: RunId) -> std::io::Result<Child> {
@@ -129,9 +130,6 @@ fn start(asked: &Asked<'_>, id: RunId) -> std::io::Result<Child> {
         .arg("--results")
         .arg(asked.results)
         .args(["--keep-lab", "--json"]);
-    if let Some(schedule) = asked.schedule {
-        command.arg("--schedule").arg(schedule);
-    }
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -271,6 +269,23 @@ fn came(dir: Option<&RunDir>, ended: &Ended, deadline: Duration) -> Came {
     let why = ended.reason.clone().or(unstarted);
     let why = why.unwrap_or_else(|| format!("it ended with {} and said nothing", ended.status));
     Came::LabFailed { why }
+}
+
+impl Tried {
+    /// As files keep it.
+    pub fn attempt(self) -> Attempt {
+        let outcome = match self.came {
+            Came::Judged(judgement) => Outcome::Judged(Box::new(Facts::of(&judgement))),
+            Came::LabFailed { why } => Outcome::LabFailed { why },
+            Came::Stopped(signal) => Outcome::DidNotRun {
+                why: format!("it was stopped by {}", signals::name(signal)),
+            },
+        };
+        Attempt {
+            run: self.dir.map(|dir| dir.name()),
+            outcome,
+        }
+    }
 }
 
 impl Came {

@@ -45,7 +45,7 @@ pub enum Ending {
     Budget,
     /// Somebody stopped it.
     Stopped {
-        /// Who, or why.
+        /// In a clause: "it was stopped by INT".
         why: String,
     },
     /// The lab failed again and again.
@@ -142,7 +142,7 @@ impl Shrunk {
             }
             Ending::NotReproduced => return "not reproduced".to_owned(),
             Ending::Budget => "the budget was over".to_owned(),
-            Ending::Stopped { why } => format!("stopped ({why})"),
+            Ending::Stopped { why } => why.clone(),
             Ending::LabFailed => "the lab failed again and again".to_owned(),
         };
         if self.rate.of == 0 {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use campaign::conduct::Runs;
 use campaign::retention::{Room, needed, room};
-use campaign::{Attempt, Facts, KnownRun, Outcome};
+use campaign::{Attempt, KnownRun};
 use chrono::{DateTime, Utc};
 use cluster::labfile::LabFile;
 use nix::sys::signal::Signal;
@@ -21,7 +21,7 @@ use crate::exit::sentence;
 use crate::home::{give_to_sudo_user, say_error};
 use crate::labs;
 use crate::signals::{self, Signals};
-use crate::tried::{self, Asked, Came, Tried};
+use crate::tried::{self, Asked, Came};
 
 /// Runs plans on a lab.
 pub struct OnLab<'a> {
@@ -94,7 +94,6 @@ impl Runs for OnLab<'_> {
             plan,
             lab: &self.args.lab,
             seed,
-            schedule: None,
             results: &self.args.results,
             deadline,
         };
@@ -105,11 +104,9 @@ impl Runs for OnLab<'_> {
         {
             say_error(&format!("tidemark: {} stays root's: {error}", dir.name()));
         }
-        if let Came::Stopped(signal) = tried.came {
-            self.stopped = Some(signal);
-        }
+        self.stopped = tried.raised.or(self.stopped);
         self.unclean = !matches!(tried.came, Came::Judged(_));
-        attempt(tried)
+        tried.attempt()
     }
 
     fn heal(&mut self) {
@@ -160,19 +157,6 @@ impl Runs for OnLab<'_> {
     fn tell(&mut self, line: &str) {
         say_error(line);
     }
-}
-
-/// A try as the night's file has it.
-pub fn attempt(tried: Tried) -> Attempt {
-    let run = tried.dir.map(|dir| dir.name());
-    let outcome = match tried.came {
-        Came::Judged(judgement) => Outcome::Judged(Box::new(Facts::of(&judgement))),
-        Came::LabFailed { why } => Outcome::LabFailed { why },
-        Came::Stopped(signal) => Outcome::DidNotRun {
-            why: format!("it was stopped by {}", signals::name(signal)),
-        },
-    };
-    Attempt { run, outcome }
 }
 
 /// Bytes that the results' file system still has for us.

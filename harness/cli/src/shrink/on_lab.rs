@@ -7,9 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use campaign::shrink::{Came, Record, Tried, Tries};
-use campaign::{Attempt, CampaignError, Facts, Outcome};
+use campaign::{Attempt, CampaignError, Outcome};
 use cluster::labfile::LabFile;
 use history::rundir::write_atomically;
+use nix::sys::signal::Signal;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
@@ -29,10 +30,9 @@ pub struct OnLab<'a> {
     pub seed: u64,
     /// Since when the budget is spent.
     pub begun: Instant,
-    /// Each listener hears every signal: this one ends the reduction, the other passes it on to the
-    /// run.
-    pub heard: Signals,
-    pub passed_on: Signals,
+    pub signals: Signals,
+    /// The signal that ends the reduction.
+    pub stopped: Option<Signal>,
     /// The last run did not end in order.
     pub unclean: bool,
 }
@@ -61,24 +61,13 @@ impl Tries for OnLab<'_> {
             plan: &candidate,
             lab: self.named,
             seed: self.seed,
-            schedule: None,
             results: self.dir,
             deadline,
         };
-        let tried = self
-            .runtime
-            .block_on(tried::run(asked, &mut self.passed_on));
+        let tried = self.runtime.block_on(tried::run(asked, &mut self.signals));
+        self.stopped = tried.raised.or(self.stopped);
         self.unclean = !matches!(tried.came, tried::Came::Judged(_));
-        Attempt {
-            run: tried.dir.map(|dir| dir.name()),
-            outcome: match tried.came {
-                tried::Came::Judged(judgement) => Outcome::Judged(Box::new(Facts::of(&judgement))),
-                tried::Came::LabFailed { why } => Outcome::LabFailed { why },
-                tried::Came::Stopped(signal) => Outcome::DidNotRun {
-                    why: signals::name(signal).to_owned(),
-                },
-            },
-        }
+        tried.attempt()
     }
 
     fn heal(&mut self) {
@@ -93,8 +82,11 @@ impl Tries for OnLab<'_> {
     }
 
     fn stop(&mut self) -> Option<String> {
-        let raised = self.runtime.block_on(self.heard.raised());
-        raised.map(|signal| signals::name(signal).to_owned())
+        if self.stopped.is_none() {
+            self.stopped = self.runtime.block_on(self.signals.raised());
+        }
+        let stopped = self.stopped?;
+        Some(format!("it was stopped by {}", signals::name(stopped)))
     }
 
     fn keep(&mut self, record: &Record) -> Result<(), CampaignError> {
