@@ -172,7 +172,7 @@ fn agrees(world: &World, seen: &Seen) -> Result<(), TestCaseError> {
 }
 
 fn check(cases: u32) {
-    let shares = [("acked-under-min-isr", 50)];
+    let shares = [("acked-under-min-isr", 40)];
     judge_any(cases, any_world(), World::print, agrees, &shares);
 }
 
