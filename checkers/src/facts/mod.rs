@@ -7,6 +7,7 @@ mod calls;
 mod commit;
 mod drain;
 mod elections;
+mod held;
 mod logview;
 mod ops;
 mod partition;
