@@ -144,7 +144,7 @@ impl<R: Runs> Conductor<'_, R> {
             self.runs.heal();
         }
         let begun = self.runs.elapsed();
-        let deadline = self.deadline(wanted);
+        let deadline = deadline(self.takes(wanted), self.left());
         let attempt = self.runs.run(&wanted.named, seed, deadline);
         let took = self.runs.elapsed().saturating_sub(begun);
         if matches!(attempt.outcome, Outcome::Judged(_)) {
@@ -201,12 +201,6 @@ impl<R: Runs> Conductor<'_, R> {
             .saturating_sub(AFTERWARDS)
     }
 
-    /// Twice what it takes and two minutes, but never beyond the budget.
-    fn deadline(&self, wanted: &Wanted) -> Duration {
-        let patient = 2 * self.takes(wanted) + Duration::from_secs(120);
-        patient.min(self.left())
-    }
-
     /// The next plan that still fits, drawn by weight among those that do.
     fn next<'s>(&mut self, suite: &'s Suite, draws: &mut Stream) -> Option<&'s Wanted> {
         let asked = suite.runs.map_or(RUNS_MAX, |runs| runs as usize);
@@ -232,6 +226,11 @@ impl<R: Runs> Conductor<'_, R> {
 }
 
 /// The shortest deadline at which a run that takes so long is not asked to end before it has.
-fn with_ending(takes: Duration) -> Duration {
+pub(crate) fn with_ending(takes: Duration) -> Duration {
     takes + takes.min(ENDING)
+}
+
+/// Twice what a run takes and two minutes, but never beyond what is left of the budget.
+pub(crate) fn deadline(takes: Duration, left: Duration) -> Duration {
+    (2 * takes + Duration::from_secs(120)).min(left)
 }

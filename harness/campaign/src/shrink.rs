@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use checkers::Fold;
 
+use crate::conduct::{deadline, with_ending};
 use crate::error::CampaignError;
 use crate::facts::{Cause, Facts};
 use crate::night::{Attempt, Outcome};
@@ -26,8 +27,6 @@ pub use result::{Ending, Shrunk};
 
 /// Candidates in a row, under which the lab failed twice, after which the lab is to blame.
 const UNDECIDED_MAX: u32 = 2;
-/// How long before its deadline a run may be asked to end: none is begun that would be.
-const ENDING: Duration = Duration::from_secs(75);
 
 /// Whoever runs candidates on a lab.
 pub trait Tries {
@@ -275,15 +274,15 @@ impl<T: Tries> Shrinker<'_, T> {
         Ok(false)
     }
 
-    /// Twice what a run takes and two minutes, but never beyond the budget.
+    /// No run is begun that would be asked to end before it has.
     fn deadline(&self) -> Result<Duration, Halt> {
         let took = self.record.tried.iter().map(|tried| tried.took_s).max();
         let takes = took.map_or(self.asked.takes, Duration::from_secs);
         let left = self.asked.budget.saturating_sub(self.tries.elapsed());
-        if takes + ENDING > left {
+        if with_ending(takes) > left {
             return Err(Halt::For(Ending::Budget));
         }
-        Ok((2 * takes + Duration::from_secs(120)).min(left))
+        Ok(deadline(takes, left))
     }
 
     fn say(&mut self, line: &str) {
