@@ -20,7 +20,7 @@ use crate::children;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::home::{fresh_number, say};
 use crate::inside::again;
-use crate::signals::Signals;
+use crate::signals::{self, Signals};
 use figures::{Pair, Summary};
 
 pub use inside::inside;
@@ -69,15 +69,8 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     LAB.clone_into(&mut lab.name);
     let java = lab.java.clone();
 
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .or_harness()?;
     // From here on a signal ends nothing by itself: the lab goes down on every path.
-    let mut signals = {
-        let _entered = runtime.enter();
-        Signals::listen().or_harness()?
-    };
+    let (runtime, mut signals) = signals::runtime().or_harness()?;
     let was_up = !lab::status(LAB).or_harness()?.is_down();
     let measured = lab::up(&lab)
         .context("the lab did not come up")

@@ -14,7 +14,7 @@ use crate::args::RunArgs;
 use crate::exit::{Exit, Failure, OrExit, sentence};
 use crate::home::{fresh_number, give_to_sudo_user, say, say_error};
 use crate::inside::{Instructions, again, die_with_parent};
-use crate::signals::Signals;
+use crate::signals::{self, Signals};
 use crate::standing::Up;
 use crate::{children, judging, labs, tried, unstarted};
 
@@ -54,15 +54,8 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
         })
         .or_harness()?;
     let artefacts = artefacts(args, &lab, &plan).or_harness()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .or_harness()?;
     // Listening begins before the lab and the runner, so that no signal leaves one of them behind.
-    let mut signals = {
-        let _inside = runtime.enter();
-        Signals::listen().or_harness()?
-    };
+    let (runtime, mut signals) = signals::runtime().or_harness()?;
     let up = Up::new(lab, args.keep_lab);
     if let Some(name) = runtime.block_on(signals.raised()) {
         say_error(&format!(

@@ -76,16 +76,13 @@ pub fn run(args: &ShrinkArgs) -> Result<Exit, Failure> {
     let order = Order::read(args).or_usage()?;
     // What cannot be gone on with is refused before anything is made.
     order.record().or_usage()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .or_harness()?;
+    let (runtime, signals) = signals::runtime().or_harness()?;
     let _ours = alone(&order.dir).or_harness()?;
     let last = tried::idle(&order.dir, &order.lab.name);
     runtime.block_on(last).or_harness()?;
     let mut record = order.record().or_usage()?;
     say(&order.source.said(&order.asked, record.tried.len()));
-    let went = order.reduced(&mut record, &runtime);
+    let went = order.reduced(&mut record, &runtime, signals);
     let kept = went.and_then(|shrunk| {
         order.keep(&shrunk, &record)?;
         Ok(shrunk)
@@ -133,12 +130,13 @@ impl<'a> Order<'a> {
     }
 
     /// Reduces on the lab, which is up for as long as that takes.
-    fn reduced(&self, record: &mut Record, runtime: &Runtime) -> anyhow::Result<Shrunk> {
+    fn reduced(
+        &self,
+        record: &mut Record,
+        runtime: &Runtime,
+        mut signals: Signals,
+    ) -> anyhow::Result<Shrunk> {
         let begun = Instant::now();
-        let mut signals = {
-            let _inside = runtime.enter();
-            Signals::listen()?
-        };
         let up = Up::new(self.lab.clone(), self.args.keep_lab);
         let raised = runtime.block_on(signals.raised());
         let up = up?;

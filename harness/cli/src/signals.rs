@@ -3,7 +3,24 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// A runtime on this thread that hears signals, to be made before anything is started that one of
+/// them could leave behind.
+///
+/// # Errors
+/// When the system gives neither.
+pub fn runtime() -> std::io::Result<(Runtime, Signals)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::listen()?
+    };
+    Ok((runtime, signals))
+}
 
 /// INT, TERM and HUP, from the moment of `listen` on.
 pub struct Signals([(Signal, tokio::signal::unix::Signal); 3]);

@@ -26,7 +26,7 @@ use crate::children;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::home::{say, say_error};
 use crate::inside::again;
-use crate::signals::Signals;
+use crate::signals;
 use crate::standing::Up;
 use counts::Summary;
 use inside::Told;
@@ -115,14 +115,8 @@ fn lab_of(name: Option<&str>, own: &str) -> anyhow::Result<LabFile> {
 fn cycles(args: &SoakArgs, lab: LabFile, from: u32) -> anyhow::Result<Option<()>> {
     let plan = Plan::parse(inside::PLAN, "the soak's plan")?;
     let artefacts = Artefacts::broker(&plan.cluster.kafka, &default_cache()?)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
     // From here on a signal ends nothing by itself: the lab goes down on every path.
-    let mut signals = {
-        let _entered = runtime.enter();
-        Signals::listen()?
-    };
+    let (runtime, mut signals) = signals::runtime()?;
     let up = Up::new(lab, false).context("the lab did not come up")?;
     let told = Told {
         lab: up.lab.clone(),

@@ -32,20 +32,9 @@ plan = "demo"
 /// A directory with a suite, and a lab that refuses SSH.
 fn prepared(tell: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a directory");
-    let put = |name: &str, text: String| fs::write(dir.path().join(name), text).expect("written");
-    put("small.toml", format!("{SUITE}\n{tell}"));
-    put("id", String::new());
-    let mut lab =
-        "name = \"gone\"\nkind = \"machines\"\ndir = \"/srv/tidemark\"\njava = \"java\"\n\
-                   [login]\nuser = \"kafka\"\nport = 1\nkey = \"id\"\n"
-            .to_owned();
-    for node in 0..3 {
-        lab += &format!(
-            "[[hosts]]\nnode = \"n{node}\"\nname = \"h{node}\"\naddress = \"127.0.0.{}\"\n",
-            node + 2
-        );
-    }
-    put("gone.toml", lab);
+    let suite = format!("{SUITE}\n{tell}");
+    fs::write(dir.path().join("small.toml"), suite).expect("written");
+    said::lab_that_is_gone(dir.path());
     dir
 }
 

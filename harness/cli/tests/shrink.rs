@@ -15,7 +15,7 @@ use campaign::{Attempt, CampaignError, Facts, Outcome};
 use checkers::Fold;
 use history::rundir::RunDir;
 use plan::{Expected, Plan, Schedule, Storm};
-use said::{HARNESS, Said, USAGE, dir, put, tidemark};
+use said::{HARNESS, Said, USAGE, dir, tidemark};
 
 /// A copy of an exhibit, which is not judged yet.
 fn exhibit(at: &Path, name: &str) -> PathBuf {
@@ -192,28 +192,12 @@ fn on_record(at: &Path, runs: usize) -> (PathBuf, Record) {
     (kept, record)
 }
 
-/// Ports of loopback on which nobody listens.
-fn gone(at: &Path) {
-    let mut lab =
-        "name = \"gone\"\nkind = \"machines\"\ndir = \"/srv/tidemark\"\njava = \"java\"\n\
-                   [login]\nuser = \"kafka\"\nport = 1\nkey = \"id\"\n"
-            .to_owned();
-    for node in 0..3 {
-        lab += &format!(
-            "[[hosts]]\nnode = \"n{node}\"\nname = \"h{node}\"\naddress = \"127.0.0.{}\"\n",
-            node + 2
-        );
-    }
-    put(at, "gone.toml", &lab);
-    put(at, "id", "");
-}
-
 const CALL: [&str; 5] = ["canary-kip101", "--lab", "./gone.toml", "--times", "3"];
 
 #[test]
 fn the_result_is_a_plan_file() {
     let at = dir();
-    gone(at.path());
+    said::lab_that_is_gone(at.path());
     let (kept, _) = on_record(at.path(), 1_000);
     let said = shrink(at.path(), &CALL);
     assert_eq!(said.code, Some(0), "{said:?}");
@@ -252,7 +236,7 @@ fn a_lab_that_does_not_answer_decides_nothing() {
         (7, "The lab failed again and again: perhaps more can go."),
     ] {
         let at = dir();
-        gone(at.path());
+        said::lab_that_is_gone(at.path());
         let (kept, record) = on_record(at.path(), runs);
         assert_eq!(record.tried.len(), runs);
         let said = shrink(at.path(), &CALL);

@@ -4,8 +4,9 @@
 //! password or a passphrase is named by the environment variable that carries it. Nothing here
 //! opens a connection.
 
+mod objection;
+
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -335,7 +336,7 @@ impl LabFile {
                 release.tarball = home(Path::new(&release.tarball)).display().to_string();
             }
         }
-        match objection(&lab) {
+        match objection::of(&lab) {
             None => Ok(lab),
             Some(why) => Err(LabFileError::Meaning {
                 origin: origin.to_owned(),
@@ -463,92 +464,6 @@ fn located(text: &str, origin: &str, error: &toml::de::Error) -> LabFileError {
     }
 }
 
-/// What makes a well-formed lab file unusable.
-fn objection(lab: &LabFile) -> Option<String> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if lab.name.is_empty()
-        || lab.name.len() > NAME_MAX
-        || !lab.name.chars().all(plain)
-        || lab.name.starts_with('-')
-    {
-        return Some(format!(
-            "the name `{}` must be 1 to {NAME_MAX} of a-z, 0-9 and -, not beginning with -",
-            lab.name
-        ));
-    }
-    let path_like = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    if !lab.dir.starts_with('/')
-        || lab.dir.trim_end_matches('/').len() < 2
-        || !lab.dir.chars().all(path_like)
-        || lab.dir.split('/').any(|part| part == "..")
-    {
-        return Some(format!(
-            "dir `{}` must be an absolute path of letters, digits, `.`, `_` and `-`, for example \
-             /srv/tidemark",
-            lab.dir
-        ));
-    }
-    if lab.login.sudo == Sudo::Password && lab.login.sudo_password_env.is_none() {
-        let why = "sudo = \"password\" needs sudo_password_env, the name of the environment variable \
-                   that holds it";
-        return Some(why.to_owned());
-    }
-    let digest = |text: &str| text.bytes().filter(u8::is_ascii_hexdigit).count() == 128;
-    if let Some(release) = lab.kafka.iter().find(|release| !digest(&release.sha512)) {
-        return Some(format!(
-            "the sha512 of Kafka {} must be 128 hexadecimal digits",
-            release.version
-        ));
-    }
-    if lab.hosts.is_empty() {
-        return Some("no [[hosts]]".to_owned());
-    }
-    for (position, host) in lab.hosts.iter().enumerate() {
-        if usize::from(host.node.0) != position {
-            return Some(format!(
-                "hosts must be n0, n1, ... without gaps or repeats; found {} where n{position} was \
-                 due",
-                host.node
-            ));
-        }
-        if host.address.is_empty() || host.name.is_empty() {
-            return Some(format!("{}: name and address must not be empty", host.node));
-        }
-    }
-    let addresses: BTreeSet<&str> = lab.hosts.iter().map(|h| h.address.as_str()).collect();
-    if addresses.len() < lab.hosts.len() {
-        return Some("two hosts have the same address".to_owned());
-    }
-    match lab.kind {
-        Kind::Namespaces => namespaces_objection(lab),
-        Kind::Machines => None,
-    }
-}
-
-/// The local lab is one /24 network, and the controller takes the address below the lowest.
-fn namespaces_objection(lab: &LabFile) -> Option<String> {
-    let mut networks = BTreeSet::new();
-    for host in &lab.hosts {
-        let Ok(address) = host.address.parse::<Ipv4Addr>() else {
-            return Some(format!(
-                "{}: `{}` is no IPv4 address; a lab of namespaces needs one",
-                host.node, host.address
-            ));
-        };
-        let [a, b, c, last] = address.octets();
-        if !(2..255).contains(&last) || !address.is_private() {
-            return Some(format!(
-                "{}: {address} must be a private address ending in 2 to 254; the one below the \
-                 lowest is the controller's",
-                host.node
-            ));
-        }
-        networks.insert([a, b, c]);
-    }
-    (networks.len() > 1)
-        .then(|| "the hosts of a lab of namespaces share one /24 network".to_owned())
-}
-
 fn ssh_port() -> u16 {
     22
 }
@@ -580,121 +495,4 @@ mod as_text {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn local() -> LabFile {
-        LabFile::parse(BUILT_IN[1].1, "local").unwrap()
-    }
-
-    fn refused(change: impl FnOnce(&mut LabFile)) -> String {
-        let mut lab = local();
-        change(&mut lab);
-        let text = toml::to_string(&lab).unwrap();
-        LabFile::parse(&text, "x.toml").unwrap_err().to_string()
-    }
-
-    #[test]
-    fn the_built_in_labs_have_the_same_form() {
-        let local = local();
-        assert_eq!(local.kind, Kind::Namespaces);
-        assert_eq!(local.hosts[2].address, "192.168.136.29");
-        assert_eq!(local.ports, Ports::default());
-        let real = LabFile::parse(BUILT_IN[0].1, "centos7").unwrap();
-        assert_eq!(real.kind, Kind::Machines);
-        assert_eq!(real.login.sudo, Sudo::Passwordless);
-        assert!(!real.login.key.as_ref().unwrap().starts_with("~"));
-    }
-
-    #[test]
-    fn what_is_written_reads_back_without_what_vanishes_with_the_lab() {
-        let mut up = local();
-        up.login.key = Some("/somewhere/key".into());
-        up.login.known_hosts = Some("/somewhere/known_hosts".into());
-        let text = up.to_toml_without_secrets();
-        assert_eq!(LabFile::parse(&text, "again").unwrap(), local());
-        assert!(!text.contains("somewhere"));
-    }
-
-    #[test]
-    fn a_misspelt_key_is_an_error_with_line_and_nearest_name() {
-        let text = BUILT_IN[1].1.replacen("address =", "adress =", 1);
-        let line = text.lines().position(|l| l.contains("adress")).unwrap() + 1;
-        let said = LabFile::parse(&text, "labs/x.toml")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            said.starts_with(&format!("labs/x.toml line {line}: ")),
-            "{said}"
-        );
-        assert!(said.ends_with("did you mean `address`?"), "{said}");
-        let said = LabFile::parse("name = \"x\"\nkind = \"namespace\"\n", "x").unwrap_err();
-        assert!(said.to_string().contains("line 2"), "{said}");
-        assert!(
-            said.to_string().contains("did you mean `namespaces`?"),
-            "{said}"
-        );
-        let said = LabFile::parse("name == \"x\"\n", "x")
-            .unwrap_err()
-            .to_string();
-        assert!(said.starts_with("x line 1: "), "{said}");
-    }
-
-    #[test]
-    fn what_cannot_be_meant_is_refused() {
-        assert!(refused(|l| l.name = "Local Lab".into()).contains("1 to 24 of a-z"));
-        assert!(refused(|l| l.dir = "srv".into()).contains("absolute"));
-        assert!(refused(|l| l.dir = "/srv/$(x)".into()).contains("absolute"));
-        assert!(refused(|l| l.dir = "/".into()).contains("absolute"));
-        assert!(refused(|l| l.hosts[1].node = NodeId(5)).contains("found n2 where n1 was due"));
-        assert!(refused(|l| l.hosts[1].address = "192.168.136.27".into()).contains("same address"));
-        assert!(refused(|l| l.hosts[1].address = "192.168.13.2".into()).contains("one /24"));
-        assert!(refused(|l| l.hosts[1].address = "8.8.8.8".into()).contains("private"));
-        assert!(refused(|l| l.hosts[1].address = "n1".into()).contains("no IPv4 address"));
-    }
-
-    #[test]
-    fn what_real_machines_bring_is_read_and_written() {
-        let text = BUILT_IN[0].1.replace("# passphrase_env", "passphrase_env");
-        let text = format!(
-            "{}\n[login.jump]\naddress = \"gate.example\"\nuser = \"me\"\n\n[[kafka]]\nversion = \"3.0.0\"\n\
-             tarball = \"~/k.tgz\"\nsha512 = \"{}\"\n\n[ports]{}",
-            text.split("[ports]").next().unwrap(),
-            "0aF".repeat(43).split_at(128).0,
-            text.split("[ports]").nth(1).unwrap()
-        );
-        let lab = LabFile::parse(&text, "x").unwrap();
-        let jump = lab.login.jump.as_ref().unwrap();
-        assert_eq!((jump.port, jump.user.as_deref()), (22, Some("me")));
-        let login = jump.login(&lab.login);
-        assert_eq!((login.user.as_str(), &login.key), ("me", &lab.login.key));
-        assert!(!lab.kafka[0].tarball.starts_with('~'));
-        assert_eq!(
-            LabFile::parse(&lab.to_toml_without_secrets(), "x").unwrap(),
-            lab
-        );
-        let short = LabFile::parse(&text.replace("0aF", "0a"), "x").unwrap_err();
-        assert!(
-            short.to_string().contains("128 hexadecimal digits"),
-            "{short}"
-        );
-        let sudo = text.replace("sudo = \"passwordless\"", "sudo = \"password\"");
-        let why = LabFile::parse(&sudo, "x").unwrap_err().to_string();
-        assert!(why.contains("sudo_password_env"), "{why}");
-    }
-
-    #[test]
-    fn an_unknown_lab_names_those_that_exist() {
-        let said = find("locall").unwrap_err().to_string();
-        assert!(said.contains("did you mean `local`?"), "{said}");
-        assert!(said.contains("centos7, local"), "{said}");
-        assert_eq!(find("local").unwrap(), local());
-        let said = find("centos7").unwrap_err().to_string();
-        assert!(said.contains("reserved for documentation"), "{said}");
-        let said = find("/nowhere/x.toml").unwrap_err().to_string();
-        assert!(
-            said.starts_with("cannot read the lab file /nowhere/x.toml: "),
-            "{said}"
-        );
-    }
-}
+mod tests;

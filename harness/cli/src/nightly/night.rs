@@ -21,7 +21,7 @@ use super::on_lab::OnLab;
 use super::{news, torn};
 use crate::exit::{Exit, Failure, OrExit, sentence};
 use crate::home::{give_to_sudo_user, say, say_error};
-use crate::signals::Signals;
+use crate::signals::{self, Signals};
 use crate::standing::Up;
 use crate::tried;
 
@@ -64,14 +64,7 @@ pub fn run(args: &NightArgs) -> Result<Exit, Failure> {
         lab::can_hold(&order.lab).or_harness()?;
     }
     let _ours = lock(&args.results).or_harness()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .or_harness()?;
-    let mut signals = {
-        let _inside = runtime.enter();
-        Signals::listen().or_harness()?
-    };
+    let (runtime, mut signals) = signals::runtime().or_harness()?;
     let last = tried::idle(&args.results, &order.lab.name);
     runtime.block_on(last).or_harness()?;
     torn::finish(&args.results).or_harness()?;

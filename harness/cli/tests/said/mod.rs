@@ -141,3 +141,19 @@ pub fn nothing_but(dir: &Path, known: &[&str]) {
     let left: Vec<String> = names.filter(|n| !known.contains(&n.as_str())).collect();
     assert_eq!(left, Vec::<String>::new());
 }
+
+/// Writes `gone.toml`, a lab that refuses SSH: ports of loopback on which nobody listens.
+pub fn lab_that_is_gone(dir: &Path) {
+    let mut lab =
+        "name = \"gone\"\nkind = \"machines\"\ndir = \"/srv/tidemark\"\njava = \"java\"\n\
+                   [login]\nuser = \"kafka\"\nport = 1\nkey = \"id\"\n"
+            .to_owned();
+    for node in 0..3 {
+        lab += &format!(
+            "[[hosts]]\nnode = \"n{node}\"\nname = \"h{node}\"\naddress = \"127.0.0.{}\"\n",
+            node + 2
+        );
+    }
+    fs::write(dir.join("gone.toml"), lab).expect("written");
+    fs::write(dir.join("id"), "").expect("written");
+}
