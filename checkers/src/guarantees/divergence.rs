@@ -173,6 +173,8 @@ fn report(
         (finding.class, finding.standing) = (Class::Undetermined, Standing::Undetermined);
     } else if case.contract.known_bad_protocol.is_some() {
         finding.class = Class::KnownBadProtocol;
+    } else if case.cleaned(part, range) {
+        finding.class = Class::Compaction;
     }
     finding.offsets = Some(range);
     let mut story = Story::default();

@@ -191,7 +191,7 @@ impl<'a> Case<'a> {
 
     /// The class and standing of a disagreement at or below the high watermark: excused by an
     /// unclean election or a lossy leader at or below it, or by damage of ours to the final log; known
-    /// with an old protocol, else unexplained.
+    /// with an old protocol or as the log cleaner's, else unexplained.
     pub fn disagreement(&self, part: &PartFacts, offsets: OffsetRange) -> (Class, Standing) {
         let from = Offset(offsets.from);
         if let Some(excuse) = self.excuse(part, from, |_| true) {
@@ -203,9 +203,23 @@ impl<'a> Case<'a> {
             DAMAGE
         } else if self.contract.known_bad_protocol.is_some() {
             (Class::KnownBadProtocol, Standing::Broken)
+        } else if self.cleaned(part, offsets) {
+            (Class::Compaction, Standing::Broken)
         } else {
             (Class::Unexplained, Standing::Broken)
         }
+    }
+
+    /// Whether all that is gone from these offsets was taken by the log cleaner, and something is.
+    pub fn cleaned(&self, part: &PartFacts, offsets: OffsetRange) -> bool {
+        let inside = |offset: Offset| (offsets.from..offsets.to).contains(&offset.0);
+        let records = self.gone.records.iter();
+        let records = records.filter(|record| record.offset.is_some_and(inside));
+        let groups = records.map(|record| &self.gone.groups[record.group]);
+        let mut ours = groups
+            .filter(|group| self.facts.parts[group.part].name == part.name)
+            .peekable();
+        ours.peek().is_some() && ours.all(|group| group.class == Class::Compaction)
     }
 }
 

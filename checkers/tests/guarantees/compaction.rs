@@ -81,6 +81,23 @@ fn what_nothing_replaced_is_lost() {
 }
 
 #[test]
+fn where_replicas_differ_by_what_the_cleaner_took_it_is_to_blame() {
+    let (lacks, holds) = (
+        CLEANED.replace("key=a", "key=c"),
+        WHOLE.replace("v2 key=a", "v2 key=c"),
+    );
+    let one = scene(EARLIER, &lacks, &holds);
+    for guarantee in ["divergence-below-hw", "committed-prefix"] {
+        let finding = convicts(guarantee, &one, "n1");
+        assert_eq!(finding.class, Class::Compaction, "{guarantee}");
+    }
+    // It takes nothing from the end of a log.
+    let more = scene(EARLIER, &lacks, &holds.replace("v2 key=c", "v9 key=c"));
+    let finding = convicts("divergence-below-hw", &more, "n1");
+    assert_eq!(finding.class, Class::Unexplained);
+}
+
+#[test]
 fn a_key_that_nobody_saw_leaves_it_open() {
     assert!(!holds(&scene("", CLEANED, CLEANED)));
     abstains(

@@ -1,9 +1,9 @@
 //! Each guarantee three times at least: guilty, innocent, mute. Scenes are text (see `scene`).
 
 mod causes;
+mod clients;
 mod compaction;
 mod contract;
-mod clients;
 mod copies;
 mod groups;
 mod harms;
