@@ -7,6 +7,7 @@
 mod said;
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use campaign::{Night, Outcome};
@@ -189,6 +190,35 @@ async fn a_night_that_was_killed_is_completed_and_the_next_has_another_seed() {
     // Once is enough.
     let said = nightly(dir.path(), None).await;
     assert!(!said.err.contains("was killed while"), "{said:?}");
+}
+
+#[test]
+fn a_mail_goes_through_the_systems_sendmail() {
+    let dir =
+        prepared("[tell]\nmail = \"kafka@example.org\"\npage = \"https://ci.example.org/nights\"");
+    let sendmail = dir.path().join("sendmail");
+    fs::write(&sendmail, "#!/bin/sh\n[ \"$*\" = -t ] && cat > mail\n").expect("written");
+    fs::set_permissions(&sendmail, fs::Permissions::from_mode(0o755)).expect("a mode");
+    let path = std::env::var("PATH").expect("a path");
+    let asked = ["nightly", "./small.toml", "--lab", "./gone.toml"];
+    let mut command = said::command(dir.path(), &asked);
+    command.env("PATH", format!("{}:{path}", dir.path().display()));
+    let said = Said::of(command.output().expect("it ran"));
+    assert_eq!(said.code, Some(HARNESS), "{said:?}");
+    let mail = fs::read_to_string(dir.path().join("mail")).expect("a mail");
+    assert!(mail.contains("\nTo: kafka@example.org\n"), "{mail}");
+    let subject = mail.lines().find(|line| line.starts_with("Subject: "));
+    assert!(
+        subject.is_some_and(|it| it.contains("Void: small on gone")),
+        "{mail}"
+    );
+    assert!(mail.contains("https://ci.example.org/nights"), "{mail}");
+
+    // One that fails is said, and is no reason to end otherwise.
+    fs::write(&sendmail, "#!/bin/sh\nexit 75\n").expect("written");
+    let said = Said::of(command.output().expect("it ran"));
+    assert_eq!(said.code, Some(HARNESS), "{said:?}");
+    assert!(said.err.contains("no mail: "), "{said:?}");
 }
 
 #[tokio::test]
