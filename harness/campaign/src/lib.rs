@@ -6,6 +6,7 @@
 pub mod conduct;
 mod error;
 mod facts;
+mod files;
 mod index;
 mod night;
 pub mod page;

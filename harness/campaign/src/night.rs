@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::CampaignError;
 use crate::facts::Facts;
+use crate::files;
 
 pub use entry::{Attempt, Entry, Outcome, Role};
 
@@ -99,25 +100,12 @@ impl Night {
     /// # Errors
     /// When it is not there, not understood, or of a newer format.
     pub fn read(path: &Path) -> Result<Self, CampaignError> {
-        #[derive(Deserialize)]
-        struct Format {
-            format: u32,
-        }
         let text = fs::read(path).map_err(|why| CampaignError::read(path, why))?;
-        let malformed = |why: serde_json::Error| CampaignError::Malformed {
+        let malformed = |why| CampaignError::Malformed {
             path: path.to_owned(),
-            why: why.to_string(),
+            why,
         };
-        // The format first: what else stands in a newer file is not ours to understand.
-        let Format { format } = serde_json::from_slice(&text).map_err(malformed)?;
-        if format > NIGHT_FORMAT {
-            return Err(CampaignError::Newer {
-                path: path.to_owned(),
-                format,
-                known: NIGHT_FORMAT,
-            });
-        }
-        serde_json::from_slice(&text).map_err(malformed)
+        files::parse(path, &text, NIGHT_FORMAT, malformed)
     }
 
     /// Writes the night's file, whole or not at all; to be done after every run, so that a night
@@ -129,11 +117,7 @@ impl Night {
         let path = Self::path(results, self.date, self.nth);
         let dir = results.join(NIGHTS);
         fs::create_dir_all(&dir).map_err(|why| CampaignError::write(&dir, why))?;
-        let mut text =
-            serde_json::to_vec_pretty(self).map_err(|why| CampaignError::write(&path, why))?;
-        text.push(b'\n');
-        history::rundir::write_atomically(&path, &text)
-            .map_err(|why| CampaignError::write(&path, why))?;
+        files::write(&path, self)?;
         Ok(path)
     }
 

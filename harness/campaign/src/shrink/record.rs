@@ -6,11 +6,11 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use history::rundir::write_atomically;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CampaignError;
 use crate::facts::Cause;
+use crate::files;
 
 /// The newest format of the record that this program writes and reads.
 pub const RECORD_FORMAT: u32 = 1;
@@ -137,23 +137,11 @@ impl Record {
             Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(why) => return Err(CampaignError::read(path, why)),
         };
-        #[derive(Deserialize)]
-        struct Format {
-            format: u32,
-        }
-        let malformed = |why: serde_json::Error| CampaignError::NoRecord {
+        let malformed = |why| CampaignError::NoRecord {
             path: path.to_owned(),
-            why: why.to_string(),
+            why,
         };
-        let Format { format } = serde_json::from_slice(&text).map_err(malformed)?;
-        if format > RECORD_FORMAT {
-            return Err(CampaignError::Newer {
-                path: path.to_owned(),
-                format,
-                known: RECORD_FORMAT,
-            });
-        }
-        serde_json::from_slice(&text).map(Some).map_err(malformed)
+        files::parse(path, &text, RECORD_FORMAT, malformed).map(Some)
     }
 
     /// Writes it, whole or not at all.
@@ -161,9 +149,6 @@ impl Record {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), CampaignError> {
-        let mut text =
-            serde_json::to_vec_pretty(self).map_err(|why| CampaignError::write(path, why))?;
-        text.push(b'\n');
-        write_atomically(path, &text).map_err(|why| CampaignError::write(path, why))
+        files::write(path, self)
     }
 }
