@@ -100,29 +100,27 @@ pub fn status(asked: &StatusArgs) -> Result<Exit, Failure> {
 
 /// When the next night of a suite on a lab is due, if one is installed and will begin.
 pub fn next(suite: &str, lab: &str) -> Option<DateTime<Utc>> {
-    let asked = StatusArgs {
-        results: None,
-        user: None,
-        json: false,
-        root: PathBuf::from("/"),
-    };
-    let status = looked_at(&asked).ok()?;
-    let ours = status.installed.iter();
+    let (installed, _) = installed(Path::new("/"), None, Local::now()).ok()?;
+    let ours = installed.iter();
     let ours = ours.filter(|one| (one.suite.as_str(), one.lab.as_str()) == (suite, lab));
     ours.filter_map(|one| one.next)
         .min()
         .map(|next| next.to_utc())
 }
 
-fn looked_at(asked: &StatusArgs) -> anyhow::Result<Status> {
-    let systemd = Systemd::below(&asked.root);
-    let now = Local::now();
+/// What systemd has of ours below a directory, and a user's crontab; and why that could not be read.
+fn installed(
+    root: &Path,
+    user: Option<&str>,
+    now: DateTime<Local>,
+) -> anyhow::Result<(Vec<Installed>, Option<String>)> {
+    let systemd = Systemd::below(root);
     let mut installed: Vec<Installed> = systemd
         .installed()?
         .iter()
         .map(|every| by_timer(&systemd, every, now))
         .collect();
-    let user = every::user(asked.user.as_deref())?;
+    let user = every::user(user)?;
     // Who may not have a crontab has none; that is no reason to be silent about timers.
     let (lines, crontab) = match cron::read(&user) {
         Ok(text) => (cron::installed(&text), None),
@@ -133,6 +131,12 @@ fn looked_at(asked: &StatusArgs) -> anyhow::Result<Status> {
             .iter()
             .map(|every| Installed::new(every, "crontab", now)),
     );
+    Ok((installed, crontab))
+}
+
+fn looked_at(asked: &StatusArgs) -> anyhow::Result<Status> {
+    let now = Local::now();
+    let (installed, crontab) = installed(&asked.root, asked.user.as_deref(), now)?;
     let mut dirs: Vec<PathBuf> = match &asked.results {
         Some(dir) => vec![dir.clone()],
         None => installed.iter().map(|one| one.results.clone()).collect(),
