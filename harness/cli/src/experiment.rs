@@ -32,12 +32,8 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     };
     let seed = args.seed.unwrap_or_else(|| fresh_number() % 1_000_000);
     let schedule = schedule(args, &plan, seed).or_usage()?;
-    let lab_words = if args.lab == "local" {
-        String::new()
-    } else {
-        format!(" --lab {}", args.lab)
-    };
-    let mut again = format!("tidemark run {}{lab_words} --seed {seed}", args.plan);
+    let on = labs::option(&args.lab);
+    let mut again = format!("tidemark run {}{on} --seed {seed}", args.plan);
     if let Some(saved) = &args.schedule {
         again.push_str(&format!(" --schedule {}", saved.display()));
     }

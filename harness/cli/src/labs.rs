@@ -14,6 +14,14 @@ use crate::exit::{Exit, Failure, OrExit, sentence};
 use crate::home::say;
 use crate::inside::again;
 
+/// How a command names a lab, after its other words: not at all where it is the default.
+pub fn option(name: &str) -> String {
+    match name {
+        "local" => String::new(),
+        name => format!(" --lab {name}"),
+    }
+}
+
 /// `tidemark lab up`.
 pub fn up(name: &str) -> Result<Exit, Failure> {
     let lab = namespaces(name, "bring up").or_usage()?;

@@ -23,7 +23,7 @@ use crate::exit::{Exit, Failure, OrExit, sentence};
 use crate::home::{give_to_sudo_user, say, say_error};
 use crate::signals::{self, Signals};
 use crate::standing::Up;
-use crate::tried;
+use crate::{labs, tried};
 use on_lab::OnLab;
 use source::Source;
 
@@ -180,10 +180,7 @@ impl<'a> Order<'a> {
             return Ok(());
         }
         let path = self.dir.join("plan.toml");
-        let lab = match self.args.lab.as_str() {
-            "local" => String::new(),
-            lab => format!(" --lab {lab}"),
-        };
+        let lab = labs::option(&self.args.lab);
         let (plan, seed) = (path.display(), shrunk.seed.0);
         let again = format!("tidemark run {plan}{lab} --seed {seed}");
         write_atomically(&path, shrunk.to_toml(record, &again).as_bytes())?;

@@ -148,10 +148,8 @@ impl Runs for OnLab<'_> {
     }
 
     fn again(&self, plan: &str, seed: u64) -> String {
-        match self.args.lab.as_str() {
-            "local" => format!("tidemark run {plan} --seed {seed}"),
-            lab => format!("tidemark run {plan} --lab {lab} --seed {seed}"),
-        }
+        let on = labs::option(&self.args.lab);
+        format!("tidemark run {plan}{on} --seed {seed}")
     }
 
     fn tell(&mut self, line: &str) {
