@@ -12,7 +12,7 @@ use plan::{Plan, Schedule};
 
 use crate::args::RunArgs;
 use crate::exit::{Exit, Failure, OrExit, sentence};
-use crate::home::{fresh_number, give_to_sudo_user, say, say_error};
+use crate::home::{fresh_number, give_to_caller, say, say_error};
 use crate::inside::{Instructions, again, die_with_parent};
 use crate::signals::{self, Signals};
 use crate::standing::Up;
@@ -82,11 +82,11 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
             "unproven: the run ended before its load began; it is kept in {}",
             dir.path().display()
         ));
-        give_to_caller(&dir);
+        give_to_caller(dir.path());
         return Ok(if went { Exit::Unproven } else { Exit::Harness });
     }
     let judged = judging::judge(&dir, args.json);
-    give_to_caller(&dir);
+    give_to_caller(dir.path());
     Ok(match (went && down.is_ok(), judged) {
         (true, judged) => judged?,
         (false, Ok(judged)) => worse(judged),
@@ -95,14 +95,6 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
             Exit::Harness
         }
     })
-}
-
-/// A run that root made for somebody becomes theirs; where it cannot, that is said.
-fn give_to_caller(dir: &RunDir) {
-    if let Err(error) = give_to_sudo_user(dir.path()) {
-        let dir = dir.path().display();
-        say_error(&format!("tidemark: {dir} stays root's: {error}"));
-    }
 }
 
 /// From a lab that is up to a run directory, and whether the runner did its work.

@@ -24,12 +24,16 @@ pub fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-/// Gives a directory that root made to the user who called sudo, so that `check` and `report` need
-/// no sudo afterwards. Without sudo there is nobody to give it to.
-///
-/// # Errors
-/// When an owner cannot be changed.
-pub fn give_to_sudo_user(dir: &Path) -> std::io::Result<()> {
+/// Gives what root made to the user who called sudo, so that `check` and `report` need no sudo
+/// afterwards. Without sudo there is nobody to give it to; where it cannot be given, that is said.
+pub fn give_to_caller(path: &Path) {
+    if let Err(error) = give_to_sudo_user(path) {
+        let path = path.display();
+        say_error(&format!("tidemark: {path} stays root's: {error}"));
+    }
+}
+
+fn give_to_sudo_user(dir: &Path) -> std::io::Result<()> {
     let id = |name| {
         std::env::var(name)
             .ok()

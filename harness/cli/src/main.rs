@@ -19,6 +19,7 @@ mod nightly;
 mod planning;
 mod shrink;
 mod signals;
+mod site;
 mod soak;
 mod standing;
 mod synthesis;

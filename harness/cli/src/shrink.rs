@@ -20,8 +20,9 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use crate::exit::{Exit, Failure, OrExit, sentence};
-use crate::home::{give_to_sudo_user, say, say_error};
+use crate::home::{give_to_caller, say, say_error};
 use crate::signals::{self, Signals};
+use crate::site::Site;
 use crate::standing::Up;
 use crate::{labs, tried};
 use on_lab::OnLab;
@@ -87,10 +88,7 @@ pub fn run(args: &ShrinkArgs) -> Result<Exit, Failure> {
         order.keep(&shrunk, &record)?;
         Ok(shrunk)
     });
-    if let Err(error) = give_to_sudo_user(&order.dir) {
-        let dir = order.dir.display();
-        say_error(&format!("tidemark: {dir} stays root's: {error}"));
-    }
+    give_to_caller(&order.dir);
     kept.map(|shrunk| exit(&shrunk)).or_harness()
 }
 
@@ -146,19 +144,14 @@ impl<'a> Order<'a> {
                 Err(anyhow!("{signal} while the lab came up: nothing was run"))
             }
             None => {
+                let named = (&up.lab, self.args.lab.as_str());
                 let mut lab = OnLab {
-                    runtime,
-                    lab: &up.lab,
-                    named: &self.args.lab,
+                    site: Site::new(runtime, named, &self.dir, signals, begun),
                     dir: &self.dir,
                     seed: self.source.case.seed().0,
-                    begun,
-                    signals,
-                    stopped: None,
-                    unclean: false,
                 };
                 let shrunk = shrink(&self.source.case, self.asked, record, &mut lab);
-                lab.leave();
+                lab.site.clean();
                 shrunk.map_err(Into::into)
             }
         };

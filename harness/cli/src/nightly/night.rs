@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
-use campaign::conduct::{conduct, seed_of};
+use campaign::conduct::{Runs, conduct, seed_of};
 use campaign::retention::{Freed, Rule, apply, decide, stored};
 use campaign::{Index, NIGHT_FORMAT, Night, page};
 use chrono::Utc;
@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 use super::on_lab::OnLab;
 use super::{news, torn};
 use crate::exit::{Exit, Failure, OrExit, sentence};
-use crate::home::{give_to_sudo_user, say, say_error};
+use crate::home::{give_to_caller, say, say_error};
 use crate::signals::{self, Signals};
 use crate::standing::Up;
 use crate::tried;
@@ -104,13 +104,8 @@ pub fn run(args: &NightArgs) -> Result<Exit, Failure> {
     let told = order.afterwards(&night, &runtime);
     for ours in ["nights", "index.html", "index.sqlite"] {
         let path = args.results.join(ours);
-        if path.exists()
-            && let Err(error) = give_to_sudo_user(&path)
-        {
-            say_error(&format!(
-                "tidemark: {} stays root's: {error}",
-                path.display()
-            ));
+        if path.exists() {
+            give_to_caller(&path);
         }
     }
     let exit = match night.exit_code() {
@@ -185,7 +180,8 @@ impl Order<'_> {
         if !on_lab.has_room()? {
             freed(self.tidy(&mut index)?);
         }
-        on_lab.heal_first();
+        // What earlier nights, or others, may have left.
+        on_lab.heal();
         let night = conduct(&self.suite, night, results, &mut on_lab)?;
         on_lab.leave();
         Ok(night)

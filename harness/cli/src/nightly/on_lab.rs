@@ -10,31 +10,23 @@ use campaign::retention::{Room, needed, room};
 use campaign::{Attempt, KnownRun};
 use chrono::{DateTime, Utc};
 use cluster::labfile::LabFile;
-use nix::sys::signal::Signal;
 use nix::sys::statvfs::statvfs;
 use plan::Suite;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use super::night::NightArgs;
-use crate::exit::sentence;
-use crate::home::{give_to_sudo_user, say_error};
+use crate::home::{give_to_caller, say_error};
 use crate::labs;
 use crate::signals::{self, Signals};
-use crate::tried::{self, Asked, Came};
+use crate::site::Site;
 
 /// Runs plans on a lab.
 pub struct OnLab<'a> {
     args: &'a NightArgs,
-    lab: &'a LabFile,
-    runtime: &'a Runtime,
-    signals: Signals,
-    began: Instant,
-    stopped: Option<Signal>,
+    site: Site<'a>,
     /// Bytes that a run may need.
     needed: u64,
-    /// A run may have left something on the hosts.
-    unclean: bool,
 }
 
 impl<'a> OnLab<'a> {
@@ -45,15 +37,11 @@ impl<'a> OnLab<'a> {
         runtime: &'a Runtime,
         signals: Signals,
     ) -> Self {
+        let named = (lab, args.lab.as_str());
         Self {
             args,
-            lab,
-            runtime,
-            signals,
-            began: Instant::now(),
-            stopped: None,
+            site: Site::new(runtime, named, &args.results, signals, Instant::now()),
             needed: 0,
-            unclean: false,
         }
     }
 
@@ -70,55 +58,30 @@ impl<'a> OnLab<'a> {
         Ok(room(self.needed, free_bytes(&self.args.results)?) == Room::Enough)
     }
 
-    /// Heals what earlier nights, or others, may have left.
-    pub fn heal_first(&mut self) {
-        self.unclean = true;
-        self.heal();
-    }
-
     /// Leaves the hosts as a night should.
     pub fn leave(mut self) {
-        if self.unclean {
-            self.heal();
-        }
+        self.site.clean();
     }
 }
 
 impl Runs for OnLab<'_> {
     fn run(&mut self, plan: &str, seed: u64, deadline: Duration) -> Attempt {
-        if self.unclean {
-            self.heal();
-        }
+        self.site.clean();
         say_error(&format!("{plan}, seed {seed}"));
-        let asked = Asked {
-            plan,
-            lab: &self.args.lab,
-            seed,
-            results: &self.args.results,
-            deadline,
-        };
-        let tried = self.runtime.block_on(tried::run(asked, &mut self.signals));
+        let tried = self.site.run(plan, seed, deadline);
         say_error(&format!("{plan}: {}", tried.came.said()));
-        if let Some(dir) = &tried.dir
-            && let Err(error) = give_to_sudo_user(dir.path())
-        {
-            say_error(&format!("tidemark: {} stays root's: {error}", dir.name()));
+        if let Some(dir) = &tried.dir {
+            give_to_caller(dir.path());
         }
-        self.stopped = tried.raised.or(self.stopped);
-        self.unclean = !matches!(tried.came, Came::Judged(_));
         tried.attempt()
     }
 
     fn heal(&mut self) {
-        // What could not be healed now is not tried again at once; the next run says why.
-        self.unclean = false;
-        if let Err(error) = labs::heal_from_outside(self.lab, &self.args.lab) {
-            say_error(&format!("tidemark: {}", sentence(&error)));
-        }
+        self.site.heal();
     }
 
     fn elapsed(&self) -> Duration {
-        self.began.elapsed()
+        self.site.elapsed()
     }
 
     fn now(&self) -> DateTime<Utc> {
@@ -126,10 +89,7 @@ impl Runs for OnLab<'_> {
     }
 
     fn stop(&mut self) -> Option<String> {
-        if self.stopped.is_none() {
-            self.stopped = self.runtime.block_on(self.signals.raised());
-        }
-        if let Some(signal) = self.stopped {
+        if let Some(signal) = self.site.stopped() {
             return Some(format!(
                 "the night was stopped by {}",
                 signals::name(signal)

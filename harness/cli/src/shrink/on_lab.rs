@@ -8,42 +8,18 @@ use std::time::Duration;
 
 use campaign::shrink::{Came, Record, Tried, Tries};
 use campaign::{Attempt, CampaignError, Outcome};
-use cluster::labfile::LabFile;
 use history::rundir::write_atomically;
-use nix::sys::signal::Signal;
-use tokio::runtime::Runtime;
-use tokio::time::Instant;
 
-use crate::exit::sentence;
 use crate::home::say_error;
-use crate::signals::{self, Signals};
-use crate::{labs, tried};
+use crate::signals;
+use crate::site::Site;
 
-/// A lab that is up, and where its runs are kept.
+/// A lab, and where candidates and their runs are kept.
 pub struct OnLab<'a> {
-    pub runtime: &'a Runtime,
-    pub lab: &'a LabFile,
-    /// What the user called it.
-    pub named: &'a str,
+    pub site: Site<'a>,
     pub dir: &'a Path,
     /// The seed of every run.
     pub seed: u64,
-    /// Since when the budget is spent.
-    pub begun: Instant,
-    pub signals: Signals,
-    /// The signal that ends the reduction.
-    pub stopped: Option<Signal>,
-    /// The last run did not end in order.
-    pub unclean: bool,
-}
-
-impl OnLab<'_> {
-    /// Leaves the hosts as a run does that ends in order.
-    pub fn leave(mut self) {
-        if self.unclean {
-            self.heal();
-        }
-    }
 }
 
 impl Tries for OnLab<'_> {
@@ -57,35 +33,19 @@ impl Tries for OnLab<'_> {
             };
         }
         let candidate = candidate.to_string_lossy();
-        let asked = tried::Asked {
-            plan: &candidate,
-            lab: self.named,
-            seed: self.seed,
-            results: self.dir,
-            deadline,
-        };
-        let tried = self.runtime.block_on(tried::run(asked, &mut self.signals));
-        self.stopped = tried.raised.or(self.stopped);
-        self.unclean = !matches!(tried.came, tried::Came::Judged(_));
-        tried.attempt()
+        self.site.run(&candidate, self.seed, deadline).attempt()
     }
 
     fn heal(&mut self) {
-        self.unclean = false;
-        if let Err(error) = labs::heal_from_outside(self.lab, self.named) {
-            say_error(&format!("tidemark: {}", sentence(&error)));
-        }
+        self.site.heal();
     }
 
     fn elapsed(&self) -> Duration {
-        self.begun.elapsed()
+        self.site.elapsed()
     }
 
     fn stop(&mut self) -> Option<String> {
-        if self.stopped.is_none() {
-            self.stopped = self.runtime.block_on(self.signals.raised());
-        }
-        let stopped = self.stopped?;
+        let stopped = self.site.stopped()?;
         Some(format!("it was stopped by {}", signals::name(stopped)))
     }
 
