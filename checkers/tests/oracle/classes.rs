@@ -10,7 +10,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-use crate::world::seconds;
+use crate::world::{seconds, sends};
 use crate::{CASES, Seen, judge_any, scene};
 
 /// When a replica lost something, and when the next leader began; milliseconds.
@@ -71,14 +71,7 @@ impl World {
             ""
         };
         let mut text = format!("topic t on n0,n1,n2 by c1 acks=all{unclean}{flushed}\n");
-        for offset in 0..self.records {
-            let at = seconds(1_000 + offset as u64);
-            writeln!(
-                text,
-                "c1 send t/0 v{offset} -> @{offset} by n0 at {at}..{at}"
-            )
-            .unwrap();
-        }
+        text += &sends(self.records as u64, 1);
         text.push_str(
             "n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1,n2 was none
 n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
@@ -264,11 +257,7 @@ fn any_world() -> impl Strategy<Value = World> {
 
 fn agrees(world: &World, seen: &Seen) -> Result<(), TestCaseError> {
     let judgement = scene::judged(&world.print());
-    let mut found: BTreeMap<(Class, Standing), u64> = BTreeMap::new();
-    let lost = judgement.findings.iter();
-    for finding in lost.filter(|finding| finding.guarantee == "acked-lost-below-hw") {
-        *found.entry((finding.class, finding.standing)).or_default() += finding.count;
-    }
+    let found = crate::lost(&judgement);
     let mut wanted: BTreeMap<(Class, Standing), u64> = BTreeMap::new();
     for offset in world.from..world.records {
         *wanted.entry(world.class(offset)).or_default() += 1;

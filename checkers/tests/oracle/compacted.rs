@@ -155,11 +155,7 @@ fn any_world() -> impl Strategy<Value = World> {
 
 fn agrees(world: &World, seen: &Seen) -> Result<(), TestCaseError> {
     let judgement = scene::judged(&world.print());
-    let mut found: BTreeMap<(Class, Standing), u64> = BTreeMap::new();
-    let lost = judgement.findings.iter();
-    for finding in lost.filter(|finding| finding.guarantee == "acked-lost-below-hw") {
-        *found.entry((finding.class, finding.standing)).or_default() += finding.count;
-    }
+    let found = crate::lost(&judgement);
     let mut wanted: BTreeMap<(Class, Standing), u64> = BTreeMap::new();
     let mut replaced = 0;
     for offset in world.absent() {

@@ -12,7 +12,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-use crate::world::seconds;
+use crate::world::{seconds, sends};
 use crate::{CASES, Seen, judge_any, scene};
 
 /// n1 dies, is harmed, starts, loads its log, and leads; milliseconds.
@@ -58,14 +58,7 @@ impl World {
             }
         };
         let mut text = "topic t on n0,n1,n2 by c1 acks=all\n".to_owned();
-        for offset in 0..records {
-            let at = seconds(1_000 + 10 * offset as u64);
-            writeln!(
-                text,
-                "c1 send t/0 v{offset} -> @{offset} by n0 at {at}..{at}"
-            )
-            .unwrap();
-        }
+        text += &sends(records as u64, 10);
         text.push_str(
             "n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1,n2 was none
 n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
@@ -226,11 +219,7 @@ fn any_world() -> impl Strategy<Value = World> {
 
 fn agrees(world: &World, seen: &Seen) -> Result<(), TestCaseError> {
     let judgement = world.judged();
-    let mut found: BTreeMap<(Class, Standing), u64> = BTreeMap::new();
-    let lost = judgement.findings.iter();
-    for finding in lost.filter(|finding| finding.guarantee == "acked-lost-below-hw") {
-        *found.entry((finding.class, finding.standing)).or_default() += finding.count;
-    }
+    let found = crate::lost(&judgement);
     let mut wanted: BTreeMap<(Class, Standing), u64> = BTreeMap::new();
     for offset in world.from..world.records {
         *wanted.entry(world.class(offset)).or_default() += 1;

@@ -28,7 +28,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use checkers::Judgement;
-use checkers::judgement::{TopicJudgement, Verdict};
+use checkers::judgement::{Class, Standing, TopicJudgement, Verdict};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRng, TestRunner};
 use world::{Topic, any_world, print};
@@ -99,6 +99,17 @@ const NOTICED: &[Noticed] = &[
     ("log-hole", obvious::log_hole),
     ("read-then-changed", obvious::read_then_changed),
 ];
+
+/// What the judge found lost below the high watermark, in records by cause.
+fn lost(judgement: &Judgement) -> BTreeMap<(Class, Standing), u64> {
+    let mut lost = BTreeMap::new();
+    for finding in &judgement.findings {
+        if finding.guarantee == "acked-lost-below-hw" {
+            *lost.entry((finding.class, finding.standing)).or_default() += finding.count;
+        }
+    }
+    lost
+}
 
 fn agrees(topics: &[Topic], guilty: &Seen) -> Result<(), TestCaseError> {
     let text = print(topics);

@@ -12,7 +12,7 @@ use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-use crate::world::seconds;
+use crate::world::{seconds, sends};
 use crate::{CASES, Seen, compare, judge_any, scene};
 
 /// The time for settling is over; milliseconds.
@@ -48,14 +48,7 @@ impl World {
 
     fn print(&self) -> String {
         let mut text = "topic t on n0,n1,n2 by c1 acks=all\nno watch\n".to_owned();
-        for offset in 0..self.records {
-            let at = seconds(1_000 + offset as u64);
-            writeln!(
-                text,
-                "c1 send t/0 v{offset} -> @{offset} by n0 at {at}..{at}"
-            )
-            .unwrap();
-        }
+        text += &sends(self.records as u64, 1);
         text.push_str("n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1,n2 was none\n");
         for (nth, (node, again)) in self.died.iter().enumerate() {
             let at = 50_000 + 100 * nth as u64;

@@ -202,6 +202,15 @@ fn operations(topics: &[Topic], scene: &mut String) {
     }
 }
 
+/// The lines of so many records of t/0, one each so many milliseconds from 1 s on, which n0 accepted.
+pub fn sends(records: u64, apart: u64) -> String {
+    let line = |offset: u64| {
+        let at = seconds(1_000 + apart * offset);
+        format!("c1 send t/0 v{offset} -> @{offset} by n0 at {at}..{at}\n")
+    };
+    (0..records).map(line).collect()
+}
+
 pub fn seconds(ms: u64) -> String {
     format!("{}.{:03}s", ms / 1000, ms % 1000)
 }
