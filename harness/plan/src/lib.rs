@@ -17,6 +17,7 @@ pub mod step;
 pub mod suite;
 mod table;
 mod toll;
+mod words;
 mod write;
 
 pub use ask::{Ask, Counterpart, SegmentChoice, Shape, Tail, Target};

@@ -11,6 +11,9 @@ use crate::ask::Ask;
 use history::{CommitMode, NodeId, Partition, Topic};
 use serde::{Deserialize, Serialize};
 
+/// The hosts of a lab, and so the brokers of a cluster: n0, n1 and n2.
+pub const NODES: [NodeId; 3] = [NodeId(0), NodeId(1), NodeId(2)];
+
 /// One run, as asked for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {

@@ -9,19 +9,14 @@ mod topic;
 
 use std::collections::BTreeMap;
 
-use history::{CommitMode, NodeId, Topic};
+use history::{NodeId, Topic};
 
 use crate::check;
 use crate::error::PlanError;
-use crate::model::{
-    Acks, ClusterSpec, Compression, Expected, Minimum, Phases, Plan, Profile, Rate, Storm,
-    TopicSpec,
-};
+use crate::model::{ClusterSpec, Minimum, NODES, Phases, Plan, Storm, TopicSpec};
 use crate::properties::{self, check_broker};
 use crate::table::{Source, Table, Value};
-
-/// The hosts of a lab, and so the brokers of a cluster: n0, n1 and n2.
-pub const NODES: [NodeId; 3] = [NodeId(0), NodeId(1), NodeId(2)];
+use crate::words::{EXPECTED, PROFILES, SIZES};
 
 /// The versions of Kafka that there are artefacts and property tables for.
 pub const KAFKA_VERSIONS: [&str; 1] = ["3.0.0"];
@@ -32,39 +27,6 @@ pub const MAX_VALUE_BYTES: u32 = 1_000_000 - 1_000;
 
 /// How large a disk of a broker's own may be, in bytes.
 const DISK_BYTES: std::ops::RangeInclusive<u64> = 64 << 20..=16 << 30;
-
-/// Units of a disk's size in bytes, the largest first.
-pub(crate) const SIZES: &[(&str, u64)] = &[("GiB", 1 << 30), ("MiB", 1 << 20)];
-
-pub(crate) const EXPECTED: &[(&str, Expected)] = &[
-    ("held", Expected::Held),
-    ("broken", Expected::Broken),
-    ("unproven", Expected::Unproven),
-];
-
-pub(crate) const PROFILES: &[(&str, Profile)] =
-    &[("fast", Profile::Fast), ("stock", Profile::Stock)];
-
-pub(crate) const COMPRESSIONS: &[(&str, Compression)] = &[
-    ("none", Compression::None),
-    ("gzip", Compression::Gzip),
-    ("snappy", Compression::Snappy),
-    ("lz4", Compression::Lz4),
-    ("zstd", Compression::Zstd),
-];
-
-/// When a group commits. What is given counts as processed, so that no group of ours can commit before.
-pub(crate) const COMMITS: &[(&str, CommitMode)] =
-    &[("after", CommitMode::After), ("auto", CommitMode::Auto)];
-
-const ACKS: &[(&str, Acks)] = &[
-    ("0", Acks::None),
-    ("1", Acks::Leader),
-    ("all", Acks::All),
-    ("-1", Acks::All),
-];
-
-pub(crate) const RATES: &[(&str, Rate)] = &[("max", Rate::Max), ("on-demand", Rate::OnDemand)];
 
 impl Plan {
     /// Reads a plan. `origin` is what errors call the text: a path, or an embedded plan's name.

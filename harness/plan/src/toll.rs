@@ -9,8 +9,7 @@ use std::collections::BTreeSet;
 use history::{NodeId, PortName, Service};
 
 use crate::ask::{Ask, Target};
-use crate::model::Budget;
-use crate::parse::NODES;
+use crate::model::{Budget, NODES};
 
 /// How many ZooKeeper servers can be lost while a majority lives.
 const SPARE_ZOOKEEPERS: usize = (NODES.len() - 1) / 2;

@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Write};
 
 use crate::duration::Seconds;
 use crate::model::{Budget, ClusterSpec, Load, Palette, Plan, Rate, Storm, TopicSpec};
-use crate::parse::{COMMITS, COMPRESSIONS, EXPECTED, PROFILES, SIZES};
+use crate::words::{COMMITS, COMPRESSIONS, EXPECTED, PROFILES, RATES, SIZES};
 
 impl Plan {
     /// The plan as TOML; [`Plan::parse`] of it is the plan again.
@@ -104,7 +104,7 @@ fn load(out: &mut String, load: &Load) -> fmt::Result {
     match load.rate {
         Rate::PerSecond(rate) => writeln!(out, "rate = {rate}"),
         Rate::Max | Rate::OnDemand => {
-            let rate = word(crate::parse::RATES, &load.rate);
+            let rate = word(RATES, &load.rate);
             writeln!(out, "rate = {}", quote(rate))
         }
     }

@@ -9,9 +9,10 @@ use history::{NodeId, Partition, Topic};
 
 use crate::ask::{Ask, Target};
 use crate::duration::Seconds;
-use crate::model::{Action, Budget, ClusterSpec, Condition, Quantity, Step, TopicSpec, When};
+use crate::model::{
+    Action, Budget, ClusterSpec, Condition, NODES, Quantity, Step, TopicSpec, When,
+};
 use crate::nearest::{hint, nearest};
-use crate::parse::NODES;
 use crate::properties::check_topic;
 
 const UNCLEAN: &str = "unclean.leader.election.enable";

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use history::Topic;
 
-use super::NODES;
 use crate::ask::Ask;
 use crate::check::{Order, Scope};
 use crate::error::PlanError;
-use crate::model::{Budget, ClusterSpec, Palette, Shift, Step, Storm, TopicSpec};
+use crate::model::{Budget, ClusterSpec, NODES, Palette, Shift, Step, Storm, TopicSpec};
 use crate::schedule;
 use crate::step::{self, StepError};
 use crate::table::{Table, Value};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::ask::Target;
+use crate::model::Rate;
 use crate::model::{Action, Condition};
 
 /// A plan that reads; tests change one line of it.

@@ -8,12 +8,13 @@ use std::time::Duration;
 use history::payload::MIN_PAYLOAD_BYTES;
 use history::{CommitMode, NodeId, Topic};
 
-use super::{ACKS, COMMITS, COMPRESSIONS, MAX_VALUE_BYTES, NODES, RATES, nodes};
+use super::{MAX_VALUE_BYTES, nodes};
 use crate::check;
 use crate::error::PlanError;
-use crate::model::{Acks, Compression, Group, Load, Rate, TopicSpec};
+use crate::model::{Acks, Compression, Group, Load, NODES, Rate, TopicSpec};
 use crate::properties::check_topic;
 use crate::table::{Table, Value};
+use crate::words::{ACKS, COMMITS, COMPRESSIONS, RATES};
 
 pub(super) fn topics(value: &Value<'_>) -> Result<BTreeMap<Topic, TopicSpec>, PlanError> {
     let mut topics = BTreeMap::new();

@@ -15,8 +15,7 @@ use super::cursor::Cursor;
 use super::words::{FAULTS, FaultVerb, SERVICES, VERBS, Verb, words_of};
 use super::{StepError, Trouble};
 use crate::ask::{Ask, Target};
-use crate::model::{Action, Condition, Missed, Step, When};
-use crate::parse::NODES;
+use crate::model::{Action, Condition, Missed, NODES, Step, When};
 
 /// How long a rolling restart waits for every ISR to be full before it goes on.
 const ROLL_WITHIN: Duration = Duration::from_secs(60);

@@ -2,8 +2,7 @@
 //! what they meant.
 
 use super::*;
-use crate::model::{Budget, Palette};
-use crate::parse::NODES;
+use crate::model::{Budget, NODES, Palette};
 
 const FAULTS: &str = "[storm.faults]\n\"kill leader of ledger/0\" = 3\n\"pause any\" = 2\n\
     \"isolate n1\" = 2\n\"kill zookeeper of any\" = 2\n\"split {n0} | {n1, n2}\" = 1\n\

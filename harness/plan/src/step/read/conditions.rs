@@ -2,8 +2,7 @@
 
 use history::{NodeId, Partition};
 
-use crate::model::{Comparison, Condition, Quantity};
-use crate::parse::NODES;
+use crate::model::{Comparison, Condition, NODES, Quantity};
 use crate::step::StepError;
 use crate::step::cursor::Cursor;
 use crate::step::words::{COMPARISONS, SUBJECTS, Subject};
