@@ -177,6 +177,33 @@ pub const POWERS: [(Power, &str); 7] = [
     (Power::OwnClock, "a clock of its own"),
 ];
 
+impl Power {
+    /// What gives it to a host that lacks it, in a clause.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Power::Iptables => {
+                "install iptables and allow the login user to run it by sudo; `tidemark doctor` \
+                 prints the lines for sudoers"
+            }
+            Power::Statistic => "sudo modprobe xt_statistic",
+            Power::Netem => {
+                "sudo modprobe sch_netem; on RHEL 8 and later it is in the package \
+                 kernel-modules-extra"
+            }
+            Power::Tbf => "sudo modprobe sch_tbf",
+            Power::OwnDisk => "`disk = \"512MiB\"` in the plan's [cluster], and root on the host",
+            Power::DeviceMapper => {
+                "hosts that are machines of their own, with the package device-mapper (dmsetup on \
+                 Debian and Ubuntu), sudo modprobe dm-delay, and `disk = \"512MiB\"` in the plan's \
+                 [cluster]"
+            }
+            Power::OwnClock => {
+                "hosts with a kernel of their own (machines, not namespaces or containers of one)"
+            }
+        }
+    }
+}
+
 impl fmt::Display for Power {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(POWERS[*self as usize].1)

@@ -202,7 +202,7 @@ impl Ask {
     }
 
     /// The same, to be settled.
-    pub(crate) fn target_mut(&mut self) -> Option<&mut Target> {
+    pub fn target_mut(&mut self) -> Option<&mut Target> {
         target_of!(self, target_mut, as_mut)
     }
 }

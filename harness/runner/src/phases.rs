@@ -193,7 +193,8 @@ impl<'a, S: System, C: Clients + 'static> Run<'a, S, C> {
         }
         let powers = self.system.powers().await;
         let powers = powers.map_err(RunError::during(Phase::Setup))?;
-        nemesis::refusal(schedule, &powers).map_or(Ok(()), |why| Err(RunError::Refused(why)))
+        let why = nemesis::refusal(&self.order.plan.storm, schedule, &powers);
+        why.map_or(Ok(()), |why| Err(RunError::Refused(why)))
     }
 
     /// Starts clients and probes, and writes `setting.json`.

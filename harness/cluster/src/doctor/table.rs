@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{About, Checkup, Column, Finding, Grade};
-use crate::injection::{POWERS, Power};
+use crate::injection::POWERS;
 
 /// A column is never wider; the whole words stand below where they matter.
 const WIDE: usize = 26;
@@ -149,24 +149,13 @@ impl Checkup {
             for (why, nodes) in lacking {
                 writeln!(
                     f,
-                    "  {words}: not {} ({why}){}",
+                    "  {words}: not {} ({why})\n      {}",
                     nodes.join(" "),
-                    help(power)
+                    power.remedy()
                 )?;
             }
         }
         Ok(())
-    }
-}
-
-/// What gives a power.
-fn help(power: Power) -> &'static str {
-    match power {
-        Power::Netem => "; RHEL 8 and later: yum install kernel-modules-extra, modprobe sch_netem",
-        Power::Tbf => "; modprobe sch_tbf",
-        Power::Statistic => "; modprobe xt_statistic",
-        Power::DeviceMapper => "; yum install device-mapper",
-        Power::Iptables | Power::OwnDisk | Power::OwnClock => "",
     }
 }
 

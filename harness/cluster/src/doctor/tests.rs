@@ -397,7 +397,10 @@ fn a_host_that_is_silent_stands_beside_those_that_answer() {
         "{shown}"
     );
     assert!(
-        shown.contains("netem queueing discipline: not n0 (tc: "),
+        shown.contains(
+            "netem queueing discipline: not n0 (tc: Specified qdisc kind is unknown.)\n      \
+             sudo modprobe sch_netem; "
+        ),
         "{shown}"
     );
     assert!(

@@ -215,6 +215,10 @@ fn a_schedule_that_the_hosts_have_no_power_for_is_refused_before_a_broker_starts
         why.contains("needs the netem queueing discipline, and n0 has none: no such qdisc"),
         "{why}"
     );
+    assert!(
+        why.contains("step 1 of 1") && why.contains("modprobe sch_netem"),
+        "{why}"
+    );
     assert!(matches!(left.ended, Ended::Failed { .. }));
     assert_eq!(left.residue, Vec::<String>::new());
 }
