@@ -10,17 +10,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use plan::suite::Wanted;
+use plan::suite::{AFTERWARDS, Wanted, with_ending};
 use plan::{Seed, Stream, Suite};
 
 use crate::error::CampaignError;
 use crate::night::{Attempt, Entry, Night, Outcome, Role};
 
-/// What is left of the budget for the page, the index and those who are told.
-const AFTERWARDS: Duration = Duration::from_secs(20);
-/// How long before its deadline a run is asked to end, or at half of it if that is later: time to
-/// heal, capture, seal and judge. What comes of a run that was asked counts as the lab's failure.
-pub const ENDING: Duration = Duration::from_secs(75);
 /// Ordinary runs of a night at the most: a budget of days must not fill a disk.
 const RUNS_MAX: usize = 500;
 
@@ -223,11 +218,6 @@ impl<R: Runs> Conductor<'_, R> {
         self.night.write(self.results)?;
         Ok(self.night)
     }
-}
-
-/// The shortest deadline at which a run that takes so long is not asked to end before it has.
-pub(crate) fn with_ending(takes: Duration) -> Duration {
-    takes + takes.min(ENDING)
 }
 
 /// Twice what a run takes and two minutes, but never beyond what is left of the budget.

@@ -14,8 +14,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use checkers::Fold;
+use plan::suite::with_ending;
 
-use crate::conduct::{deadline, with_ending};
+use crate::conduct::deadline;
 use crate::error::CampaignError;
 use crate::facts::{Cause, Facts};
 use crate::night::{Attempt, Outcome};

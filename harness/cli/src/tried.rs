@@ -25,7 +25,7 @@ use crate::signals::{self, Signals};
 use crate::unstarted;
 
 /// How long before its deadline a run is asked to end: time to heal, capture, seal and judge.
-const FIRST: Duration = campaign::conduct::ENDING;
+const FIRST: Duration = plan::suite::ENDING;
 /// How long before its deadline it is asked to leave the capture out.
 const SECOND: Duration = Duration::from_secs(20);
 /// How long a run takes to end whose asker was killed.

@@ -93,6 +93,17 @@ pub struct Keep {
     pub bytes: Option<u64>,
 }
 
+/// What a night's budget leaves for the page, the index and those who are told.
+pub const AFTERWARDS: Duration = Duration::from_secs(20);
+/// How long before its deadline a run is asked to end, or at half of it if that is later: time to
+/// heal, capture, seal and judge. What comes of a run that was asked counts as the lab's failure.
+pub const ENDING: Duration = Duration::from_secs(75);
+
+/// The shortest deadline at which a run that takes so long is not asked to end before it has.
+pub fn with_ending(takes: Duration) -> Duration {
+    takes + takes.min(ENDING)
+}
+
 const FORMS: &[(&str, Form)] = &[
     ("text", Form::Text),
     ("card", Form::Card),
@@ -163,15 +174,33 @@ impl Suite {
                 .transpose()?
                 .unwrap_or_default(),
         };
-        let least = suite.canary.takes + suite.calm.takes;
-        let shortest = suite.plans.iter().map(|wanted| wanted.takes).min();
-        if suite.budget < least + shortest.unwrap_or_default() {
-            return Err(budget.bad(format!(
-                "the canary and the calm run take about {} s, and no plan fits into what is left",
-                least.as_secs()
-            )));
+        if let Some(why) = suite.too_long(&suite.calm, suite.canary.takes) {
+            return Err(budget.bad(format!("no night can begin: {why}")));
+        }
+        let controls = suite.canary.takes + suite.calm.takes;
+        for (at, wanted) in plans.list()?.iter().zip(&suite.plans) {
+            if let Some(why) = suite.too_long(wanted, controls) {
+                return Err(at.bad(format!("no night can run it: {why}, or leave it out")));
+            }
         }
         Ok(suite)
+    }
+
+    /// Why a plan never fits into the budget, whatever else is run, after so much time.
+    fn too_long(&self, wanted: &Wanted, after: Duration) -> Option<String> {
+        let needed = after + with_ending(wanted.takes) + AFTERWARDS;
+        (needed > self.budget).then(|| {
+            format!(
+                "`{}` takes about {} s and up to {} s more to be ended, {} s go by before it and \
+                 {} s are for the page; make the budget `{}s` at least",
+                wanted.named,
+                wanted.takes.as_secs(),
+                (with_ending(wanted.takes) - wanted.takes).as_secs(),
+                after.as_secs(),
+                AFTERWARDS.as_secs(),
+                needed.as_secs() + u64::from(needed.subsec_nanos() > 0),
+            )
+        })
     }
 }
 

@@ -46,6 +46,38 @@ fn a_plan_stands_there_with_its_weight_and_its_time() {
 }
 
 #[test]
+fn the_suite_that_the_docs_show_is_sound() {
+    let docs = include_str!("../../../../docs/nights.md");
+    let shown = docs.lines().skip_while(|line| !line.starts_with("    name = "));
+    let shown = shown.map_while(|line| line.strip_prefix("    "));
+    let suite: Vec<&str> = shown.collect();
+    let suite = Suite::parse(&suite.join("\n"), "docs/nights.md").expect("it is sound");
+    assert_eq!(suite.plans.len(), 1);
+}
+
+#[test]
+fn a_budget_that_is_long_enough_to_the_second_is_one() {
+    let told = Suite::parse(&SMALL.replace("20m", "1s"), "small.toml").expect_err("too short");
+    let needed = |why: &str| {
+        let after = why.split_once("make the budget `").expect("a remedy").1;
+        let text = after.split_once('`').expect("a duration").0.to_owned();
+        let seconds: u64 = text.trim_end_matches('s').parse().expect("seconds");
+        seconds
+    };
+    // Each refusal names a budget with which this complaint is gone, to the second.
+    let (mut budget, mut refusals) = (needed(&told.to_string()), 1);
+    let parse = |budget: u64| Suite::parse(&SMALL.replace("20m", &format!("{budget}s")), "s.toml");
+    while let Err(why) = parse(budget) {
+        assert!(needed(&why.to_string()) > budget, "{why}");
+        budget = needed(&why.to_string());
+        refusals += 1;
+        assert!(refusals < 5, "{why}");
+    }
+    assert!(refusals > 1, "a plan takes longer than a control");
+    assert!(parse(budget - 1).is_err());
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_place_and_remedy() {
     for (from, to, told) in [
         (
@@ -56,7 +88,12 @@ fn what_is_wrong_is_told_with_its_place_and_remedy() {
         (
             "\"20m\"",
             "\"2m\"",
-            "small.toml:4: `budget`: the canary and the calm run take about",
+            "small.toml:4: `budget`: no night can begin: `quiet` takes about",
+        ),
+        (
+            "\"45s\"",
+            "\"18m\"",
+            "small.toml:8: `plans`: no night can run it: `smoke` takes about 1080 s and up to 75 s more",
         ),
         ("\"20m\"", "\"soon\"", "is not a duration"),
         ("\"smoke\"", "\"smok\"", "no plan is called `smok`"),
