@@ -11,12 +11,9 @@ use std::path::{Path, PathBuf};
 use cluster::{HostSpec, LabFile};
 
 use crate::LabError;
-use crate::names::{self, State, make_dir};
+use crate::names::{self, SCRIPT_NAME, State, make_dir};
 use crate::process::pids;
 use crate::tools::{find, run, start_daemon, tool};
-
-/// The name under which the script lies in each host's directory.
-pub(crate) const SCRIPT_NAME: &str = "host.sh";
 
 /// The first process of every host.
 const SCRIPT: &str = include_str!("host.sh");

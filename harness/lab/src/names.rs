@@ -21,6 +21,9 @@ const STATE_ENV: &str = "TIDEMARK_STATE";
 /// The base directory of all state, unless overridden.
 const STATE: &str = "/var/tmp/tidemark";
 
+/// The name under which the first process's script lies in a host's directory.
+pub(crate) const SCRIPT_NAME: &str = "host.sh";
+
 /// The namespace of the switch.
 pub(crate) fn switch(lab: &str) -> String {
     format!("tm-{lab}-sw")

@@ -12,8 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::LabError;
-use crate::host;
-use crate::names::{State, controller, netns_file};
+use crate::names::{SCRIPT_NAME, State, controller, netns_file};
 use crate::tools::{ip, run, until};
 
 /// How long processes are given to end after SIGKILL.
@@ -111,7 +110,7 @@ fn runs_host_of(state: &State, pid: i32) -> Option<NodeId> {
     let script = Path::new(std::str::from_utf8(script).ok()?);
     let below = script.strip_prefix(state.dir()).ok()?;
     let node: NodeId = below.parent()?.to_str()?.parse().ok()?;
-    (below.file_name()? == host::SCRIPT_NAME).then_some(node)
+    (below.file_name()? == SCRIPT_NAME).then_some(node)
 }
 
 fn immortal(place: &str, pids: &[i32]) -> LabError {

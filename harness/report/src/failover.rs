@@ -1,7 +1,7 @@
 //! Changes of leader: a watermark figure for each that cut or lost something, a line for the rest.
 
 use checkers::Judgement;
-use checkers::judgement::{Failover, ReplicaPicture, Role};
+use checkers::judgement::{Failover, ReplicaPicture};
 use maud::{Markup, html};
 
 use crate::{contract, text, watermark};
@@ -126,29 +126,11 @@ fn source_row(when: &str, p: &ReplicaPicture) -> Markup {
     html! {
         tr {
             td.mute { (when) }
-            td { (text::broker(p.node)) " " (role(p)) }
+            td { (text::broker(p.node)) " " (watermark::role(p)) }
             td { @if p.segments_source.is_empty() { "–" } @else { (text::prose(&p.segments_source, &[])) } }
             @for read in [&p.hw, &p.leo] {
                 td { @match read { Some(s) => { "@" (s.offset) " " span.mute { (s.source) } }, None => span.mute { "not known" } } }
             }
         }
-    }
-}
-
-/// What a replica is, in words: `leader e1, ISR n1 n2`.
-pub fn role(p: &ReplicaPicture) -> String {
-    let word = match p.role {
-        Role::Leader => "leader",
-        Role::DeposedLeader => "deposed leader",
-        Role::Follower => "follower",
-        Role::Down => "down",
-        Role::Unknown => "no evidence",
-    };
-    let epoch = p.epoch.map_or(String::new(), |epoch| format!(" {epoch}"));
-    let isr: String = p.isr.iter().map(|node| format!(" {node}")).collect();
-    if isr.is_empty() {
-        format!("{word}{epoch}")
-    } else {
-        format!("{word}{epoch}, ISR{isr}")
     }
 }

@@ -9,7 +9,7 @@ use checkers::judgement::{EpochSegment, Failover, OffsetRange, ReplicaPicture, R
 use maud::{Markup, html};
 
 use crate::svg::{Scale, bold_width_of, c, width_of};
-use crate::{failover, text};
+use crate::text;
 
 /// Width of the drawing; the plot leaves room for names at the left and log ends at the right.
 const WIDTH: f64 = 1060.0;
@@ -83,6 +83,24 @@ fn ends(p: &ReplicaPicture) -> Vec<i64> {
     read.chain(p.segments.last().map(|s| s.to)).collect()
 }
 
+/// What a replica is, in words: `leader e1, ISR n1 n2`.
+pub fn role(p: &ReplicaPicture) -> String {
+    let word = match p.role {
+        Role::Leader => "leader",
+        Role::DeposedLeader => "deposed leader",
+        Role::Follower => "follower",
+        Role::Down => "down",
+        Role::Unknown => "no evidence",
+    };
+    let epoch = p.epoch.map_or(String::new(), |epoch| format!(" {epoch}"));
+    let isr: String = p.isr.iter().map(|node| format!(" {node}")).collect();
+    if isr.is_empty() {
+        format!("{word}{epoch}")
+    } else {
+        format!("{word}{epoch}, ISR{isr}")
+    }
+}
+
 fn replica(p: &ReplicaPicture, scale: Scale, y: f64) -> Markup {
     let colour = text::colour(p.node);
     let bar = y + 12.0;
@@ -93,7 +111,7 @@ fn replica(p: &ReplicaPicture, scale: Scale, y: f64) -> Markup {
     };
     html! {
         text class={ "strong f" (colour) } x="0" y=(c(bar + 10.0)) { (p.node) (star) }
-        text.tiny.m x="0" y=(c(bar + 24.0)) { (failover::role(p)) }
+        text.tiny.m x="0" y=(c(bar + 24.0)) { (role(p)) }
         @if p.segments.is_empty() {
             text.tiny.m x=(c(LEFT + 6.0)) y=(c(bar + 14.0)) {
                 @match p.role { Role::Down => "its process was gone", _ => "what it held is not known" }

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::ask::Target;
-use crate::model::Rate;
-use crate::model::{Action, Condition};
+use crate::model::{Action, Condition, Rate};
 
 /// A plan that reads; tests change one line of it.
 const GOOD: &str = r#"name = "small"
