@@ -99,7 +99,7 @@ pub async fn check(host: &Host, lab: &LabFile) -> Result<(), ClusterError> {
     let script = r#"[ -e "$1" ] || exit 4; cat -- "$1""#;
     let cmd = Cmd::script(script, [format!("{}/{MARKER}", lab.dir)]);
     let ran = host.run(Lane::Control, &cmd, DEADLINE).await?;
-    if ran.end == crate::host::End::Exit(4) {
+    if ran.end == crate::ran::End::Exit(4) {
         return Err(host.error(format!(
             "has no marker {}/{MARKER}, so nothing is done to it: `tidemark lab claim {}` claims the lab's hosts",
             lab.dir, lab.name

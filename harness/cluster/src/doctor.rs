@@ -5,6 +5,7 @@
 //! carries the lab's marker and that nobody has locked. Each question is a script (`scripts`) and a
 //! reader of its answer (`read`); a question that is not answered in time is a finding like others.
 
+mod asking;
 mod packages;
 mod probes;
 mod read;
@@ -266,7 +267,7 @@ async fn column(lab: &LabFile, spec: &HostSpec, clock: Clock) -> Column {
     let (host, spent) = match timeout(LOGIN_WITHIN, Host::connect(lab, spec)).await {
         Ok(Ok(host)) => (host, clock.mark().since(before)),
         Ok(Err(error)) => {
-            let why = probes::bare(&error);
+            let why = error.bare().to_owned();
             column
                 .findings
                 .push(Finding::missing(About::Login, "refused", why, ""));

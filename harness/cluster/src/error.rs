@@ -18,3 +18,12 @@ pub enum ClusterError {
     #[error("{0}")]
     Lab(String),
 }
+
+impl ClusterError {
+    /// Its words without the node in front, for a place that names the node already.
+    pub(crate) fn bare(&self) -> &str {
+        match self {
+            ClusterError::Node { why, .. } | ClusterError::Lab(why) => why,
+        }
+    }
+}

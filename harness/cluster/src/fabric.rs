@@ -15,8 +15,9 @@ use history::{FaultId, Link, NodeId, PortName};
 
 use crate::error::ClusterError;
 use crate::guard::{Site, Watch, chain_prefix, remedy};
-use crate::host::{Host, Lane, Ran};
+use crate::host::{Host, Lane};
 use crate::labfile::LabFile;
+use crate::ran::Ran;
 use crate::system::CutReading;
 
 /// `iptables -w` waits for other users of the tables without end; this ends it.

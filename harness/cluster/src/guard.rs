@@ -18,8 +18,9 @@ use tokio::time::{Instant, sleep};
 use crate::cmd::Cmd;
 use crate::error::ClusterError;
 use crate::guard_heal;
-use crate::host::{End, Host, Lane, Ran};
+use crate::host::{Host, Lane};
 use crate::labfile::LabFile;
+use crate::ran::{End, Ran};
 
 /// Where a guard writes what it had to do, below the lab's directory.
 pub const DIARY: &str = "guard.log";

@@ -10,8 +10,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::cmd::Cmd;
-use crate::host::End;
 use crate::lane::Worker;
+use crate::ran::End;
 use crate::ssh_exec::Order;
 
 /// A copy may take this long; a dead peer is noticed within seconds, so this only bounds a slow one.

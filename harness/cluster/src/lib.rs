@@ -28,6 +28,7 @@ pub mod labfile;
 mod lane;
 pub mod probe;
 pub mod properties;
+mod ran;
 pub mod remote;
 mod remote_all;
 mod remote_ask;
@@ -48,9 +49,10 @@ pub mod zookeeper;
 pub use artefacts::Artefacts;
 pub use cmd::Cmd;
 pub use error::ClusterError;
-pub use host::{End, Host, Lane, Ran};
+pub use host::{Host, Lane};
 pub use injection::{Altered, Effect, Injection, Lack, POWERS, Power, Powers};
 pub use labfile::{HostSpec, Jump, Kind, LabFile, LabFileError, Login, Ports, Release, Sudo};
+pub use ran::{End, Ran};
 pub use remote::RemoteCluster;
 pub use system::{
     Copied, CutReading, Described, Probes, Recovered, Signal, Signalled, Started, System,

@@ -16,7 +16,8 @@ use tokio::sync::oneshot;
 use crate::cmd::Cmd;
 use crate::error::ClusterError;
 use crate::guard::DIARY;
-use crate::host::{End, Host, Lane};
+use crate::host::{Host, Lane};
+use crate::ran::End;
 use crate::remote::RemoteCluster;
 use crate::system::Copied;
 
@@ -177,7 +178,7 @@ fn close(mut file: BufWriter<File>) -> std::io::Result<()> {
 }
 
 /// Status 1 of tar: a file changed or vanished while it was read, which the listing tells as well.
-fn told_by_tar(host: &Host, cmd: &Cmd, ran: &crate::host::Ran) -> Result<(), ClusterError> {
+fn told_by_tar(host: &Host, cmd: &Cmd, ran: &crate::ran::Ran) -> Result<(), ClusterError> {
     match ran.end {
         End::Exit(0 | 1) => Ok(()),
         End::Exit(_) | End::Signal(_) => Err(host.unhappy(cmd, ran)),

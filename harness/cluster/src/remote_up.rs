@@ -116,7 +116,7 @@ impl RemoteCluster {
                 Ok(()) => Ok(()),
                 Err(late) => {
                     let said = process.last_words().await;
-                    Err(process.host.error(format!("{}; {said}", bare(late))))
+                    Err(process.host.error(format!("{}; {said}", late.bare())))
                 }
             },
             error = death => error,
@@ -218,13 +218,5 @@ impl RemoteCluster {
             }
             sleep(LOOK).await;
         }
-    }
-}
-
-/// An error's words without the node in front, to be told of that node again.
-fn bare(error: ClusterError) -> String {
-    match error {
-        ClusterError::Node { why, .. } => why,
-        other => other.to_string(),
     }
 }

@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ssh2::{BlockDirections, Channel};
 
 use crate::cmd::{LONGEST_COMMAND, quoted};
-use crate::host::End;
+use crate::ran::End;
 use crate::ssh::Seat;
 
 /// How often a waiting lane looks at its deadline, at cancellation and at its keepalive.

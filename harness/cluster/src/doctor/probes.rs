@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use history::Clock;
 
+use super::asking::{NONE, answered, text, unanswered};
 use super::{About, Column, Finding, Grade, read, routes, scripts, sudoers};
 use crate::claim::{self, LOCK, MARKER};
 use crate::cmd::Cmd;
@@ -115,14 +116,16 @@ async fn quickly(host: &Host, lab: &LabFile, clock: Clock, ours: bool) -> Quick 
     found.push(answered(About::Ports, said, |said| {
         read::ports(said, lab, ours)
     }));
-    let foreign = guard_foreign::found(host, lab).await.map_err(|e| bare(&e));
+    let foreign = guard_foreign::found(host, lab)
+        .await
+        .map_err(|e| e.bare().to_owned());
     found.push(answered(About::Kafka, foreign, read::foreign));
     if ours {
         let cmd = Site::of(host, lab).script(scripts::LEFTOVERS, NONE);
         let said = host
             .ok(Lane::Control, &cmd, SHORT)
             .await
-            .map_err(|e| bare(&e));
+            .map_err(|e| e.bare().to_owned());
         found.push(answered(About::Leftovers, said, |said| {
             read::leftovers(said, lab)
         }));
@@ -143,7 +146,7 @@ async fn slowly(host: &Host, lab: &LabFile, ours: bool) -> Vec<Finding> {
     // No Java of this name: its facts are asked for above, with a deadline of their own.
     found.push(match install::facts(host, "").await {
         Ok(facts) => read::system(&facts.system, &facts.kernel),
-        Err(error) => unanswered(About::System, &bare(&error)),
+        Err(error) => unanswered(About::System, error.bare()),
     });
     let said = text(host, Lane::Bulk, scripts::ROOM, [lab.dir.clone()], SHORT).await;
     found.push(answered(About::Room, said, |said| read::room(said, lab)));
@@ -160,52 +163,13 @@ async fn slowly(host: &Host, lab: &LabFile, ours: bool) -> Vec<Finding> {
     found
 }
 
-pub(super) const NONE: [&str; 0] = [];
-
-/// Runs a script whose answer is text; `Err` says in words why there is none.
-pub(super) async fn text<A: Into<String>>(
-    host: &Host,
-    lane: Lane,
-    script: &str,
-    args: impl IntoIterator<Item = A>,
-    within: Duration,
-) -> Result<String, String> {
-    let cmd = Cmd::script(&format!("{}{script}", scripts::PATHS), args);
-    host.ok(lane, &cmd, within).await.map_err(|e| bare(&e))
-}
-
-/// What a reader makes of an answer; no answer is a finding of its own.
-pub(super) fn answered(
-    about: About,
-    said: Result<String, String>,
-    read: impl FnOnce(&str) -> Finding,
-) -> Finding {
-    match said {
-        Ok(said) => read(&said),
-        Err(why) => unanswered(about, &why),
-    }
-}
-
-fn unanswered(about: About, why: &str) -> Finding {
-    // The script itself helps nobody; what became of it stands behind it.
-    let why = match why.rsplit_once("` ") {
-        Some((_, became)) => format!("the question {became}"),
-        None => why.to_owned(),
-    };
-    let remedy = format!(
-        "something there hangs or is broken: try its {} by hand",
-        about.word()
-    );
-    Finding::missing(about, "no answer", why, remedy)
-}
-
 async fn latency(host: &Host, clock: Clock) -> Finding {
     let mut took = Vec::new();
     for _ in 0..COMMANDS {
         let asked = clock.mark();
         match host.ok(Lane::Control, &Cmd::new("true"), SHORT).await {
             Ok(_) => took.push(clock.mark().since(asked)),
-            Err(error) => return unanswered(About::Command, &bare(&error)),
+            Err(error) => return unanswered(About::Command, error.bare()),
         }
     }
     took.sort_unstable();
@@ -311,14 +275,6 @@ async fn powers(host: &Host, lab: &LabFile) -> Option<Powers> {
         node: host.node(),
         lacks: lacks.ok()?,
     })
-}
-
-/// An error's words without the node in front, which stands above its column.
-pub(super) fn bare(error: &ClusterError) -> String {
-    match error {
-        ClusterError::Node { why, .. } => why.clone(),
-        other => other.to_string(),
-    }
 }
 
 /// Whether anything is worse than a note.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::probes::{answered, text};
+use super::asking::{answered, text};
 use super::{About, Finding};
 use crate::host::{Host, Lane};
 use crate::labfile::{HostSpec, LabFile};

@@ -11,8 +11,9 @@ use crate::cmd::Cmd;
 use crate::disk;
 use crate::error::ClusterError;
 use crate::guard::not_armed;
-use crate::host::{End, Host, Lane, Ran};
+use crate::host::{Host, Lane};
 use crate::injection::{Effect, Injection};
+use crate::ran::{End, Ran};
 use crate::remote::RemoteCluster;
 use crate::system::Recovered;
 

@@ -12,8 +12,8 @@ use crate::cmd::Cmd;
 use crate::error::ClusterError;
 use crate::guard::Watch;
 use crate::guard_heal;
-use crate::host::Ran;
 use crate::injection::{Effect, Injection, Power};
+use crate::ran::Ran;
 use crate::remote::{Node, RemoteCluster};
 use crate::system::Recovered;
 

@@ -13,9 +13,10 @@ use plan::Shape;
 use super::knock::{address, knock, pings, slower};
 use crate::error::ClusterError;
 use crate::guard::{Site, remedy};
-use crate::host::{Host, Lane, Ran};
+use crate::host::{Host, Lane};
 use crate::injection::Effect;
 use crate::labfile::LabFile;
+use crate::ran::Ran;
 use crate::remote::RemoteCluster;
 use crate::remote_all::all_ok;
 
