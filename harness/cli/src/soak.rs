@@ -13,6 +13,7 @@ pub mod kills;
 mod looks;
 mod rows;
 mod stand_ins;
+mod told;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,7 +30,7 @@ use crate::inside::again;
 use crate::signals;
 use crate::standing::Up;
 use counts::Summary;
-use inside::Told;
+use told::Told;
 
 pub use inside::inside;
 
@@ -113,7 +114,7 @@ fn lab_of(name: Option<&str>, own: &str) -> anyhow::Result<LabFile> {
 
 /// Cycles until all are done or the hosts have to be made anew; none when a signal came.
 fn cycles(args: &SoakArgs, lab: LabFile, from: u32) -> anyhow::Result<Option<()>> {
-    let plan = Plan::parse(inside::PLAN, "the soak's plan")?;
+    let plan = Plan::parse(kafka::PLAN, "the soak's plan")?;
     let artefacts = Artefacts::broker(&plan.cluster.kafka, &default_cache()?)?;
     // From here on a signal ends nothing by itself: the lab goes down on every path.
     let (runtime, mut signals) = signals::runtime()?;

@@ -18,14 +18,15 @@ use tokio::time::{Instant, sleep};
 
 use super::counts::{Cycle, Row, append};
 use super::drawn::{Drawn, draw};
-use super::inside::Told;
 use super::kafka::Brokers;
 use super::looks::{Eyes, Sight};
 use super::rows::{of_faults, row_of, say, take_in};
+use super::told::Told;
 
 /// For hosts to look again as they did: what a command of ours under way leaves for a moment is no
 /// residue, what stays is.
 const SETTLES_WITHIN: Duration = Duration::from_secs(5);
+
 /// How the cycles of a cast went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Went {

@@ -4,95 +4,28 @@
 //! No fault is injected here. A cycle that leaves something behind is written down, and ends this process: what comes
 //! next begins on hosts made anew, so that nothing is counted twice.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use cluster::artefacts::Artefacts;
-use cluster::{LabFile, RemoteCluster, System};
+use cluster::{RemoteCluster, System};
 use history::recorder::Notebook;
-use history::{Clock, RunId, Topic};
+use history::{Clock, RunId};
 use nemesis::{Board, Roll};
 use plan::Plan;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::counts::Cast;
 use super::ground::{Ground, Went};
-use super::kafka::{Brokers, Nobody};
+use super::kafka::{Brokers, Nobody, PLAN};
 use super::looks::Eyes;
 use super::stand_ins::StandIns;
+use super::told::Told;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::home::{fresh_number, say_error};
 use crate::signals::Signals;
 
-/// What is run: brokers that a soak can hurt, with disks of their own.
-pub const PLAN: &str = r#"
-name = "soak-faults"
-about = "The brokers of a soak: one topic, small segments, disks of their own."
-[cluster]
-kafka = "3.0.0"
-profile = "fast"
-disk = "96MiB"
-[cluster.properties]
-"log.segment.bytes" = "262144"
-[topics.ledger]
-assignment = [["n0", "n1", "n2"]]
-min_insync_replicas = 2
-[topics.ledger.load]
-producers = 1
-consumers = 1
-acks = "all"
-idempotent = true
-rate = 300
-[phases]
-steady = "1s"
-calm = "1s"
-settle_max = "60s"
-drain_max = "60s"
-[minimum]
-acked = 1
-acked_per_second = 1
-[storm]
-steps = ["wait 1s"]
-"#;
-
-/// For brokers to be in sync again after a fault.
-pub const WHOLE_WITHIN: Duration = Duration::from_secs(150);
 const TEAR_DOWN_WITHIN: Duration = Duration::from_secs(60);
-
-/// What the outer process tells the inner one, on its standard input.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Told {
-    /// With how to log in.
-    pub lab: LabFile,
-    /// Kafka's jars.
-    pub artefacts: Artefacts,
-    /// The first cycle that is not done.
-    pub from: u32,
-    /// How many there are.
-    pub cycles: u32,
-    /// How many of them, the first ones, are on real brokers.
-    pub kafka: u32,
-    /// What everything is drawn from.
-    pub seed: u64,
-    /// Where each cycle is written down.
-    pub counts: PathBuf,
-    /// The longest hold.
-    pub hold: Duration,
-}
-
-impl Told {
-    /// On what a cycle goes on.
-    pub fn cast(&self, cycle: u32) -> Cast {
-        if cycle < self.kafka {
-            Cast::Kafka
-        } else {
-            Cast::StandIns
-        }
-    }
-}
 
 /// `tidemark __soak`: exit code 0 when all cycles are done, 1 when one left something behind and the
 /// hosts have to be made anew before the next.
@@ -182,9 +115,4 @@ async fn with(
             ground.cycles(told, book, &clients).await
         }
     }
-}
-
-/// The soak's topic.
-pub fn ledger() -> Topic {
-    Topic::from("ledger")
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use cluster::{RemoteCluster, System};
-use history::{Clock, Event, NodeId, Partition, Pen, ProcessState, RunId, Service};
+use history::{Clock, Event, NodeId, Partition, Pen, ProcessState, RunId, Service, Topic};
 use nemesis::clients::{Answer, Clients};
 use nemesis::{Board, CrashedClient};
 use plan::Plan;
@@ -16,8 +16,41 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use workloads::{RdKafka, Workload};
 
-use super::inside::{WHOLE_WITHIN, ledger};
 use crate::inside::PROBE_EVERY;
+
+/// What is run: brokers that a soak can hurt, with disks of their own.
+pub const PLAN: &str = r#"
+name = "soak-faults"
+about = "The brokers of a soak: one topic, small segments, disks of their own."
+[cluster]
+kafka = "3.0.0"
+profile = "fast"
+disk = "96MiB"
+[cluster.properties]
+"log.segment.bytes" = "262144"
+[topics.ledger]
+assignment = [["n0", "n1", "n2"]]
+min_insync_replicas = 2
+[topics.ledger.load]
+producers = 1
+consumers = 1
+acks = "all"
+idempotent = true
+rate = 300
+[phases]
+steady = "1s"
+calm = "1s"
+settle_max = "60s"
+drain_max = "60s"
+[minimum]
+acked = 1
+acked_per_second = 1
+[storm]
+steps = ["wait 1s"]
+"#;
+
+/// For brokers to be in sync again after a fault.
+const WHOLE_WITHIN: Duration = Duration::from_secs(150);
 
 /// Brokers with a topic, a load and probes.
 pub struct Brokers {
@@ -117,6 +150,11 @@ impl Drop for Brokers {
     fn drop(&mut self) {
         self.probing.abort();
     }
+}
+
+/// The soak's topic.
+fn ledger() -> Topic {
+    Topic::from("ledger")
 }
 
 /// No clients at all, where nobody answers them.
