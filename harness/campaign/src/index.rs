@@ -224,7 +224,7 @@ fn measured(dir: &Path) -> (State, u64) {
 }
 
 /// Bytes of all files below a directory. What vanishes meanwhile takes none.
-pub(crate) fn bytes_in(dir: &Path) -> u64 {
+pub fn bytes_in(dir: &Path) -> u64 {
     let Ok(listed) = fs::read_dir(dir) else {
         return 0;
     };

@@ -17,5 +17,5 @@ pub mod trend;
 
 pub use error::CampaignError;
 pub use facts::{Cause, Facts, Figure, Metric};
-pub use index::{Index, KnownRun, Refreshed, State, Whose};
+pub use index::{Index, KnownRun, Refreshed, State, Whose, bytes_in};
 pub use night::{Attempt, Entry, NIGHT_FORMAT, Night, Outcome, Role};

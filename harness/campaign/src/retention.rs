@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::index::{KnownRun, State};
 
-pub use disk::{Freed, apply, stored};
+pub use disk::{Freed, apply, stored, tidy};
 
 /// What a run is worth keeping for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -306,29 +306,11 @@ fn within(stored: &[Stored], total: u64, fates: &mut [(Fate, &'static str)]) {
     }
 }
 
-/// Whether a run will fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Room {
-    /// It will.
-    Enough,
-    /// It may not: so many bytes are missing.
-    Missing(u64),
-}
-
 /// What a disk should have left when a run is over: logs of brokers and of the system grow as well.
 pub const RESERVE_BYTES: u64 = GB;
 
-/// Whether a run that needs so many bytes fits into the free ones, with [`RESERVE_BYTES`] to spare.
-pub fn room(needed: u64, free: u64) -> Room {
-    let wanted = needed.saturating_add(RESERVE_BYTES);
-    match wanted.checked_sub(free) {
-        None | Some(0) => Room::Enough,
-        Some(missing) => Room::Missing(missing),
-    }
-}
-
-/// What a run of a plan will need: half more than the largest one that lies whole, of this plan if
-/// there is one, else of any; 200 MB before there are any.
+/// What a run of a plan will need, by the largest one that lies whole, of this plan if there is one,
+/// else of any.
 pub fn needed(runs: &[KnownRun], plan: &str) -> u64 {
     let whole = |run: &&KnownRun| run.state == State::Whole;
     let largest = |of_plan: bool| {
@@ -338,6 +320,24 @@ pub fn needed(runs: &[KnownRun], plan: &str) -> u64 {
             .filter(|run| !of_plan || run.plan == plan);
         runs.map(|run| run.bytes).max()
     };
-    let largest = largest(true).or_else(|| largest(false));
+    needed_beside(largest(true).or_else(|| largest(false)))
+}
+
+/// What a run will need, by the largest that is known: half more than that; 200 MB before there is
+/// any.
+pub fn needed_beside(largest: Option<u64>) -> u64 {
     largest.map_or(GB / 5, |bytes| bytes + bytes / 2)
+}
+
+/// Why a run that may need so many bytes is not to be begun, in a sentence; `None` if it fits into
+/// the free ones, with [`RESERVE_BYTES`] to spare.
+pub fn too_full(needed: u64, free: u64) -> Option<String> {
+    let wanted = needed.saturating_add(RESERVE_BYTES);
+    let missing = wanted.checked_sub(free).filter(|missing| *missing > 0)?;
+    Some(format!(
+        "the results would be full: a run may need {} MB, and {} MB are missing beside what must \
+         stay free",
+        needed / 1_000_000,
+        missing.div_ceil(1_000_000)
+    ))
 }

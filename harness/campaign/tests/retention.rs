@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use campaign::retention::{
-    Bounds, Decision, Fate, Kind, RESERVE_BYTES, Room, Rule, Stored, apply, decide, needed, room,
-    stored,
+    Bounds, Decision, Fate, Freed, Kind, RESERVE_BYTES, Rule, Stored, apply, decide, needed,
+    stored, tidy, too_full,
 };
-use campaign::{KnownRun, State};
+use campaign::{Index, KnownRun, Refreshed, State};
 use checkers::Fold;
 use chrono::{DateTime, Utc};
+use plan::suite::Keep;
 
 const MB: u64 = 1_000_000;
 
@@ -237,9 +239,13 @@ fn a_full_disk_is_foreseen() {
         "as the largest of any plan"
     );
     assert_eq!(needed(&[], "demo"), 200 * MB);
-    assert_eq!(room(75 * MB, RESERVE_BYTES + 75 * MB), Room::Enough);
-    assert_eq!(room(75 * MB, RESERVE_BYTES + 74 * MB), Room::Missing(MB));
-    assert_eq!(room(u64::MAX, 0), Room::Missing(u64::MAX));
+    assert_eq!(too_full(75 * MB, RESERVE_BYTES + 75 * MB), None);
+    let why = too_full(75 * MB, RESERVE_BYTES + 74 * MB).expect("too full");
+    assert!(
+        why.contains("a run may need 75 MB, and 1 MB are missing"),
+        "{why}"
+    );
+    assert!(too_full(u64::MAX, 0).is_some());
 }
 
 fn run_on_disk(results: &Path, name: &str) {
@@ -328,6 +334,48 @@ fn runs_are_seen_thinned_and_deleted_on_the_disk() {
         ],
     )
     .expect("again");
+}
+
+#[test]
+fn tidying_up_leaves_the_index_as_the_disk_is() {
+    let results = tempfile::tempdir().expect("a directory");
+    let results = results.path();
+    let (torn, new) = (
+        "2026-09-01T031055-demo-aaaaaa",
+        "2026-11-20T031055-demo-bbbbbb",
+    );
+    for name in [torn, new] {
+        run_on_disk(results, name);
+        fs::remove_file(results.join("runs").join(name).join("verdict.json")).expect("torn");
+    }
+    // One that lies whole in the index, and then does not.
+    let held = "2026-11-01T031055-demo-cccccc";
+    run_on_disk(results, held);
+    let verdict = include_str!("../../../checkers/tests/samples/demo.json");
+    let judged = results.join("runs").join(held).join("verdict.json");
+    fs::write(judged, verdict).expect("written");
+    let now: DateTime<Utc> = "2026-11-22T04:00:00Z".parse().expect("a time");
+    let keep = Keep {
+        held: Some(Duration::from_secs(14 * 24 * 60 * 60)),
+        ..Keep::default()
+    };
+    let mut index = Index::open(results).expect("an index");
+    let (freed, refreshed) = tidy(results, &mut index, &keep, now).expect("tidied");
+    assert_eq!((freed.thinned, freed.deleted), (1, 1));
+    assert!(!results.join("runs").join(torn).exists());
+    assert_eq!(refreshed.unread, Vec::<String>::new());
+    let state = |index: &Index| {
+        let runs = index.runs().expect("listed");
+        runs.into_iter().map(|run| (run.name, run.state)).collect()
+    };
+    let known: Vec<(String, State)> = state(&index);
+    assert_eq!(known, [(held.to_owned(), State::Thinned)]);
+    // With nothing to do, what was found the only time is the answer.
+    let (freed, refreshed) = tidy(results, &mut index, &keep, now).expect("tidied");
+    assert_eq!((freed, refreshed), (Freed::default(), Refreshed::default()));
+    fs::write(results.join("runs").join(held).join("verdict.json"), "{").expect("written");
+    let (freed, refreshed) = tidy(results, &mut index, &keep, now).expect("tidied");
+    assert_eq!((freed, refreshed.unread.len()), (Freed::default(), 1));
 }
 
 #[test]

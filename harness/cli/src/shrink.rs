@@ -149,6 +149,7 @@ impl<'a> Order<'a> {
                     site: Site::new(runtime, named, &self.dir, signals, begun),
                     dir: &self.dir,
                     seed: self.source.case.seed().0,
+                    needed: self.source.needed,
                 };
                 let shrunk = shrink(&self.source.case, self.asked, record, &mut lab);
                 lab.site.clean();

@@ -6,8 +6,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context;
+use campaign::retention::too_full;
 use cluster::labfile::LabFile;
 use nix::sys::signal::Signal;
+use nix::sys::statvfs::statvfs;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
@@ -95,4 +98,17 @@ impl<'a> Site<'a> {
         }
         self.stopped
     }
+
+    /// Why no further run is to be begun that may need so many bytes where runs are kept. What cannot
+    /// be asked is not in the way: a run says itself what it could not write.
+    pub fn full(&self, needed: u64) -> Option<String> {
+        too_full(needed, free_bytes(self.results).ok()?)
+    }
+}
+
+/// Bytes that the results' file system still has for us.
+pub fn free_bytes(results: &Path) -> anyhow::Result<u64> {
+    let asked = statvfs(results);
+    let free = asked.with_context(|| format!("cannot ask how full {} is", results.display()))?;
+    Ok(free.blocks_available() * free.fragment_size())
 }

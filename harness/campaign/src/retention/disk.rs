@@ -5,10 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
+use plan::suite::Keep;
 
-use super::{Decision, Fate, Kind, Stored};
+use super::{Decision, Fate, Kind, Rule, Stored, decide};
 use crate::error::CampaignError;
-use crate::index::{KnownRun, bytes_in, run_dirs};
+use crate::index::{Index, KnownRun, Refreshed, bytes_in, run_dirs};
+use crate::page;
 
 /// What thinning removes the contents of: by far the most of a run, and needed only to judge again.
 const BULKY: [&str; 2] = ["images", "history"];
@@ -74,6 +76,31 @@ pub struct Freed {
     pub deleted: usize,
     /// Bytes freed, as decided.
     pub bytes: u64,
+}
+
+/// Removes what a suite's rule says, and says what the index, which is brought up to date, could not
+/// read. The files are gone through once, and again only if there are fewer of them afterwards.
+///
+/// # Errors
+/// As of [`stored`], [`apply`] and [`Index::refresh`].
+pub fn tidy(
+    results: &Path,
+    index: &mut Index,
+    keep: &Keep,
+    now: DateTime<Utc>,
+) -> Result<(Freed, Refreshed), CampaignError> {
+    let refreshed = index.refresh(results)?;
+    let mut linked = BTreeSet::new();
+    for whose in index.whose()? {
+        let nights = index.nights(&whose, page::NIGHTS_MAX)?;
+        linked.extend(page::linked(&nights).map(str::to_owned));
+    }
+    let stored = stored(results, &index.runs()?, &linked, now)?;
+    let freed = apply(results, &decide(&stored, &Rule::of(keep)))?;
+    if freed == Freed::default() {
+        return Ok((freed, refreshed));
+    }
+    Ok((freed, index.refresh(results)?))
 }
 
 /// Does what was decided. What an earlier time left half deleted goes first.

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use campaign::conduct::{Runs, conduct, seed_of};
-use campaign::retention::{Freed, Rule, apply, decide, stored};
-use campaign::{Index, NIGHT_FORMAT, Night, page};
+use campaign::retention::{Freed, tidy};
+use campaign::{Index, NIGHT_FORMAT, Night, Refreshed, page};
 use chrono::Utc;
 use cluster::labfile::{self, Kind, LabFile};
 use nix::fcntl::{Flock, FlockArg};
@@ -22,6 +22,7 @@ use super::{news, torn};
 use crate::exit::{Exit, Failure, OrExit, sentence};
 use crate::home::{give_to_caller, say, say_error};
 use crate::signals::{self, Signals};
+use crate::site::free_bytes;
 use crate::standing::Up;
 use crate::tried;
 
@@ -134,7 +135,7 @@ pub fn page_again(args: &PageArgs) -> Result<Exit, Failure> {
     }
     let _ours = lock(results).or_harness()?;
     let (index, refreshed) = Index::rebuild(results).or_harness()?;
-    let free = super::on_lab::free_bytes(results).ok();
+    let free = free_bytes(results).ok();
     let written = page::write(results, &index, &refreshed.unread, free).or_harness()?;
     say(&written.path.display().to_string());
     Ok(Exit::Held)
@@ -178,7 +179,7 @@ impl Order<'_> {
         let mut on_lab = OnLab::new(self.args, &self.lab, runtime, signals);
         on_lab.foresee(&index.runs()?, &self.suite);
         if !on_lab.has_room()? {
-            freed(self.tidy(&mut index)?);
+            self.tidy(&mut index)?;
         }
         // What earlier nights, or others, may have left.
         on_lab.heal();
@@ -191,10 +192,8 @@ impl Order<'_> {
     fn afterwards(&self, night: &Night, runtime: &Runtime) -> anyhow::Result<()> {
         let results = &self.args.results;
         let mut index = Index::open(results)?;
-        index.refresh(results)?;
-        freed(self.tidy(&mut index)?);
-        let refreshed = index.refresh(results)?;
-        let free = super::on_lab::free_bytes(results).ok();
+        let refreshed = self.tidy(&mut index)?;
+        let free = free_bytes(results).ok();
         let written = page::write(results, &index, &refreshed.unread, free)?;
         let news = news::News::of(night, &written.changes, &self.suite.tell, results);
         say(&news.summary(&written.path)?);
@@ -202,28 +201,18 @@ impl Order<'_> {
         Ok(())
     }
 
-    /// Removes what the suite's rule says.
-    fn tidy(&self, index: &mut Index) -> anyhow::Result<Freed> {
-        let results = &self.args.results;
-        let mut linked = std::collections::BTreeSet::new();
-        for whose in index.whose()? {
-            let nights = index.nights(&whose, page::NIGHTS_MAX)?;
-            linked.extend(page::linked(&nights).map(str::to_owned));
+    /// Removes what the suite's rule says, and says so.
+    fn tidy(&self, index: &mut Index) -> anyhow::Result<Refreshed> {
+        let (freed, refreshed) = tidy(&self.args.results, index, &self.suite.keep, Utc::now())?;
+        if freed != Freed::default() {
+            say_error(&format!(
+                "{} runs thinned and {} deleted, as the suite's rule has it: {} MB",
+                freed.thinned,
+                freed.deleted,
+                freed.bytes / 1_000_000
+            ));
         }
-        let stored = stored(results, &index.runs()?, &linked, Utc::now())?;
-        let decisions = decide(&stored, &Rule::of(&self.suite.keep));
-        Ok(apply(results, &decisions)?)
-    }
-}
-
-fn freed(freed: Freed) {
-    if freed != Freed::default() {
-        say_error(&format!(
-            "{} runs thinned and {} deleted, as the suite's rule has it: {} MB",
-            freed.thinned,
-            freed.deleted,
-            freed.bytes / 1_000_000
-        ));
+        Ok(refreshed)
     }
 }
 

@@ -1,16 +1,13 @@
 //! A night's runs on its lab: each is a process of its own, and whatever it may have left on the
 //! hosts is healed before the next.
 
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
 use campaign::conduct::Runs;
-use campaign::retention::{Room, needed, room};
+use campaign::retention::{needed, too_full};
 use campaign::{Attempt, KnownRun};
 use chrono::{DateTime, Utc};
 use cluster::labfile::LabFile;
-use nix::sys::statvfs::statvfs;
 use plan::Suite;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -19,7 +16,7 @@ use super::night::NightArgs;
 use crate::home::{give_to_caller, say_error};
 use crate::labs;
 use crate::signals::{self, Signals};
-use crate::site::Site;
+use crate::site::{Site, free_bytes};
 
 /// Runs plans on a lab.
 pub struct OnLab<'a> {
@@ -55,7 +52,7 @@ impl<'a> OnLab<'a> {
 
     /// Whether such a run fits on the disk.
     pub fn has_room(&self) -> anyhow::Result<bool> {
-        Ok(room(self.needed, free_bytes(&self.args.results)?) == Room::Enough)
+        Ok(too_full(self.needed, free_bytes(&self.args.results)?).is_none())
     }
 
     /// Leaves the hosts as a night should.
@@ -95,16 +92,7 @@ impl Runs for OnLab<'_> {
                 signals::name(signal)
             ));
         }
-        let free = free_bytes(&self.args.results).ok()?;
-        match room(self.needed, free) {
-            Room::Enough => None,
-            Room::Missing(missing) => Some(format!(
-                "the results would be full: a run may need {} MB, and {} MB are missing beside \
-                 what must stay free",
-                self.needed / 1_000_000,
-                missing.div_ceil(1_000_000)
-            )),
-        }
+        self.site.full(self.needed)
     }
 
     fn again(&self, plan: &str, seed: u64) -> String {
@@ -115,11 +103,4 @@ impl Runs for OnLab<'_> {
     fn tell(&mut self, line: &str) {
         say_error(line);
     }
-}
-
-/// Bytes that the results' file system still has for us.
-pub fn free_bytes(results: &Path) -> anyhow::Result<u64> {
-    let asked = statvfs(results);
-    let free = asked.with_context(|| format!("cannot ask how full {} is", results.display()))?;
-    Ok(free.blocks_available() * free.fragment_size())
 }

@@ -20,6 +20,8 @@ pub struct OnLab<'a> {
     pub dir: &'a Path,
     /// The seed of every run.
     pub seed: u64,
+    /// Bytes that a run may need.
+    pub needed: u64,
 }
 
 impl Tries for OnLab<'_> {
@@ -45,8 +47,10 @@ impl Tries for OnLab<'_> {
     }
 
     fn stop(&mut self) -> Option<String> {
-        let stopped = self.site.stopped()?;
-        Some(format!("it was stopped by {}", signals::name(stopped)))
+        if let Some(stopped) = self.site.stopped() {
+            return Some(format!("it was stopped by {}", signals::name(stopped)));
+        }
+        self.site.full(self.needed)
     }
 
     fn keep(&mut self, record: &Record) -> Result<(), CampaignError> {

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use campaign::retention::needed_beside;
 use campaign::shrink::{Asked, Case};
-use campaign::{Cause, Facts};
+use campaign::{Cause, Facts, bytes_in};
 use checkers::Judgement;
 use history::rundir::RunDir;
 use plan::{Plan, Schedule};
@@ -26,6 +27,8 @@ pub struct Source {
     others: Vec<(usize, String)>,
     /// How long it took.
     pub takes: Duration,
+    /// Bytes that a run like it may need.
+    pub needed: u64,
 }
 
 impl Source {
@@ -62,6 +65,7 @@ impl Source {
             case: Case::new(&plan, schedule, &about)?,
             others: others.collect(),
             takes: Duration::from_nanos(length) + BESIDES,
+            needed: needed_beside(Some(bytes_in(dir.path()))).max(needed_beside(None)),
             name,
             cause,
         })

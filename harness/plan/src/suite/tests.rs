@@ -48,7 +48,9 @@ fn a_plan_stands_there_with_its_weight_and_its_time() {
 #[test]
 fn the_suite_that_the_docs_show_is_sound() {
     let docs = include_str!("../../../../docs/nights.md");
-    let shown = docs.lines().skip_while(|line| !line.starts_with("    name = "));
+    let shown = docs
+        .lines()
+        .skip_while(|line| !line.starts_with("    name = "));
     let shown = shown.map_while(|line| line.strip_prefix("    "));
     let suite: Vec<&str> = shown.collect();
     let suite = Suite::parse(&suite.join("\n"), "docs/nights.md").expect("it is sound");
