@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use history::Mark;
 use history::rundir::VERDICT_FORMAT;
 use plan::Expected;
 
@@ -244,9 +243,4 @@ fn limits(
         limits.push(format!("The history breaks off: {torn}."));
     }
     limits
-}
-
-/// The second of the run in which a moment lies.
-pub fn second(at: Mark) -> usize {
-    (at.0 / 1_000_000_000) as usize
 }

@@ -4,7 +4,8 @@
 use history::{Epoch, Mark, NodeId};
 
 use super::picture::{picture_after, picture_before};
-use crate::facts::{Facts, PartFacts, PartId};
+use super::scene::Scene;
+use crate::facts::{Facts, PartId};
 use crate::gone::{Group, middle};
 use crate::guarantees::Case;
 use crate::judgement::{Failover, OffsetRange, TimeSpan};
@@ -17,28 +18,6 @@ pub fn failovers(case: &Case) -> Vec<Failover> {
         all.extend((1..elections).filter_map(|index| failover(case, id, index)));
     }
     all
-}
-
-/// An election with its surroundings.
-pub struct Scene<'a> {
-    /// The topic.
-    pub case: &'a Case<'a>,
-    /// The recording.
-    pub facts: &'a Facts<'a>,
-    /// The partition.
-    pub part: &'a PartFacts<'a>,
-    /// Its position.
-    pub id: PartId,
-    /// Position of the election in `elections`.
-    pub index: usize,
-    /// The new epoch.
-    pub epoch: Epoch,
-    /// The new leader.
-    pub leader: NodeId,
-    /// When the new leader's line was written.
-    pub at: Option<TimeSpan>,
-    /// If another election follows: its beginning, or that of the fault before it.
-    pub next: Option<Mark>,
 }
 
 fn failover(case: &Case, id: PartId, index: usize) -> Option<Failover> {

@@ -2,6 +2,7 @@
 
 mod failover;
 mod picture;
+mod scene;
 mod timeline;
 
 pub use failover::failovers;

@@ -2,7 +2,7 @@
 
 use history::{Mark, NodeId, Offset, ProcessChange, Seen, Service};
 
-use super::failover::Scene;
+use super::scene::Scene;
 use crate::facts::{Facts, Follow, LogView, Until};
 use crate::judgement::{EpochSegment, OffsetRange, ReplicaPicture, Role, Sourced};
 

@@ -6,7 +6,6 @@ use history::{Mark, NodeId, Offset, Seen};
 
 use crate::facts::{Facts, PartFacts};
 use crate::faults;
-use crate::judge::second;
 use crate::judgement::{GapPoint, GapSeries, LeadSpan, PartitionLead, Rate, TimeSpan, Timeline};
 
 /// What the timeline shows.
@@ -144,4 +143,9 @@ fn thin(points: Vec<GapPoint>) -> Vec<GapPoint> {
         }
     }
     kept
+}
+
+/// The second of the run in which a moment lies.
+fn second(at: Mark) -> usize {
+    (at.0 / 1_000_000_000) as usize
 }
