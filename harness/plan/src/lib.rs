@@ -7,7 +7,7 @@ mod check;
 mod duration;
 pub mod error;
 pub mod model;
-mod nearest;
+pub mod nearest;
 pub mod parse;
 pub mod plans;
 pub mod properties;
