@@ -14,10 +14,11 @@ use std::time::Duration;
 use history::{FaultId, Link, NodeId, PortName};
 
 use crate::error::ClusterError;
-use crate::guard::{Site, Watch, chain_prefix, remedy};
+use crate::guard::{Watch, remedy};
 use crate::host::{Host, Lane};
 use crate::labfile::LabFile;
 use crate::ran::Ran;
+use crate::site::{Site, chain_prefix};
 use crate::system::CutReading;
 
 /// `iptables -w` waits for other users of the tables without end; this ends it.

@@ -1,8 +1,8 @@
 //! The firewall's commands and what it prints, without a firewall.
 
 use super::*;
-use crate::guard::CHAIN_MAX;
 use crate::guard_heal;
+use crate::site::CHAIN_MAX;
 
 fn lab(name: &str) -> LabFile {
     LabFile {

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use crate::error::ClusterError;
-use crate::guard::Site;
 use crate::host::{Host, Lane};
 use crate::labfile::LabFile;
+use crate::site::Site;
 
 const SHORT: Duration = Duration::from_secs(10);
 

@@ -5,7 +5,7 @@
 //! it removed, a line each, and fails when something of ours is still there.
 
 /// A part: its name, and the body of its function. It finds `$root`, `$dir`, `$prefix`, `$handle`
-/// and the functions of `guard`'s prelude.
+/// and the functions of `site`'s prelude.
 pub(crate) type Part = (&'static str, &'static str);
 
 /// In the order in which they are done: first what keeps others waiting.

@@ -238,14 +238,3 @@ fn a_refusal_of_root_says_what_to_do() {
     }
     assert_eq!(remedy("something else"), "");
 }
-
-#[test]
-fn names_of_two_labs_do_not_meet() {
-    assert_eq!(chain_prefix("local"), "TM-local-");
-    let handles = ["local", "centos7", "k123s"].map(handle);
-    for name in &handles {
-        let number = u32::from_str_radix(name.trim_end_matches(':'), 16).expect("hexadecimal");
-        assert!((0x700..0xe00).contains(&number), "{name}");
-    }
-    assert_ne!(handles[0], handles[1]);
-}

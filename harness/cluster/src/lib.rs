@@ -40,6 +40,7 @@ mod remote_up;
 pub mod root;
 #[cfg(test)]
 mod scripted;
+mod site;
 mod ssh;
 mod ssh_exec;
 pub mod system;

@@ -9,13 +9,13 @@ use crate::cmd::Cmd;
 use crate::config::Layout;
 use crate::disk;
 use crate::error::ClusterError;
-use crate::guard::Site;
 use crate::host::{Host, Lane};
 use crate::injection::{Lack, Power, Powers};
 use crate::injections;
 use crate::labfile::LabFile;
 use crate::remote::{Node, RemoteCluster};
 use crate::remote_all::all_ok;
+use crate::site::Site;
 
 const SHORT: Duration = Duration::from_secs(10);
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";

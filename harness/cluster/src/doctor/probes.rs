@@ -14,7 +14,6 @@ use crate::cmd::Cmd;
 use crate::config::{self, Layout};
 use crate::dialect;
 use crate::error::ClusterError;
-use crate::guard::Site;
 use crate::guard_foreign;
 use crate::host::{Host, Lane};
 use crate::injection::{Lack, Power, Powers};
@@ -22,6 +21,7 @@ use crate::install;
 use crate::labfile::{LabFile, Sudo};
 use crate::remote_powers;
 use crate::root;
+use crate::site::Site;
 
 /// One look.
 const SHORT: Duration = Duration::from_secs(4);

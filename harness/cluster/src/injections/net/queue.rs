@@ -12,13 +12,14 @@ use plan::Shape;
 
 use super::knock::{address, knock, pings, slower};
 use crate::error::ClusterError;
-use crate::guard::{Site, remedy};
+use crate::guard::remedy;
 use crate::host::{Host, Lane};
 use crate::injection::Effect;
 use crate::labfile::LabFile;
 use crate::ran::Ran;
 use crate::remote::RemoteCluster;
 use crate::remote_all::all_ok;
+use crate::site::Site;
 
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Links of one fault that may begin at one host.

@@ -1,7 +1,7 @@
 //! What tc and iptables are told and what they print, without a network.
 
 use super::*;
-use crate::guard::Site;
+use crate::site::Site;
 
 #[test]
 fn shapes_in_tcs_words() {

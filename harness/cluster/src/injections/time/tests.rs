@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::*;
-use crate::guard::Site;
+use crate::site::Site;
 
 /// Runs a script with a `date` that keeps its time in a file: what the monotonic clock says plus
 /// an offset.
