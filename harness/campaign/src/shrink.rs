@@ -1,14 +1,17 @@
 //! A failing run's storm, reduced: steps are left out as long as the same failure comes back most of
-//! the time, until no step can go.
+//! the time, until no step can go; then the times of those that are left are halved as long as it
+//! does.
 //!
-//! It is handed something that runs plans, and knows neither hosts nor processes. Only steps go:
-//! load, settings and phases stay what they were. Every decision follows from the runs on record, so
+//! It is handed something that runs plans, and knows neither hosts nor processes. Load, settings and
+//! phases stay what they were. Every decision follows from the runs on record, so
 //! that whoever was interrupted goes on where they were.
 
 mod case;
+mod part;
 mod record;
 mod reduce;
 mod result;
+mod shorten;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,9 +25,11 @@ use crate::facts::{Cause, Facts};
 use crate::night::{Attempt, Outcome};
 
 pub use case::Case;
+pub use part::{Halved, Part, Time};
 pub use record::{Came, RECORD_FORMAT, Record, Tally, Tried};
 pub use reduce::reduce;
-pub use result::{Ending, Shrunk};
+pub use result::{Ending, Reach, Shrunk};
+pub use shorten::shorten;
 
 /// Candidates in a row, under which the lab failed twice, after which the lab is to blame.
 const UNDECIDED_MAX: u32 = 2;
@@ -60,6 +65,8 @@ pub struct Asked {
     pub budget: Duration,
     /// How long the failing run took.
     pub takes: Duration,
+    /// Whether times are shortened once no step can go.
+    pub shorten: bool,
 }
 
 impl Asked {
@@ -91,7 +98,8 @@ pub fn shrink(
         asked,
         record,
         tries,
-        best: case.all(),
+        best: case.all().into(),
+        reach: Reach::Steps,
         undecided: BTreeSet::new(),
         in_a_row: 0,
         lab_failures: 0,
@@ -116,17 +124,18 @@ struct Shrinker<'a, T> {
     bar: u32,
     record: &'a mut Record,
     tries: &'a mut T,
-    /// The fewest steps so far that fail often enough.
-    best: Vec<usize>,
+    /// The least so far that fails often enough.
+    best: Part,
+    reach: Reach,
     /// Candidates under which the lab failed twice.
-    undecided: BTreeSet<Vec<usize>>,
+    undecided: BTreeSet<Part>,
     in_a_row: u32,
     lab_failures: u32,
 }
 
 impl<T: Tries> Shrinker<'_, T> {
     fn go(&mut self) -> Result<Ending, Halt> {
-        let all = self.case.all();
+        let all = Part::from(self.case.all());
         let same = self.measure(&all, "all steps")?;
         if same == 0 {
             return Ok(Ending::NotReproduced);
@@ -139,25 +148,15 @@ impl<T: Tries> Shrinker<'_, T> {
             ));
             self.bar = same;
         }
-        // Among many candidates some are taken for luck. The result is measured by runs of its own;
-        // if they do not bear it out, that candidate counts as not failing, and all that was decided
-        // is decided again, from the record.
-        loop {
-            self.best.clone_from(&all);
-            let case = self.case;
-            let kept = reduce(
-                all.clone(),
-                |kept| case.close(kept),
-                |kept| self.fails(kept),
+        let fewest = self.least(&all, "no step can go: those that are left", Self::fewest)?;
+        if self.asked.shorten {
+            self.reach = Reach::Times;
+            self.least(
+                &fewest,
+                "times are halved where it failed still: what is left",
+                Self::shortest,
             )?;
-            if kept == all {
-                break;
-            }
-            let same = self.measure(&kept, "no step can go: those that are left")?;
-            if same >= self.bar {
-                break;
-            }
-            self.say("that is too seldom: taken back");
+            self.reach = Reach::All;
         }
         Ok(if self.undecided.is_empty() {
             Ending::Minimal
@@ -166,20 +165,67 @@ impl<T: Tries> Shrinker<'_, T> {
         })
     }
 
+    /// The least that some way of reducing finds in a part. Among many candidates some are taken for
+    /// luck. So the result is measured by runs of its own; if they do not bear it out, that candidate
+    /// counts as not failing, and all that was decided is decided again, from the record.
+    fn least(
+        &mut self,
+        of: &Part,
+        what: &str,
+        way: fn(&mut Self, &Part) -> Result<Part, Halt>,
+    ) -> Result<Part, Halt> {
+        loop {
+            self.best.clone_from(of);
+            let found = way(self, of)?;
+            if found == *of || self.measure(&found, what)? >= self.bar {
+                return Ok(found);
+            }
+            self.say("that is too seldom: taken back");
+        }
+    }
+
+    fn fewest(&mut self, of: &Part) -> Result<Part, Halt> {
+        let case = self.case;
+        let kept = reduce(
+            of.kept.clone(),
+            |kept| case.close(kept),
+            |kept| self.fails(&Part::from(kept.to_vec())),
+        )?;
+        Ok(kept.into())
+    }
+
+    fn shortest(&mut self, of: &Part) -> Result<Part, Halt> {
+        let case = self.case;
+        let times = case.times(&of.kept);
+        let most: Vec<u32> = times.iter().map(|(.., most)| *most).collect();
+        let part = |halved: &[u32]| {
+            let each = times.iter().zip(halved);
+            let each: Vec<(usize, Time, u32)> = each
+                .map(|(&(step, time, _), &halved)| (step, time, halved))
+                .collect();
+            case.halve(&of.kept, &each)
+        };
+        let halved = shorten(&most, |halved| match part(halved) {
+            Some(part) => self.fails(&part),
+            None => Ok(false),
+        })?;
+        Ok(part(&halved).unwrap_or_else(|| of.clone()))
+    }
+
     /// Whether a candidate fails often enough. No run is made that cannot change the answer.
-    fn fails(&mut self, kept: &[usize]) -> Result<bool, Halt> {
-        if self.undecided.contains(kept) {
+    fn fails(&mut self, part: &Part) -> Result<bool, Halt> {
+        if self.undecided.contains(part) {
             return Ok(false);
         }
-        let measured = self.record.tally(kept, true);
+        let measured = self.record.tally(part, true);
         if measured.of >= self.asked.times {
-            return Ok(measured.same >= self.bar && self.taken(kept));
+            return Ok(measured.same >= self.bar && self.taken(part));
         }
         let mut told = false;
         loop {
-            let so_far = self.record.tally(kept, false);
+            let so_far = self.record.tally(part, false);
             if so_far.same >= self.bar {
-                return Ok(self.taken(kept));
+                return Ok(self.taken(part));
             }
             let left = self.asked.times.saturating_sub(so_far.of);
             if so_far.same + left < self.bar {
@@ -187,38 +233,38 @@ impl<T: Tries> Shrinker<'_, T> {
                 return Ok(false);
             }
             if !told {
-                self.say(&self.case.without(&self.best, kept));
+                self.say(&self.case.without(&self.best, part));
                 told = true;
             }
-            if !self.try_once(kept, false)? {
-                return self.undecided(kept);
+            if !self.try_once(part, false)? {
+                return self.undecided(part);
             }
         }
     }
 
-    fn taken(&mut self, kept: &[usize]) -> bool {
+    fn taken(&mut self, part: &Part) -> bool {
         self.in_a_row = 0;
-        self.best = kept.to_vec();
+        self.best.clone_from(part);
         true
     }
 
     /// The lab failed twice: this candidate is neither kept nor called innocent.
-    fn undecided(&mut self, kept: &[usize]) -> Result<bool, Halt> {
-        self.undecided.insert(kept.to_vec());
+    fn undecided(&mut self, part: &Part) -> Result<bool, Halt> {
+        self.undecided.insert(part.clone());
         self.in_a_row += 1;
         if self.in_a_row >= UNDECIDED_MAX {
             return Err(Halt::For(Ending::LabFailed));
         }
-        self.say("the lab failed twice: these steps stay");
+        self.say("the lab failed twice: that part is not taken");
         Ok(false)
     }
 
-    /// Runs that say how often these steps fail, whatever the runs said that chose them.
-    fn measure(&mut self, kept: &[usize], what: &str) -> Result<u32, Halt> {
-        let (steps, times) = (kept.len(), self.asked.times);
+    /// Runs that say how often a part fails, whatever the runs said that chose it.
+    fn measure(&mut self, part: &Part, what: &str) -> Result<u32, Halt> {
+        let (steps, times) = (part.kept.len(), self.asked.times);
         let mut told = false;
         loop {
-            let so_far = self.record.tally(kept, true);
+            let so_far = self.record.tally(part, true);
             if so_far.of >= times {
                 if told {
                     self.say(&format!("{what} fail {so_far} times"));
@@ -229,15 +275,15 @@ impl<T: Tries> Shrinker<'_, T> {
                 self.say(&format!("{what} ({steps}), {times} times"));
                 told = true;
             }
-            if !self.try_once(kept, true)? {
+            if !self.try_once(part, true)? {
                 return Err(Halt::For(Ending::LabFailed));
             }
         }
     }
 
     /// One run on record; `false` if the lab failed twice.
-    fn try_once(&mut self, kept: &[usize], measured: bool) -> Result<bool, Halt> {
-        let plan = self.case.plan(kept).to_toml();
+    fn try_once(&mut self, part: &Part, measured: bool) -> Result<bool, Halt> {
+        let plan = self.case.plan(part).to_toml();
         for retried in [false, true] {
             if let Some(why) = self.tries.stop() {
                 return Err(Halt::For(Ending::Stopped { why }));
@@ -254,7 +300,7 @@ impl<T: Tries> Shrinker<'_, T> {
                     let came = came(&facts, &self.record.cause);
                     self.say(&format!("  {came}"));
                     self.record.tried.push(Tried {
-                        kept: kept.to_vec(),
+                        part: part.clone(),
                         measured,
                         came,
                         run: attempt.run,
@@ -294,8 +340,12 @@ impl<T: Tries> Shrinker<'_, T> {
         let measured = self.record.tally(&self.best, true);
         let afresh = measured.of >= self.asked.times;
         let of_steps = self.case.all().len();
-        let chose = self.best.len() < of_steps && !afresh;
+        let all = self.best.kept.len() == of_steps && self.best.halved.is_empty();
+        let chose = !all && !afresh;
+        let unshortened = Part::from(self.best.kept.clone());
         Shrunk {
+            length: (self.case.length(&self.best), self.case.length(&unshortened)),
+            reach: self.reach,
             plan: self.case.plan(&self.best),
             seed: self.case.seed(),
             rate: if chose {
@@ -304,7 +354,7 @@ impl<T: Tries> Shrinker<'_, T> {
                 measured
             },
             afresh,
-            kept: self.best,
+            part: self.best,
             of_steps,
             often_enough: afresh && measured.same >= self.asked.at_least,
             lab_failures: self.lab_failures,

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use campaign::shrink::{Asked, Came, Case, Ending, Record, Shrunk, Tries, reduce, shrink};
+use campaign::shrink::{
+    Asked, Came, Case, Ending, Part, Record, Shrunk, Time, Tries, reduce, shorten, shrink,
+};
 use campaign::{Attempt, CampaignError, Facts};
 use checkers::Fold;
 use plan::plans::EMBEDDED;
@@ -126,6 +128,8 @@ struct Pretend {
     passed: Duration,
     told: Vec<String>,
     otherwise: Facts,
+    /// Instead of `fails`: whether a run of this plan does.
+    fails_by: Option<Box<dyn FnMut(&Plan) -> bool>>,
 }
 
 impl Pretend {
@@ -141,6 +145,7 @@ impl Pretend {
             passed: Duration::ZERO,
             told: Vec::new(),
             otherwise: facts(Fold::Held),
+            fails_by: None,
         }
     }
 
@@ -163,7 +168,11 @@ impl Tries for Pretend {
         self.runs += 1;
         let mut luck = Seed(self.seed).stream(&format!("run {}", self.runs));
         let mut facts = self.otherwise.clone();
-        if luck.below(100) < (self.fails)(&steps) {
+        let fails = match &mut self.fails_by {
+            Some(fails) => fails(&plan),
+            None => luck.below(100) < (self.fails)(&steps),
+        };
+        if fails {
             facts.verdict = Fold::Broken;
             facts.causes.push(loss());
         }
@@ -198,7 +207,19 @@ fn asked(times: u32) -> Asked {
         at_least: Asked::of_rate(times, None),
         budget: Duration::from_secs(1_000_000),
         takes: Duration::from_secs(60),
+        shorten: false,
     }
+}
+
+fn with_times(times: u32) -> Asked {
+    Asked {
+        shorten: true,
+        ..asked(times)
+    }
+}
+
+fn all(case: &Case) -> Part {
+    case.all().into()
 }
 
 fn fresh(case: &Case) -> Record {
@@ -212,7 +233,7 @@ fn go(case: &Case, asked: Asked, pretend: &mut Pretend) -> (Shrunk, Record) {
 }
 
 fn kept(shrunk: &Shrunk) -> Steps {
-    shrunk.kept.iter().copied().collect()
+    shrunk.part.kept.iter().copied().collect()
 }
 
 #[test]
@@ -271,16 +292,27 @@ fn every_part_of_a_storm_is_a_plan() {
             .collect();
         let closed = case.close(&part);
         assert_eq!(case.close(&closed), closed, "{name}");
-        let plan = case.plan(&part);
-        assert_eq!(plan, case.plan(&closed), "{name}");
+        let plan = case.plan(&part.into());
+        assert_eq!(plan, case.plan(&closed.clone().into()), "{name}");
+        let mut times = case.times(&closed);
+        for (.., times) in &mut times {
+            *times = draws.below(u64::from(*times) + 1) as u32;
+        }
+        let shorter = case.halve(&closed, &times).expect("shorter is a plan, too");
         assert_eq!(
-            Plan::parse(&plan.to_toml(), name),
-            Ok(plan.clone()),
-            "{name}"
+            case.plan(&case.halve(&closed, &[]).expect("as it was")),
+            plan
         );
-        // Nothing in it is left to the seed that the run has drawn.
-        let drawn = Schedule::draw(&plan, case.seed());
-        assert_eq!(Storm::Steps(drawn.steps), plan.storm, "{name}");
+        for plan in [plan, case.plan(&shorter)] {
+            assert_eq!(
+                Plan::parse(&plan.to_toml(), name),
+                Ok(plan.clone()),
+                "{name}"
+            );
+            // Nothing in it is left to the seed that the run has drawn.
+            let drawn = Schedule::draw(&plan, case.seed());
+            assert_eq!(Storm::Steps(drawn.steps), plan.storm, "{name}");
+        }
     };
     for seed in 0..30 {
         let mut draws = Seed(seed).stream("parts");
@@ -293,6 +325,214 @@ fn every_part_of_a_storm_is_a_plan() {
             check(&case, &mut draws, name);
             assert_eq!(case.close(&case.all()), case.all(), "{name}");
         }
+    }
+}
+
+/// Three faults: two a moment after another as the storm was drawn, the third held beside them.
+const TIMED: &str = "seed = 7\nsteps = ['at 10s kill n0 for 8s as s0', \
+    'at 30s pause n1 for 6.4s meanwhile as s1', 'after s1 4s isolate n2 for 3s as s2', \
+    'wait 0.15s as s3', 'send 5 to ledger/0 as s4', 'at 90s kill n2 as s5']";
+
+fn timed() -> Case {
+    let schedule = Schedule::parse(TIMED, "made up").expect("a storm");
+    let plan = Plan::parse(PLAN, "made up").expect("a plan");
+    Case::new(&plan, schedule, "what is left").expect("they fit")
+}
+
+/// The steps of a part, as a plan writes them.
+fn written(case: &Case, part: &Part) -> Vec<String> {
+    let Storm::Steps(steps) = case.plan(part).storm else {
+        panic!("a drawn storm");
+    };
+    steps.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_time_is_what_a_step_holds_or_waits_for_and_never_a_deadline() {
+    let case = timed();
+    let times = case.times(&case.all());
+    let wanted = [
+        (0, Time::Before, 6),
+        (0, Time::Held, 6),
+        (1, Time::Before, 6),
+        (1, Time::Held, 6),
+        (2, Time::Before, 5),
+        (2, Time::Held, 4),
+        (5, Time::Before, 6),
+    ];
+    assert_eq!(times, wanted, "0.15 s are short enough");
+    let halved = [
+        (0, Time::Before, 1),
+        (1, Time::Before, 2),
+        (1, Time::Held, 6),
+        (2, Time::Before, 5),
+        (5, Time::Before, 0),
+    ];
+    let part = case.halve(&case.all(), &halved).expect("a plan");
+    assert_eq!(
+        written(&case, &part),
+        [
+            "at 5s kill n0 for 8s as s0",
+            "at 10s pause n1 for 0.1s meanwhile as s1",
+            "after s1 0.125s isolate n2 for 3s as s2",
+            "wait 0.15s as s3",
+            "send 5 to ledger/0 as s4",
+            "at 70s kill n2 as s5",
+        ]
+    );
+    // Without a step, its time goes to the one behind it; a wait for it is gone.
+    assert_eq!(
+        case.times(&[2, 5]),
+        [(2, Time::Held, 4), (5, Time::Before, 6)]
+    );
+    let whole: f64 = [10.0, 8.0, 20.0, 6.4, 4.0, 3.0, 0.15, 60.0].iter().sum();
+    assert_eq!(case.length(&all(&case)), Duration::from_secs_f64(whole));
+}
+
+#[test]
+fn times_are_halved_as_long_as_it_fails() {
+    let case = timed();
+    // n0 has to be down for 3 s, and n2 has to be cut off not before 12 s.
+    let fails = |plan: &Plan| {
+        let Storm::Steps(steps) = &plan.storm else {
+            panic!("a drawn storm");
+        };
+        let texts: Vec<String> = steps.iter().map(ToString::to_string).collect();
+        let number = |text: &str, before: &str, after: &str| -> Option<f64> {
+            let (_, rest) = text.split_once(before)?;
+            rest.split_once(after)?.0.parse().ok()
+        };
+        let held = texts.iter().find_map(|it| number(it, "kill n0 for ", "s"));
+        let fires = texts.iter().find(|it| it.contains("pause n1"));
+        let fires = fires.and_then(|it| number(it, "at ", "s"));
+        held.is_some_and(|held| held >= 3.0) && fires.is_some_and(|at| at >= 12.0)
+    };
+    let mut pretend = Pretend::new(|_| 0);
+    pretend.fails_by = Some(Box::new(fails));
+    let (shrunk, record) = go(&case, with_times(3), &mut pretend);
+    assert_eq!(
+        written(&case, &shrunk.part),
+        [
+            "at 2.5s kill n0 for 4s as s0",
+            "at 12.5s pause n1 for 0.1s meanwhile as s1"
+        ]
+    );
+    assert_eq!(
+        (shrunk.ending.clone(), shrunk.rate.to_string()),
+        (Ending::Minimal, "3 of 3".into())
+    );
+    let said = shrunk.said(&record);
+    assert!(
+        said.contains(
+            "2 of 6 steps are left, with 16.6 s of holds and pauses instead of 44.4 s; 3 of 3 runs"
+        ),
+        "{said}"
+    );
+    assert!(
+        said.contains("No step can go, and times are halved where it failed still."),
+        "{said}"
+    );
+    let text = shrunk.to_toml(&record, "x");
+    assert!(
+        text.contains("# Times:  16.6 s of holds and pauses instead of 44.4 s\n"),
+        "{text}"
+    );
+    let told = pretend.told.join("\n");
+    assert!(
+        told.contains("`at 12.5s pause n1 for 0.1s meanwhile as s1` instead of `at 12.5s pause"),
+        "{told}"
+    );
+    // Times may stay as they are.
+    let mut pretend = Pretend::new(|_| 0);
+    pretend.fails_by = Some(Box::new(fails));
+    let (kept, record) = go(&case, asked(3), &mut pretend);
+    assert_eq!(kept.part, Part::from(vec![0, 1]));
+    assert!(kept.said(&record).contains("No step can go."));
+}
+
+#[test]
+fn times_that_were_halved_by_luck_are_taken_back() {
+    let (mut taken_back, mut often_enough) = (0, 0);
+    for seed in 0..100 {
+        let case = timed();
+        let mut pretend = Pretend::new(|_| 0);
+        pretend.seed = seed;
+        // It fails nearly always; with a hold that is shorter, seldom.
+        let mut luck = Seed(seed).stream("a hold");
+        pretend.fails_by = Some(Box::new(move |plan| {
+            let Storm::Steps(steps) = &plan.storm else {
+                panic!("a drawn storm");
+            };
+            let text: Vec<String> = steps.iter().map(ToString::to_string).collect();
+            let text = text.join("\n");
+            let often = match (text.contains("kill n0"), text.contains("kill n0 for 8s")) {
+                (true, true) => 95,
+                (true, false) => 35,
+                (false, _) => 0,
+            };
+            luck.below(100) < often
+        }));
+        let (shrunk, record) = go(&case, with_times(5), &mut pretend);
+        assert_eq!(shrunk.ending, Ending::Minimal, "seed {seed}");
+        assert_eq!(record.tally(&shrunk.part, true), shrunk.rate);
+        assert!(shrunk.afresh, "seed {seed}");
+        often_enough += u32::from(shrunk.often_enough);
+        taken_back += u32::from(pretend.told.iter().any(|line| line.ends_with("taken back")));
+    }
+    assert_eq!(often_enough, 100);
+    assert!(taken_back > 20, "{taken_back}");
+}
+
+#[test]
+fn whoever_is_halved_is_halved_as_far_as_it_fails_and_few_questions_are_asked() {
+    for seed in 0..2_000 {
+        let mut draws = Seed(seed).stream("halves");
+        let count = draws.below(12) as usize;
+        let mut each = |least: u32, most: &[u32]| -> Vec<u32> {
+            let most = most.iter();
+            most.map(|most| draws.between(u64::from(least), u64::from(*most)) as u32)
+                .collect()
+        };
+        let most = each(1, &vec![6; count]);
+        let bounds = each(0, &most);
+        let mut questions = 0;
+        let Ok::<_, Infallible>(halved) = shorten(&most, |halved| {
+            questions += 1;
+            assert!(halved.iter().zip(&most).all(|(is, most)| is <= most));
+            Ok(halved.iter().zip(&bounds).all(|(is, bound)| is <= bound))
+        });
+        assert_eq!(halved, bounds, "seed {seed}");
+        let most_asked = bounds.iter().sum::<u32>() as usize + 2 * count + 6;
+        assert!(questions <= most_asked, "seed {seed}: {questions}");
+    }
+}
+
+#[test]
+fn a_budget_that_ends_among_times_leaves_the_steps_reduced() {
+    let case = timed();
+    let needs = Steps::from([0, 1]);
+    let (steps, _) = go(&case, asked(3), &mut Pretend::needing(&needs));
+    let (_, record) = go(&case, with_times(3), &mut Pretend::needing(&needs));
+    let runs_for_steps = record
+        .tried
+        .iter()
+        .filter(|it| it.part.halved.is_empty())
+        .count();
+    for more in [1, 3] {
+        let mut asked = with_times(3);
+        asked.budget = Duration::from_secs(60 * (runs_for_steps as u64 + 1 + more));
+        let mut pretend = Pretend::needing(&needs);
+        let (shrunk, record) = go(&case, asked, &mut pretend);
+        assert_eq!(
+            (&shrunk.ending, &shrunk.part.kept),
+            (&Ending::Budget, &steps.part.kept)
+        );
+        assert_eq!(shrunk.afresh, shrunk.part.halved.is_empty());
+        let said = shrunk.said(&record);
+        assert!(
+            said.contains("No step can go; the budget was over: perhaps times can be shorter."),
+            "{said}"
+        );
     }
 }
 
@@ -339,7 +579,7 @@ fn steps_that_were_chosen_by_luck_are_taken_back() {
         let (shrunk, record) = go(&case, asked(5), &mut pretend);
         assert_eq!(shrunk.ending, Ending::Minimal);
         assert!(shrunk.often_enough, "seed {seed}: {}", shrunk.rate);
-        assert_eq!(record.tally(&shrunk.kept, true), shrunk.rate);
+        assert_eq!(record.tally(&shrunk.part, true), shrunk.rate);
         taken_back += u32::from(pretend.told.iter().any(|line| line.ends_with("taken back")));
     }
     assert!(taken_back > 20, "{taken_back}");
@@ -351,15 +591,16 @@ fn whoever_is_interrupted_goes_on_where_they_were() {
     let path = dir.path().join("tried.json");
     let mut draws = Seed(5).stream("interrupted");
     let case = storm(&mut draws, 12);
-    let needs = Steps::from([2, 3, 9]);
+    let needs = Steps::from([2, 5, 9]);
     let pretend = |runs| {
         let needs = needs.clone();
         let mut pretend = Pretend::new(move |steps| 80 * u64::from(needs.is_subset(steps)));
         (pretend.seed, pretend.runs) = (3, runs);
         pretend
     };
-    let (whole, recorded) = go(&case, asked(5), &mut pretend(0));
+    let (whole, recorded) = go(&case, with_times(5), &mut pretend(0));
     assert_eq!(whole.ending, Ending::Minimal);
+    assert!(!whole.part.halved.is_empty());
     for every in [1, 2, 3, 7, 20] {
         let _ = std::fs::remove_file(&path);
         loop {
@@ -368,7 +609,8 @@ fn whoever_is_interrupted_goes_on_where_they_were() {
             assert!(record.continues(&fresh(&case)));
             let mut pretend = pretend(record.tried.len());
             pretend.stop_at = Some(every);
-            let shrunk = shrink(&case, asked(5), &mut record, &mut pretend).expect("it goes on");
+            let shrunk = shrink(&case, with_times(5), &mut record, &mut pretend);
+            let shrunk = shrunk.expect("it goes on");
             record.write(&path).expect("written");
             if shrunk.ending == Ending::Minimal {
                 assert_eq!(shrunk, whole);
@@ -429,7 +671,7 @@ fn a_lab_that_fails_is_healed_and_tried_once_more_and_decides_nothing() {
     let mut pretend = Pretend::needing(&needs);
     pretend.lab_fails = Box::new(|_, asked| asked % 2 == 1);
     let (shrunk, record) = go(&case, asked(3), &mut pretend);
-    assert_eq!(shrunk.kept, sound.kept);
+    assert_eq!(shrunk.part, sound.part);
     assert_eq!(record, recorded);
     assert_eq!(pretend.heals, record.tried.len());
     let told = format!("The lab failed {} times.", record.tried.len());
@@ -484,7 +726,7 @@ fn what_fails_seldom_is_reduced_to_what_fails_as_often() {
         let mut pretend = Pretend::new(|steps| 30 * u64::from(steps.contains(&2)));
         pretend.seed = seed;
         let (shrunk, record) = go(&case, asked(5), &mut pretend);
-        let first = record.tally(&case.all(), true);
+        let first = record.tally(&all(&case), true);
         if (1..3).contains(&first.same) {
             seldom += 1;
             assert!(shrunk.rate.same >= first.same);
@@ -499,7 +741,7 @@ fn what_fails_seldom_is_reduced_to_what_fails_as_often() {
 fn a_failure_that_needs_no_step_is_left_with_none() {
     let case = storm(&mut Seed(3).stream("none"), 9);
     let (shrunk, record) = go(&case, asked(3), &mut Pretend::needing(&Steps::new()));
-    assert_eq!(shrunk.kept, Vec::<usize>::new());
+    assert_eq!(shrunk.part, Part::default());
     assert_eq!(record.tried.len(), 3 + 2 + 3);
     assert!(shrunk.to_toml(&record, "x").contains("steps = []"));
 }
@@ -523,7 +765,7 @@ fn when_the_budget_is_over_the_fewest_so_far_are_the_result() {
         );
         assert_eq!(
             shrunk.afresh,
-            shrunk.kept.len() == 20 && minutes > 3,
+            shrunk.part.kept.len() == 20 && minutes > 3,
             "{said}"
         );
         assert!(shrunk.is_something());
@@ -563,7 +805,7 @@ fn the_plan_file_says_where_it_comes_from() {
     assert_eq!(plan.expect, Some(plan::Expected::Broken));
     // A result can be reduced again, and is not called shrunk twice.
     let again = Case::new(&plan, Schedule::draw(&plan, Seed(7)), "").expect("it fits");
-    assert_eq!(again.plan(&again.all()), plan);
+    assert_eq!(again.plan(&all(&again)), plan);
 }
 
 #[test]
@@ -591,13 +833,25 @@ fn a_record_that_is_none_is_refused() {
     for (text, wanted) in [
         ("{", "is no record of a reduction"),
         ("{\"format\": 1}", "missing field `run`"),
-        ("{\"format\": 2}", "written by a newer Tidemark"),
+        ("{\"format\": 3}", "written by a newer Tidemark"),
     ] {
         std::fs::write(&path, text).expect("written");
         let why = Record::read(&path).expect_err(text).to_string();
         assert!(why.contains(wanted), "{why}");
     }
     let case = storm(&mut Seed(3).stream("file"), 9);
+    // What an earlier version wrote knew no times, and is gone on with.
+    let mut old = serde_json::to_value(fresh(&case)).expect("JSON");
+    old["format"] = 1.into();
+    old["tried"] = serde_json::json!([
+        {"kept": [0, 3], "measured": false, "came": {"is": "same"}, "run": null, "took_s": 60}
+    ]);
+    std::fs::write(&path, old.to_string()).expect("written");
+    let read = Record::read(&path)
+        .expect("it is understood")
+        .expect("it is there");
+    assert_eq!(read.tally(&vec![0, 3].into(), false).same, 1);
+    assert_eq!(read.format, campaign::shrink::RECORD_FORMAT);
     let (record, mut other) = (fresh(&case), fresh(&case));
     other.cause.fault = Some("kill".to_owned());
     assert!(!other.continues(&record));

@@ -48,6 +48,9 @@ pub struct ShrinkArgs {
     /// Which of the things that the run broke has to come back, from 1; the worst when absent.
     #[arg(long, default_value_t = 1)]
     cause: usize,
+    /// Leave out steps only; holds and pauses stay as long as they were.
+    #[arg(long)]
+    keep_times: bool,
     /// What comes of it is kept in `shrunk` below this directory.
     #[arg(long, default_value = "results", env = "TIDEMARK_RESULTS")]
     results: PathBuf,
@@ -71,7 +74,7 @@ struct Order<'a> {
     asked: Asked,
 }
 
-/// `tidemark shrink RUN`: 0 when no step can go and the rest fails as often as was asked for, 2 when
+/// `tidemark shrink RUN`: 0 when nothing more can go and the rest fails as often as was asked for, 2 when
 /// it came to less, 3 when the lab failed.
 pub fn run(args: &ShrinkArgs) -> Result<Exit, Failure> {
     let order = Order::read(args).or_usage()?;
@@ -104,6 +107,7 @@ impl<'a> Order<'a> {
                 at_least: Asked::of_rate(args.times, args.at_least),
                 budget: args.budget,
                 takes: source.takes,
+                shorten: !args.keep_times,
             },
             source,
         })
@@ -165,7 +169,7 @@ impl<'a> Order<'a> {
     /// Writes the result, says it, and removes the runs that it does not rest on.
     fn keep(&self, shrunk: &Shrunk, record: &Record) -> anyhow::Result<()> {
         for tried in &record.tried {
-            if tried.came == Came::Same && tried.kept != shrunk.kept {
+            if tried.came == Came::Same && tried.part != shrunk.part {
                 on_lab::remove(&self.dir, tried);
             }
         }

@@ -183,6 +183,7 @@ fn on_record(at: &Path, runs: usize) -> (PathBuf, Record) {
         at_least: 2,
         budget: Duration::from_secs(1_000),
         takes: Duration::ZERO,
+        shorten: true,
     };
     let mut made_up = MadeUp { broken, left: runs };
     reduce(&case, asked, &mut record, &mut made_up).expect("nothing to write");

@@ -1,14 +1,20 @@
 //! What is reduced: a plan and the storm that one of its runs went through. Any part of the storm's
-//! steps becomes a plan of its own.
+//! steps becomes a plan of its own, with their times as they were or shorter.
 //!
 //! Nothing is run here. A step whose condition can no longer come about stays as it is: its run says
 //! what that means.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use plan::{Action, Expected, Plan, Rate, Schedule, Seed, Step, Storm, When};
 
+use super::part::{Halved, Part, Time};
 use crate::error::CampaignError;
+
+/// No time is made shorter than this, nor halved more often than so.
+const SHORTEST: Duration = Duration::from_millis(100);
+const HALVINGS_MAX: u32 = 6;
 
 /// What a plan's name gets at its end, and how long a name may be.
 const SHRUNK: &str = "-shrunk";
@@ -65,11 +71,10 @@ impl Case {
         self.possible(kept).into_iter().map(|(at, _)| at).collect()
     }
 
-    /// These steps as a plan. Where no step is left to wait for, a step fires when the one before it
-    /// is done; a minimum that the remaining `send` steps cannot reach is lowered to what they send.
-    pub fn plan(&self, kept: &[usize]) -> Plan {
-        let steps = self.possible(kept).into_iter().map(|(_, step)| step);
-        let steps: Vec<Step> = steps.collect();
+    /// A part as a plan. Where no step is left to wait for, a step fires when the one before it is
+    /// done; a minimum that the remaining `send` steps cannot reach is lowered to what they send.
+    pub fn plan(&self, part: &Part) -> Plan {
+        let steps = self.shortened(part);
         let mut plan = self.plan.clone();
         for (name, spec) in &plan.topics {
             if spec.load.rate == Rate::OnDemand {
@@ -86,14 +91,49 @@ impl Case {
         plan
     }
 
-    /// What a candidate leaves out of what there is, in words.
-    pub fn without(&self, of: &[usize], kept: &[usize]) -> String {
-        let gone: Vec<usize> = of.iter().copied().filter(|at| !kept.contains(at)).collect();
-        let count = format!("{} of {} steps", kept.len(), of.len());
+    /// The times of these steps that can be halved, each with how often at the most.
+    pub fn times(&self, kept: &[usize]) -> Vec<(usize, Time, u32)> {
+        let mut times = Vec::new();
+        self.walk(&Part::from(kept.to_vec()), |at, time, length| {
+            let can = |times: &u32| halved(length, *times) >= SHORTEST;
+            match (1..=HALVINGS_MAX).take_while(can).last() {
+                Some(most) => times.push((at, time, most)),
+                None => {}
+            }
+        });
+        times
+    }
+
+    /// The same steps with times halved so often; `None` if a plan cannot say that.
+    pub fn halve(&self, kept: &[usize], times: &[(usize, Time, u32)]) -> Option<Part> {
+        let halved = times.iter().filter(|(.., times)| *times > 0);
+        let part = Part {
+            kept: kept.to_vec(),
+            halved: halved
+                .map(|&(step, time, times)| Halved { step, time, times })
+                .collect(),
+        };
+        let plan = self.plan(&part);
+        (Plan::parse(&plan.to_toml(), "").as_ref() == Ok(&plan)).then_some(part)
+    }
+
+    /// How long the steps of a part hold and pause, all together.
+    pub fn length(&self, part: &Part) -> Duration {
+        let mut all = Duration::ZERO;
+        self.walk(part, |_, _, length| all += length);
+        all
+    }
+
+    /// What a candidate leaves out of what there is, or makes shorter in it, in words.
+    pub fn without(&self, of: &Part, part: &Part) -> String {
+        let gone: Vec<usize> = (of.kept.iter().copied())
+            .filter(|at| !part.kept.contains(at))
+            .collect();
+        let count = format!("{} of {} steps", part.kept.len(), of.kept.len());
         match gone[..] {
-            _ if kept.is_empty() => "no step at all".to_owned(),
+            _ if part.kept.is_empty() => "no step at all".to_owned(),
             [one] => format!("{count}: without `{}`", self.schedule.steps[one]),
-            [] => count,
+            [] => self.shorter(of, part),
             [first, .., last] => format!(
                 "{count}: without {} between `{}` and `{}`",
                 gone.len(),
@@ -101,6 +141,71 @@ impl Case {
                 self.schedule.steps[last]
             ),
         }
+    }
+
+    fn shorter(&self, of: &Part, part: &Part) -> String {
+        let (were, are) = (self.shortened(of), self.shortened(part));
+        let changed = were.iter().zip(&are).filter(|(were, are)| were != are);
+        let changed: Vec<(&Step, &Step)> = changed.collect();
+        let lengths = format!(
+            "{:.1} s of holds and pauses instead of {:.1} s",
+            self.length(part).as_secs_f64(),
+            self.length(of).as_secs_f64()
+        );
+        match changed[..] {
+            [(was, is)] => format!("{lengths}: `{is}` instead of `{was}`"),
+            _ => lengths,
+        }
+    }
+
+    /// Every time of a part's steps, as long as it is there.
+    fn walk(&self, part: &Part, mut each: impl FnMut(usize, Time, Duration)) {
+        let mut last = Duration::ZERO;
+        for (at, step) in self.possible(&part.kept) {
+            let mut see = |time, length| each(at, time, halved(length, part.halvings(at, time)));
+            match step.when {
+                When::At(fires) => {
+                    see(Time::Before, fires.saturating_sub(last));
+                    last = fires;
+                }
+                When::After { wait, .. } => see(Time::Before, wait),
+                When::Next | When::Once { .. } => {}
+            }
+            match step.action {
+                Action::Fault {
+                    hold: Some(length), ..
+                }
+                | Action::Wait(length) => see(Time::Held, length),
+                Action::Fault { hold: None, .. }
+                | Action::Send { .. }
+                | Action::Heal(_)
+                | Action::Await { .. } => {}
+            }
+        }
+    }
+
+    /// The steps of a part, as they then read.
+    fn shortened(&self, part: &Part) -> Vec<Step> {
+        let mut steps = self.possible(&part.kept);
+        let mut fires = Duration::ZERO;
+        let mut at = 0;
+        self.walk(part, |place, time, length| {
+            while steps[at].0 != place {
+                at += 1;
+            }
+            let step = &mut steps[at].1;
+            match (time, &mut step.when, &mut step.action) {
+                (Time::Before, When::At(when), _) => {
+                    fires += length;
+                    *when = fires;
+                }
+                (Time::Before, When::After { wait, .. }, _) => *wait = length,
+                (Time::Held, _, Action::Fault { hold, .. }) => *hold = Some(length),
+                (Time::Held, _, Action::Wait(wait)) => *wait = length,
+                _ => unreachable!("a time that the step does not have"),
+            }
+        });
+        steps.into_iter().map(|(_, step)| step).collect()
     }
 
     /// The kept steps that are possible without the others, as they then read.
@@ -138,4 +243,13 @@ impl Case {
         }
         places.into_iter().zip(so_far.steps).collect()
     }
+}
+
+/// A time halved so often, in whole milliseconds; what was not halved is exact.
+fn halved(length: Duration, times: u32) -> Duration {
+    if times == 0 {
+        return length;
+    }
+    let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(millis.checked_shr(times).unwrap_or_default())
 }

@@ -8,12 +8,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::part::Part;
 use crate::error::CampaignError;
 use crate::facts::Cause;
 use crate::files;
 
-/// The newest format of the record that this program writes and reads.
-pub const RECORD_FORMAT: u32 = 1;
+/// The newest format of the record that this program writes and reads. The first one knew no times.
+pub const RECORD_FORMAT: u32 = 2;
 
 /// The runs of a reduction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,8 +34,9 @@ pub struct Record {
 /// One judged run of some of the steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tried {
-    /// The steps, by their place among all, from 0.
-    pub kept: Vec<usize>,
+    /// The steps, and their times.
+    #[serde(flatten)]
+    pub part: Part,
     /// It measures steps that were chosen before, instead of choosing them.
     pub measured: bool,
     /// What came of it.
@@ -102,11 +104,11 @@ impl Record {
         }
     }
 
-    /// How often these steps failed, in the runs that measured them or in those that chose them.
-    pub fn tally(&self, kept: &[usize], measured: bool) -> Tally {
+    /// How often a part failed, in the runs that measured it or in those that chose it.
+    pub fn tally(&self, part: &Part, measured: bool) -> Tally {
         let mut tally = Tally::default();
         for tried in &self.tried {
-            if tried.kept == kept && tried.measured == measured {
+            if tried.part == *part && tried.measured == measured {
                 tally.of += 1;
                 tally.same += u32::from(tried.came == Came::Same);
             }
@@ -141,7 +143,12 @@ impl Record {
             path: path.to_owned(),
             why,
         };
-        files::parse(path, &text, RECORD_FORMAT, malformed).map(Some)
+        let record: Self = files::parse(path, &text, RECORD_FORMAT, malformed)?;
+        // What is added to it from now on is of this program's format.
+        Ok(Some(Self {
+            format: RECORD_FORMAT,
+            ..record
+        }))
     }
 
     /// Writes it, whole or not at all.

@@ -4,18 +4,24 @@
 //! It decides nothing.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use plan::{Plan, Seed};
 
+use super::part::Part;
 use super::record::{Came, Record, Tally};
 
 /// What a reduction came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shrunk {
-    /// The fewest steps that fail often enough, by their place among all.
-    pub kept: Vec<usize>,
+    /// The fewest steps that fail often enough, with their times.
+    pub part: Part,
     /// How many there were.
     pub of_steps: usize,
+    /// How long these steps hold and pause, and how long they did before that was shortened.
+    pub length: (Duration, Duration),
+    /// How far it came, and how far it was to come.
+    pub reach: Reach,
     /// They as a plan.
     pub plan: Plan,
     /// The seed that goes with them.
@@ -32,12 +38,23 @@ pub struct Shrunk {
     pub ending: Ending,
 }
 
+/// How far a reduction came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Steps were left out; times are as they were.
+    Steps,
+    /// No step can go, and some times may have been halved.
+    Times,
+    /// No step can go, and times are halved where it failed still.
+    All,
+}
+
 /// Why a reduction ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// No step can go.
+    /// Nothing more can go.
     Minimal,
-    /// No step can go, as far as could be tried: under some candidates the lab failed twice.
+    /// Nothing more can go, as far as could be tried: under some candidates the lab failed twice.
     Undecided,
     /// All steps together did not fail once.
     NotReproduced,
@@ -84,10 +101,13 @@ impl Shrunk {
         line(&format!("Rate:   {} runs{}", self.rate, self.rated()));
         line(&format!(
             "Steps:  {} of {}; {}",
-            self.kept.len(),
+            self.part.kept.len(),
             self.of_steps,
             self.ended()
         ));
+        if let Some(times) = self.shorter() {
+            line(&format!("Times:  {times}"));
+        }
         line(&format!("Again:  {again}"));
         format!("{head}\n{}", self.plan.to_toml())
     }
@@ -112,9 +132,11 @@ impl Shrunk {
             );
         }
         format!(
-            "{} of {} steps are left; {} runs of them break {} by the same cause{}. {}.{}",
-            self.kept.len(),
+            "{} of {} steps are left{}; {} runs of them break {} by the same cause{}. {}.{}",
+            self.part.kept.len(),
             self.of_steps,
+            self.shorter()
+                .map_or_else(String::new, |times| format!(", with {times}")),
             self.rate,
             record.cause.guarantee,
             self.rated(),
@@ -123,10 +145,22 @@ impl Shrunk {
         )
     }
 
+    /// What became of the times, where any is shorter.
+    fn shorter(&self) -> Option<String> {
+        let (now, before) = self.length;
+        (now < before).then(|| {
+            format!(
+                "{:.1} s of holds and pauses instead of {:.1} s",
+                now.as_secs_f64(),
+                before.as_secs_f64()
+            )
+        })
+    }
+
     fn rated(&self) -> &'static str {
         if self.afresh {
             ""
-        } else if self.kept.len() == self.of_steps {
+        } else if self.part.kept.len() == self.of_steps && self.part.halved.is_empty() {
             " so far"
         } else {
             " (those that chose them)"
@@ -134,21 +168,29 @@ impl Shrunk {
     }
 
     fn ended(&self) -> String {
+        // Where nothing holds or pauses, nothing need be said of it.
+        let reached = match self.reach {
+            Reach::All if !self.length.1.is_zero() => {
+                "no step can go, and times are halved where it failed still"
+            }
+            Reach::Steps | Reach::Times | Reach::All => "no step can go",
+        };
         let early = match &self.ending {
-            Ending::Minimal => return "no step can go".to_owned(),
+            Ending::Minimal => return reached.to_owned(),
             Ending::Undecided => {
-                return "no step can go, except where the lab failed twice under a candidate"
-                    .to_owned();
+                return format!("{reached}, except where the lab failed twice under a candidate");
             }
             Ending::NotReproduced => return "not reproduced".to_owned(),
             Ending::Budget => "the budget was over".to_owned(),
             Ending::Stopped { why } => why.clone(),
             Ending::LabFailed => "the lab failed again and again".to_owned(),
         };
-        if self.rate.of == 0 {
-            early
-        } else {
-            format!("{early}: perhaps more can go")
+        match self.reach {
+            _ if self.rate.of == 0 => early,
+            Reach::Steps => format!("{early}: perhaps more can go"),
+            Reach::Times | Reach::All => {
+                format!("no step can go; {early}: perhaps times can be shorter")
+            }
         }
     }
 
