@@ -11,6 +11,7 @@ mod index;
 mod night;
 pub mod page;
 pub mod retention;
+mod shown;
 pub mod shrink;
 pub mod telling;
 pub mod trend;

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::error::CampaignError;
 use crate::night::{Entry, Night, Outcome, Role};
+use crate::shown::one_line;
 
 pub use send::{Patience, Sent, send};
 
@@ -338,16 +339,6 @@ fn refused(kind: NonSuccessKind, word: &str, message: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
     status.set_type(word).set_message(message);
     status
-}
-
-/// Text on one line, control characters shown.
-fn one_line(text: &str) -> String {
-    let plain = |c: char| match c {
-        '\n' | '\t' | '\r' => ' ',
-        c if c.is_control() => '\u{fffd}',
-        c => c,
-    };
-    text.chars().map(plain).collect()
 }
 
 /// Text in which no chat sees a mention, a link or a mark-up of its own: all of them want a `<`, an

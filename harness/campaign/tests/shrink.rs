@@ -42,6 +42,8 @@ steps = []
 "#;
 
 type Steps = BTreeSet<usize>;
+/// Whether a run of this plan fails.
+type PlanFails = Box<dyn FnMut(&Plan) -> bool>;
 /// Whether the lab fails under these steps, in the so many-th run of a call.
 type LabFails = Box<dyn Fn(&Steps, usize) -> bool>;
 
@@ -129,7 +131,7 @@ struct Pretend {
     told: Vec<String>,
     otherwise: Facts,
     /// Instead of `fails`: whether a run of this plan does.
-    fails_by: Option<Box<dyn FnMut(&Plan) -> bool>>,
+    fails_by: Option<PlanFails>,
 }
 
 impl Pretend {

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use campaign::telling::{Message, Patience, Sent, send};
@@ -270,6 +271,17 @@ async fn a_server_that_refuses_twice_is_told_the_third_time() {
     assert_eq!(answered.await.expect("bodies").len(), 3);
 }
 
+/// Where a message that nobody took was kept, and why nobody did.
+fn undelivered_at(sent: Sent) -> (PathBuf, String) {
+    match sent {
+        Sent::Undelivered {
+            kept: Some(path),
+            why,
+        } => (path, why),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn what_nobody_takes_is_written_to_the_disk_without_the_address() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -279,13 +291,7 @@ async fn what_nobody_takes_is_written_to_the_disk_without_the_address() {
     let body = Message::of(&night, &[], None).chat();
     let sent = send(&url, &body, QUICK, &undelivered, &night.name()).await;
     answered.await.expect("bodies");
-    let Sent::Undelivered {
-        kept: Some(path),
-        why,
-    } = sent
-    else {
-        panic!("{sent:?}");
-    };
+    let (path, why) = undelivered_at(sent);
     assert_eq!(
         why,
         "it was answered with 500 Internal Server Error, at the last of 3 tries"
@@ -297,13 +303,7 @@ async fn what_nobody_takes_is_written_to_the_disk_without_the_address() {
 
     // Nobody listens there any more.
     let sent = send(&url, &body, QUICK, &undelivered, "again").await;
-    let Sent::Undelivered {
-        kept: Some(path),
-        why,
-    } = sent
-    else {
-        panic!("{sent:?}");
-    };
+    let (path, why) = undelivered_at(sent);
     assert!(why.contains("at the last of 3 tries"), "{why}");
     let kept = std::fs::read_to_string(path).expect("read");
     assert!(!why.contains("secret") && !kept.contains("secret"), "{why}");

@@ -86,10 +86,7 @@ impl Schedule {
 
     /// The schedule as TOML; [`Schedule::parse`] of it is the schedule again.
     pub fn to_toml(&self) -> String {
-        let mut out = String::new();
-        self.write(&mut out)
-            .unwrap_or_else(|_| unreachable!("writing into a string cannot fail"));
-        out
+        write::text(|out| self.write(out))
     }
 
     fn write(&self, out: &mut String) -> fmt::Result {

@@ -8,13 +8,17 @@ use crate::duration::Seconds;
 use crate::model::{Budget, ClusterSpec, Load, Palette, Plan, Rate, Storm, TopicSpec};
 use crate::words::{COMMITS, COMPRESSIONS, EXPECTED, PROFILES, RATES, SIZES};
 
+/// What somebody writes, as text.
+pub(crate) fn text(write: impl FnOnce(&mut String) -> fmt::Result) -> String {
+    let mut out = String::new();
+    write(&mut out).unwrap_or_else(|_| unreachable!("writing into a string cannot fail"));
+    out
+}
+
 impl Plan {
     /// The plan as TOML; [`Plan::parse`] of it is the plan again.
     pub fn to_toml(&self) -> String {
-        let mut out = String::new();
-        self.write(&mut out)
-            .unwrap_or_else(|_| unreachable!("writing into a string cannot fail"));
-        out
+        text(|out| self.write(out))
     }
 
     fn write(&self, out: &mut String) -> fmt::Result {

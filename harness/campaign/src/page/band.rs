@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use super::{Page, report, text};
 use crate::facts::Cause;
 use crate::night::{Entry, Night, Role};
+use crate::shown;
 
 /// So many commands stand in the band; all of them in the table of the last night.
 const COMMANDS_MAX: usize = 3;
@@ -101,7 +102,7 @@ fn headline(page: &Page, last: &Night, standing: Standing) -> Markup {
     let cause = broke.and_then(|entry| Some((entry, entry.judged()?.causes.first()?)));
     match (standing, cause) {
         (Standing::Broken, Some((entry, cause))) => html! {
-            code { (entry.plan) } ": " (text::visible(&cause.title)) ", " (since(page, entry, cause)) "."
+            code { (entry.plan) } ": " (shown::visible(&cause.title)) ", " (since(page, entry, cause)) "."
             @let others = last.ordinary().filter(|entry| entry.broke()).count() - 1;
             @if others > 0 {
                 " " (text::count(others, "other run", "other runs")) " broke promises too."
@@ -110,7 +111,7 @@ fn headline(page: &Page, last: &Night, standing: Standing) -> Markup {
         _ => {
             let sentence = last.sentence();
             let rest = sentence.split_once(". ").map_or("", |(_, rest)| rest);
-            html! { (text::visible(rest)) }
+            html! { (shown::visible(rest)) }
         }
     }
 }
@@ -247,7 +248,7 @@ fn commands(page: &Page, last: &Night) -> Markup {
     html! {
         @for entry in &told {
             p.again {
-                code.cmd { (text::visible(&entry.again)) }
+                code.cmd { (shown::visible(&entry.again)) }
                 @if let Some(href) = report(page, entry.run()) { a href=(href) { "report" } }
             }
         }
@@ -294,7 +295,7 @@ fn notices(page: &Page, last: &Night) -> Markup {
                     @if i > 0 { "; " }
                     code { (entry.plan) } " ("
                     @if entry.lab_failures() > 0 { "the lab failed: " }
-                    (text::visible(why)) ")"
+                    (shown::visible(why)) ")"
                 }
                 @if missing.len() > COMMANDS_MAX { "; and " (missing.len() - COMMANDS_MAX) " more" }
                 "."

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::{Page, report, text};
 use crate::facts::Cause;
 use crate::night::{Entry, Night};
+use crate::shown;
 
 /// So many reports are linked from a cause.
 const LINKS_MAX: usize = 8;
@@ -75,12 +76,12 @@ fn one(page: &Page, group: &Group) -> Markup {
                 ", " (days(page.nights, &group.seen)) " "
                 span.pill.broken { (text::count(group.seen.len(), "run", "runs")) ", 1 cause" }
             }
-            p { b { (text::visible(&cause.title)) "." } " " (text::visible(&cause.story)) }
+            p { b { (shown::visible(&cause.title)) "." } " " (shown::visible(&cause.story)) }
             p.under.mute {
                 @if cause.class != "plain" { "Class: " (cause.class) ". " }
                 (came_with(page.nights, &group.seen))
             }
-            @if let Some(entry) = newest { p.again { code.cmd { (text::visible(&entry.again)) } } }
+            @if let Some(entry) = newest { p.again { code.cmd { (shown::visible(&entry.again)) } } }
             p.under {
                 @let links = links(page, group);
                 @for (i, (day, href)) in links.iter().enumerate() {

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::{Page, RECENT, report, text};
 use crate::night::{Entry, Night, Role};
+use crate::shown;
 
 /// Both grids: the newest nights, and folded the ones before.
 pub fn section(page: &Page) -> Markup {
@@ -84,7 +85,7 @@ fn table(page: &Page, nights: &[Night]) -> Markup {
 fn heading(night: &Night) -> String {
     let void = night.void.as_deref();
     let void = void.map_or(String::new(), |why| {
-        format!("; void: {}", text::visible(why))
+        format!("; void: {}", shown::visible(why))
     });
     format!(
         "{}, Kafka {}, Tidemark {}{void}",
@@ -178,7 +179,7 @@ fn cell(page: &Page, night: &Night, row: Row) -> Markup {
 fn title(night: &Night, entries: &[&Entry], worst: &Entry, examined: u64) -> String {
     let what = match worst.judged() {
         Some(facts) => facts.verdict.to_string().to_lowercase(),
-        None => text::visible(worst.why().unwrap_or("not run")),
+        None => shown::visible(worst.why().unwrap_or("not run")),
     };
     let runs = match entries.len() {
         1 => String::new(),

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use super::{Page, report, text};
 use crate::index::State;
 use crate::night::{Entry, Night, Outcome};
+use crate::shown;
 
 /// So many oddities are told.
 const ODD_MAX: usize = 6;
@@ -29,7 +30,7 @@ pub fn section(page: &Page, last: &Night) -> Markup {
                 (missing(last))
                 (space(page))
                 @for sentence in page.unread {
-                    tr { th scope="row" { "not read" } td {} td.mute { (text::visible(sentence)) } }
+                    tr { th scope="row" { "not read" } td {} td.mute { (shown::visible(sentence)) } }
                 }
             } } }
         }
@@ -44,7 +45,7 @@ fn run(page: &Page, entry: &Entry) -> Markup {
             td { (verdict(entry)) }
             td.num { @if let Some(facts) = facts { (text::n(facts.examined)) } }
             td.num { @if let Some(facts) = facts { (facts.proved) " of " (facts.faults) } }
-            td { code.cmd { (text::visible(&entry.again)) } }
+            td { code.cmd { (shown::visible(&entry.again)) } }
         }
     }
 }
@@ -85,7 +86,7 @@ fn faults(last: &Night) -> Markup {
             th scope="row" { "faults begun / proved / healed with proof" }
             td.num { (text::n(sum(|it| it.faults))) " / " (text::n(sum(|it| it.proved))) " / " (text::n(sum(|it| it.healed))) }
             td.mute {
-                @for sentence in odd.iter().take(ODD_MAX) { div { (text::visible(sentence)) } }
+                @for sentence in odd.iter().take(ODD_MAX) { div { (shown::visible(sentence)) } }
                 @if odd.len() > ODD_MAX { div { "and " (odd.len() - ODD_MAX) " more" } }
             }
         }
@@ -110,7 +111,7 @@ fn failures(last: &Night) -> Markup {
             td.mute {
                 @for (entry, why) in failed.iter().take(ODD_MAX) {
                     div {
-                        code { (entry.plan) } ": " (text::visible(why))
+                        code { (entry.plan) } ": " (shown::visible(why))
                         @if entry.judged().is_some() { " (the second try was judged)" }
                     }
                 }
@@ -128,7 +129,7 @@ fn missing(last: &Night) -> Markup {
             td.num { (missing.len()) }
             td.mute {
                 @for entry in missing.iter().take(ODD_MAX) {
-                    div { code { (entry.plan) } ": " (text::visible(entry.why().unwrap_or("the night ended before it"))) }
+                    div { code { (entry.plan) } ": " (shown::visible(entry.why().unwrap_or("the night ended before it"))) }
                 }
             }
         }

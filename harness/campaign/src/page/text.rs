@@ -93,9 +93,3 @@ pub fn minutes(seconds: u64) -> String {
     }
     format!("{} min", (seconds as f64 / 60.0).round())
 }
-
-/// Control characters are shown, never acted upon by whatever reads the page.
-pub fn visible(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    text.chars().map(shown).collect()
-}

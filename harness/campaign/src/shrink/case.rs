@@ -10,7 +10,9 @@ use std::time::Duration;
 use plan::{Action, Expected, Plan, Rate, Schedule, Seed, Step, Storm, When};
 
 use super::part::{Halved, Part, Time};
+use super::result::instead;
 use crate::error::CampaignError;
+use crate::shown::one_line;
 
 /// No time is made shorter than this, nor halved more often than so.
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -41,9 +43,9 @@ impl Case {
             plan.name.truncate(NAME_MAX - SHRUNK.len());
             plan.name.push_str(SHRUNK);
         }
-        let one_line = about.replace(char::is_control, " ");
-        if !one_line.trim().is_empty() {
-            one_line.trim().clone_into(&mut plan.about);
+        let about = one_line(about);
+        if !about.trim().is_empty() {
+            about.trim().clone_into(&mut plan.about);
         }
         plan.expect = Some(Expected::Broken);
         Ok(Self { plan, schedule })
@@ -147,11 +149,7 @@ impl Case {
         let (were, are) = (self.shortened(of), self.shortened(part));
         let changed = were.iter().zip(&are).filter(|(were, are)| were != are);
         let changed: Vec<(&Step, &Step)> = changed.collect();
-        let lengths = format!(
-            "{:.1} s of holds and pauses instead of {:.1} s",
-            self.length(part).as_secs_f64(),
-            self.length(of).as_secs_f64()
-        );
+        let lengths = instead(self.length(part), self.length(of));
         match changed[..] {
             [(was, is)] => format!("{lengths}: `{is}` instead of `{was}`"),
             _ => lengths,

@@ -10,6 +10,7 @@ use plan::{Plan, Seed};
 
 use super::part::Part;
 use super::record::{Came, Record, Tally};
+use crate::shown::one_line;
 
 /// What a reduction came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,11 +81,8 @@ impl Shrunk {
         let mut head = String::new();
         let cause = &record.cause;
         let mut line = |text: &str| {
-            // One line, whatever a title holds.
-            let text: String = text
-                .chars()
-                .map(|c| if c.is_control() { ' ' } else { c })
-                .collect();
+            // Whatever a title holds.
+            let text = one_line(text);
             let _ = writeln!(head, "{}", format!("# {text}").trim_end());
         };
         line("A failing run's storm, reduced by `tidemark shrink`.");
@@ -148,13 +146,7 @@ impl Shrunk {
     /// What became of the times, where any is shorter.
     fn shorter(&self) -> Option<String> {
         let (now, before) = self.length;
-        (now < before).then(|| {
-            format!(
-                "{:.1} s of holds and pauses instead of {:.1} s",
-                now.as_secs_f64(),
-                before.as_secs_f64()
-            )
-        })
+        (now < before).then(|| instead(now, before))
     }
 
     fn rated(&self) -> &'static str {
@@ -214,6 +206,15 @@ impl Shrunk {
         }
         told
     }
+}
+
+/// Times that became shorter, all together.
+pub(super) fn instead(now: Duration, before: Duration) -> String {
+    format!(
+        "{:.1} s of holds and pauses instead of {:.1} s",
+        now.as_secs_f64(),
+        before.as_secs_f64()
+    )
 }
 
 fn after(fault: Option<&str>) -> String {

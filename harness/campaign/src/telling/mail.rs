@@ -1,6 +1,7 @@
 //! The text of a mail, for `sendmail -t`: RFC 5322 headers, then plain text.
 
-use super::{Message, one_line};
+use super::Message;
+use crate::shown::one_line;
 
 /// No line of a mail may be longer than 998 bytes; this is far from it.
 const LINE_MAX: usize = 900;
