@@ -210,6 +210,7 @@ fn broker_key(key: &str) -> &str {
         "retention.ms" => "log.retention.ms",
         "retention.bytes" => "log.retention.bytes",
         "cleanup.policy" => "log.cleanup.policy",
+        "delete.retention.ms" => "log.cleaner.delete.retention.ms",
         key => key,
     }
 }

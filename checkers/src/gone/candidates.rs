@@ -8,9 +8,8 @@ use history::{Epoch, Offset, Payload, ValueId};
 use super::GoneTopic;
 use crate::contract::Contract;
 use crate::facts::served_by_leader;
-use crate::facts::txns::{Fate, Txns};
+use crate::facts::txns::Marked;
 use crate::facts::{Facts, HwBack, LogView, PartFacts, PartId, PartImage, ReadFact, SendFact};
-use crate::guarantees::compaction::latest;
 
 /// Something that was seen at an offset where the final log has something else.
 #[derive(Debug, Clone, Default)]
@@ -151,7 +150,7 @@ pub fn candidates(
         candidate.send = candidate.send.or_else(|| facts.ops.by_value.get(*value));
     }
     if contract.compacted {
-        superseded(facts, log, id, &mut found, gone);
+        superseded(part, log, id, &mut found, gone);
     }
     found
 }
@@ -160,28 +159,22 @@ pub fn candidates(
 /// key is known where an image holds the record. What belongs to an aborted transaction the log
 /// cleaner may take as well.
 fn superseded(
-    facts: &Facts,
+    part: &PartFacts,
     log: &LogView,
     id: PartId,
     found: &mut BTreeMap<(Option<Offset>, ValueId), Candidate>,
     gone: &mut GoneTopic,
 ) {
-    let part = &facts.parts[id];
-    let latest = latest(log);
-    let txns = Txns::of(facts);
-    let aborted = |candidate: &Candidate| {
-        let send = candidate.send.map(|send| facts.ops.send(send));
-        let txn = send.and_then(|send| txns.containing(send.client, send.op));
-        txn.is_some_and(|txn| txns.get(txn).fate == Fate::Aborted)
-    };
+    let cleaning = &gone.cleaning[&id];
+    let latest = cleaning.latest(log);
     let superseded = gone.superseded.entry(id).or_default();
-    found.retain(|(offset, value), candidate| {
+    found.retain(|(offset, value), _| {
         let key = offset.and_then(|offset| key_of(part, offset, *value));
         let later = key.and_then(|key| latest.get(&key));
         let replaced = later
             .zip(*offset)
             .is_some_and(|(later, offset)| *later > offset);
-        let excused = replaced || aborted(candidate);
+        let excused = replaced || cleaning.end(*value) == Marked::Aborted;
         if excused {
             superseded.insert(*value);
         }

@@ -7,9 +7,10 @@ use history::{Epoch, Offset};
 
 use super::candidates::key_of;
 use super::drop::{destroying_cuts, dropping_term, loading_cut};
-use super::{Given, Gone, Kind};
+use super::{Cleaning, Given, Gone, Kind};
 use crate::causes::{LossKind, PartCauses};
 use crate::contract::{Contract, Force, known};
+use crate::facts::txns::Marked;
 use crate::facts::{Facts, PartFacts, PartId, Term, Until};
 use crate::judgement::{Class, Standing};
 
@@ -37,8 +38,13 @@ pub struct Cause {
 /// A class with what it means, and which evidence was missing.
 type Told = (Class, Standing, Option<&'static str>);
 
-/// The cause of one record's absence.
-pub fn of(facts: &Facts, contract: &Contract, id: PartId, record: &Gone) -> Cause {
+/// The cause of one record's absence, of a compacted topic with what the cleaner may have taken.
+pub fn of(
+    facts: &Facts,
+    contract: &Contract,
+    id: PartId,
+    (record, cleaning): (&Gone, Option<&Cleaning>),
+) -> Cause {
     let part = &facts.parts[id];
     let dropped_in = dropping_term(facts, part, record);
     let cuts = match record.offset {
@@ -51,6 +57,7 @@ pub fn of(facts: &Facts, contract: &Contract, id: PartId, record: &Gone) -> Caus
         part,
         causes: &contract.causes[&id],
         record,
+        cleaning,
         cause: Cause {
             class: Class::Unexplained,
             standing: Standing::Broken,
@@ -79,6 +86,7 @@ struct Scene<'a> {
     part: &'a PartFacts<'a>,
     causes: &'a PartCauses,
     record: &'a Gone,
+    cleaning: Option<&'a Cleaning>,
     cause: Cause,
 }
 
@@ -274,6 +282,13 @@ impl Scene<'_> {
         if key_of(self.part, offset, self.record.value).is_none() {
             let needed =
                 "an image that holds them: their keys, which later records may have replaced";
+            return Some((Class::Undetermined, Standing::Undetermined, Some(needed)));
+        }
+        let end = self
+            .cleaning
+            .map(|cleaning| cleaning.end(self.record.value));
+        if end == Some(Marked::Open) {
+            let needed = "the marker behind them in any image, or an answer to their producer: how their transaction ended";
             return Some((Class::Undetermined, Standing::Undetermined, Some(needed)));
         }
         known::cleaner_loses(self.contract.kafka).then_some((

@@ -6,6 +6,7 @@
 mod acceptance;
 mod candidates;
 mod class;
+mod cleaning;
 mod drop;
 mod proofs;
 mod story;
@@ -13,6 +14,7 @@ mod why;
 mod words;
 
 pub use acceptance::leads_until;
+pub use cleaning::Cleaning;
 pub use story::cut_lines;
 pub use words::{Story, at, many, middle, span_of, unit_of};
 
@@ -116,6 +118,8 @@ pub struct GoneTopic {
     /// Values that the log cleaner replaced by later ones of their keys, or took as aborted, by
     /// partition: excused. A copy of one may have stayed.
     pub superseded: BTreeMap<PartId, FxHashSet<ValueId>>,
+    /// What the log cleaner may have taken, by partition of a compacted topic.
+    pub cleaning: BTreeMap<PartId, Cleaning>,
 }
 
 impl GoneTopic {
@@ -126,6 +130,10 @@ impl GoneTopic {
             let part = &facts.parts[id];
             if part.fin.is_err() {
                 continue;
+            }
+            if contract.compacted {
+                let cleaning = Cleaning::of(facts, contract, id);
+                gone.cleaning.insert(id, cleaning);
             }
             let found = candidates(facts, contract, id, &mut gone);
             let first = gone.records.len();
@@ -149,7 +157,7 @@ impl GoneTopic {
         let mut known: BTreeMap<_, usize> = BTreeMap::new();
         for index in first..self.records.len() {
             let record = self.records[index];
-            let cause = class::of(facts, contract, part, &record);
+            let cause = class::of(facts, contract, part, (&record, self.cleaning.get(&part)));
             let key = (
                 record.kind,
                 cause.class,

@@ -7,7 +7,7 @@ use history::{Epoch, Offset};
 use super::{Case, Check, DAMAGE, Tally, compaction};
 use crate::facts::{LogView, PartFacts, PartId};
 use crate::findings::Findings;
-use crate::gone::{Story, span_of};
+use crate::gone::{Cleaning, Story, span_of};
 use crate::judgement::{Finding, Group, OffsetRange};
 
 /// The guarantee.
@@ -40,7 +40,8 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
                 continue;
             };
             let from = place.start.max(image.view.start());
-            let (examined, differs) = compare(case, &image.view, fin, from, hw);
+            let cleaning = case.gone.cleaning.get(&id);
+            let (examined, differs) = compare(cleaning, &image.view, fin, from, hw);
             tally.examined += examined;
             if let Some(range) = differs {
                 let archive = case.facts.image(image.image);
@@ -83,15 +84,15 @@ fn gone_hw(case: &Case, id: PartId, epoch: Epoch) -> Option<Offset> {
 /// How many batches of `view` in [from, to) were compared, and the range in which the other log has
 /// something else. Of a compacted topic, records.
 pub fn compare(
-    case: &Case,
+    cleaning: Option<&Cleaning>,
     view: &LogView,
     other: &LogView,
     from: Offset,
     to: Offset,
 ) -> (u64, Option<OffsetRange>) {
-    if case.contract.compacted {
-        let (examined, there) = compaction::compare(view, other, from, to);
-        let (_, here) = compaction::compare(other, view, from, to);
+    if let Some(cleaning) = cleaning {
+        let (examined, there) = compaction::compare(cleaning, view, other, from, to);
+        let (_, here) = compaction::compare(cleaning, other, view, from, to);
         return (examined, OffsetRange::around(there, here));
     }
     let mut differs: Option<OffsetRange> = None;

@@ -68,7 +68,7 @@ fn below(case: &Case, findings: &mut Findings) -> Tally {
         for (image, view) in others(part) {
             bytes += bytes_in(view, from, to);
             let node = image.node;
-            if let Some(range) = differ(case, part, view, from, to) {
+            if let Some(range) = differ(case, id, view, from, to) {
                 let title = format!(
                     "{} {}: {node} and the leader differ below the high watermark",
                     part.name,
@@ -107,7 +107,8 @@ fn lasting(case: &Case, findings: &mut Findings) -> Tally {
         return tally;
     }
     let mut bytes = 0;
-    for part in case.parts() {
+    for &id in &case.contract.parts {
+        let part = &case.facts.parts[id];
         let Some(fin) = part.final_log() else {
             continue;
         };
@@ -116,7 +117,7 @@ fn lasting(case: &Case, findings: &mut Findings) -> Tally {
             bytes += view.log.bytes;
             let from = view.start().max(fin.start());
             let (ours, theirs) = (view.log.leo(), fin.log.leo());
-            let range = differ(case, part, view, from, ours.max(theirs)).or_else(|| {
+            let range = differ(case, id, view, from, ours.max(theirs)).or_else(|| {
                 (ours != theirs).then(|| OffsetRange {
                     from: ours.min(theirs).0,
                     to: ours.max(theirs).0,
@@ -225,14 +226,15 @@ fn committed_range(case: &Case, id: PartId) -> Option<(Offset, Offset)> {
 /// Where a log and the leader's differ within a range, looked at from both sides.
 fn differ(
     case: &Case,
-    part: &PartFacts,
+    id: PartId,
     view: &LogView,
     from: Offset,
     to: Offset,
 ) -> Option<OffsetRange> {
-    let fin = part.final_log()?;
-    let (_, there) = compare(case, view, fin, from, to);
-    let (_, here) = compare(case, fin, view, from, to);
+    let fin = case.facts.parts[id].final_log()?;
+    let cleaning = case.gone.cleaning.get(&id);
+    let (_, there) = compare(cleaning, view, fin, from, to);
+    let (_, here) = compare(cleaning, fin, view, from, to);
     OffsetRange::around(there, here)
 }
 

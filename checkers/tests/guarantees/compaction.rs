@@ -178,3 +178,86 @@ fn an_aborted_record_may_be_taken_without_a_successor() {
     abstains("acked-lost-below-hw", &text("commit"), "missing");
     abstains("txn-atomicity", &text("abort"), "compaction");
 }
+
+/// A record, and a later one of its key and of another transaction, which ended so; what is left of
+/// them on both replicas, and on one of them before.
+fn transactions(end: &str, earlier: &str, left: &str) -> String {
+    format!(
+        "topic t on n0,n1 by c1,c2 acks=all transactional cleanup.policy=compact
+        c1 begin at 1.00s..1.01s
+        c1 send t/0 v0 -> @0 by n0 at 1.02s..1.03s
+        c1 end commit at 1.04s..1.05s
+        c2 begin at 1.10s..1.11s
+        c2 send t/0 v2 -> @2 by n0 at 1.12s..1.13s
+        c2 end {end} at 1.14s..1.15s
+        n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+        n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+        n0 before-f1 3.0s t/0: {earlier}
+        n0 final t/0: {left}
+        n1 final t/0: {left}"
+    )
+}
+
+#[test]
+fn an_aborted_record_replaces_nothing() {
+    let all =
+        "e0 @0 v0 key=a pid=71.0+0 txn | e0 @1 commit pid=71.0 | e0 @2 v2 key=a pid=72.0+0 txn";
+    let left = |marker: &str| {
+        format!("e0 @1 commit pid=71.0 | e0 @2 v2 key=a pid=72.0+0 txn | e0 @3 {marker} pid=72.0")
+    };
+    let text = transactions("commit", all, &left("commit"));
+    acquits("acked-lost-below-hw", &text, 2);
+    let text = transactions("abort", all, &left("abort"));
+    let finding = convicts("acked-lost-below-hw", &text, "t/0 @0: 1");
+    assert_eq!(finding.class, Class::Compaction);
+    convicts(
+        "committed-prefix",
+        &text,
+        "t/0 @0: the committed part of n0",
+    );
+    // Nor does one whose transaction has not ended.
+    let open = left("abort").replace(" | e0 @3 abort pid=72.0", "");
+    let text = transactions("commit -> ? timed out", all, &open);
+    convicts("acked-lost-below-hw", &text, "t/0 @0: 1");
+}
+
+#[test]
+fn a_marker_tells_what_the_producer_was_not_told() {
+    let left = "e0 @0 v0 key=a pid=71.0+0 txn | e0 @1 commit pid=71.0 | e0 @4 v4 key=b";
+    let earlier = |marker: &str| {
+        format!(
+            "e0 @0 v0 key=a pid=71.0+0 txn | e0 @1 commit pid=71.0 | e0 @2 v2 key=a pid=72.0+0 txn{marker}"
+        )
+    };
+    let text = |marker| {
+        let text = transactions("commit -> ? timed out", &earlier(marker), left);
+        format!("{text}\nc3 send t/0 v4 -> @4 by n0 at 1.2s..1.3s")
+    };
+    acquits("acked-lost-below-hw", &text(" | e0 @3 abort pid=72.0"), 3);
+    convicts(
+        "acked-lost-below-hw",
+        &text(" | e0 @3 commit pid=72.0"),
+        "t/0 @2: 1",
+    );
+    // Without one it may have been either.
+    abstains("acked-lost-below-hw", &text(""), "missing");
+    acquits("committed-prefix", &text(""), 4);
+}
+
+#[test]
+fn a_tombstone_goes_when_it_is_old() {
+    let earlier = "e0 @0 v0 key=a | e0 @1 null key=a";
+    let left = "e0 @2 v2 key=b";
+    let text = scene(earlier, left, left).replace("v1 -> @1", "v2 -> @2");
+    let text = text.replace("c1 send t/0 v2 -> @2 by n0 at 1.4s..1.5s\n", "");
+    let text = text.replace(earlier, &format!("n0 before-f1 3.0s t/0: {earlier}"));
+    // For a day it stays, and what it replaced is lost with it.
+    convicts("acked-lost-below-hw", &text, "t/0 @0: 1");
+    convicts("committed-prefix", &text, "the committed part of n0");
+    let short = text.replace(" cleanup", " delete.retention.ms=1000 cleanup");
+    acquits("acked-lost-below-hw", &short, 2);
+    acquits("committed-prefix", &short, 3);
+    // It goes from no log that does not reach it.
+    let cut = short.replace("final t/0: e0 @2 v2 key=b", "final t/0:");
+    convicts("acked-lost-below-hw", &cut, "t/0 @0");
+}

@@ -19,7 +19,7 @@
 //! ```
 //! A batch may say `pid=7.0+3` (producer id, epoch, base sequence) and `tag=x` (other bytes); a log
 //! may end in `crc`, a batch whose checksum fails, or `smeared`. Behind a value `key=x` and `headers`
-//! dress it; `count=2` is what the header says. `e0 @3 commit pid=7.0` (or `abort`) is a marker, `txn`
+//! dress it, `null` is a value that is none (another program's, then); `count=2` is what the header says. `e0 @3 commit pid=7.0` (or `abort`) is a marker, `txn`
 //! a batch of a transaction (`transactional` a topic whose producers have them, `txn-timeout=9` for
 //! so many milliseconds at most), and `aborted 7 @0 @3`
 //! an entry of the aborted-transaction index. Consumers with a group, or with settings of their own:
@@ -640,8 +640,8 @@ fn batch_into(log: &mut ReplicaLog, epoch: Epoch, base: Offset, words: &[&str]) 
             _ => {}
         }
         if let Some(key) = word.strip_prefix("key=") {
-            log.records.last_mut().expect("a value before it").around =
-                Around::new(Some(key.as_bytes()), false, false);
+            let record = log.records.last_mut().expect("a value before it");
+            record.around = Around::new(Some(key.as_bytes()), record.tombstone(), false);
             continue;
         }
         if let Some(text) = word.strip_prefix("count=") {
@@ -659,10 +659,13 @@ fn batch_into(log: &mut ReplicaLog, epoch: Epoch, base: Offset, words: &[&str]) 
         }
         let payload = match *word {
             "corrupt" => Payload::Corrupt,
-            "foreign" => Payload::Foreign,
+            "foreign" | "null" => Payload::Foreign,
             value => Payload::Value(id(value)),
         };
-        log.records.push(Record::plain(next, payload));
+        log.records.push(Record {
+            around: Around::new(None, *word == "null", false),
+            ..Record::plain(next, payload)
+        });
         next = Offset(next.0 + 1);
     }
     let mut hash = [0; 16];

@@ -6,6 +6,7 @@
 mod scene;
 
 mod classes;
+mod cleaned;
 mod compacted;
 mod cuts;
 mod dirty;

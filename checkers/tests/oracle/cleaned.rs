@@ -1,0 +1,509 @@
+//! Compacted topics with transactions and tombstones against their plainest reading: a record of an
+//! aborted transaction may go, and replaces nothing; a tombstone replaces, and goes when it is old.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use checkers::judgement::{Class, Standing};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+
+use crate::world::seconds;
+use crate::{CASES, Seen, compare, judge_any, scene};
+
+/// n0 leads e0; n1 leads e1 from the end of what was written, so that its log is the final one.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// Whether tombstones are old once the run ends.
+    short_lived: bool,
+    txns: Vec<Txn>,
+    /// What was written, offset by offset.
+    written: Vec<Entry>,
+    /// What is left of it: of n0 and n1 at the end, and of n0 earlier.
+    logs: [Vec<bool>; 2],
+    earlier: Option<Vec<bool>>,
+}
+
+#[derive(Debug, Clone)]
+struct Txn {
+    producer: u8,
+    end: End,
+    /// Offsets, and whether the producer was told.
+    records: Vec<(usize, bool)>,
+}
+
+/// What the producer asked for, and what it was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Committed,
+    CommitUnknown,
+    Aborted,
+    AbortUnknown,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    Record {
+        producer: u8,
+        txn: usize,
+        key: char,
+    },
+    Commit {
+        producer: u8,
+    },
+    Abort {
+        producer: u8,
+    },
+    /// Another program's.
+    Tombstone {
+        key: char,
+    },
+}
+
+/// What became of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Became {
+    Committed,
+    Aborted,
+    Unknown,
+}
+
+/// Where a log ends.
+fn end(log: &[usize]) -> usize {
+    log.last().map_or(0, |last| last + 1)
+}
+
+impl World {
+    fn left(&self, kept: &[bool]) -> Vec<usize> {
+        let all = 0..self.written.len();
+        all.filter(|offset| kept.get(*offset) != Some(&false))
+            .collect()
+    }
+
+    fn last(&self) -> Vec<usize> {
+        self.left(&self.logs[1])
+    }
+
+    fn images(&self) -> Vec<Vec<usize>> {
+        let all = self.logs.iter().chain(&self.earlier);
+        all.map(|kept| self.left(kept)).collect()
+    }
+
+    fn key(&self, offset: usize) -> Option<char> {
+        match self.written[offset] {
+            Entry::Record { key, .. } | Entry::Tombstone { key } => Some(key),
+            Entry::Commit { .. } | Entry::Abort { .. } => None,
+        }
+    }
+
+    /// What a log says of a record that it holds: the next marker of its producer decides.
+    fn says(&self, log: &[usize], offset: usize) -> Option<Became> {
+        let Entry::Record { producer: of, .. } = self.written[offset] else {
+            return None;
+        };
+        log.contains(&offset).then_some(())?;
+        let mut later = log.iter().filter(|at| **at > offset);
+        later.find_map(|at| match self.written[*at] {
+            Entry::Commit { producer } if producer == of => Some(Became::Committed),
+            Entry::Abort { producer } if producer == of => Some(Became::Aborted),
+            _ => None,
+        })
+    }
+
+    /// What is known of a transaction: what its producer was told, or what stands behind any record of it.
+    fn became(&self, txn: usize) -> Became {
+        let shown = || {
+            let logs = self.images();
+            let records = &self.txns[txn].records;
+            let mut all = records.iter();
+            all.find_map(|(offset, _)| logs.iter().find_map(|log| self.says(log, *offset)))
+        };
+        match self.txns[txn].end {
+            End::Committed => Became::Committed,
+            End::CommitUnknown => shown().unwrap_or(Became::Unknown),
+            // What nobody asked to commit was not committed.
+            End::Aborted | End::AbortUnknown | End::Never => Became::Aborted,
+        }
+    }
+
+    fn shown(&self, offset: usize) -> bool {
+        self.images().iter().any(|log| log.contains(&offset))
+    }
+
+    /// Whether the cleaner may have taken a record for the sake of what this log holds behind it.
+    fn replaced(&self, log: &[usize], key: char, offset: usize) -> bool {
+        let mut later = (offset + 1..self.written.len()).filter(|at| self.key(*at) == Some(key));
+        later.any(|at| match self.written[at] {
+            Entry::Record { txn, .. } => log.contains(&at) && self.became(txn) == Became::Committed,
+            // It went in its turn.
+            Entry::Tombstone { .. } => {
+                log.contains(&at) || self.short_lived && self.shown(at) && at < end(log)
+            }
+            Entry::Commit { .. } | Entry::Abort { .. } => false,
+        })
+    }
+
+    /// A record that is not in the final log: excused (nothing), or lost, and why.
+    fn fate(&self, offset: usize) -> Option<(Class, Standing)> {
+        let Entry::Record { txn, key, .. } = self.written[offset] else {
+            return None;
+        };
+        let undetermined = Some((Class::Undetermined, Standing::Undetermined));
+        let last = self.last();
+        let became = self.became(txn);
+        if became == Became::Aborted {
+            return None;
+        }
+        // The cleaner never comes to the end of a log.
+        if !last.iter().any(|at| *at > offset) {
+            return Some((Class::Unexplained, Standing::Broken));
+        }
+        if !self.shown(offset) {
+            return undetermined;
+        }
+        match self.replaced(&last, key, offset) {
+            true => None,
+            false if became == Became::Unknown => undetermined,
+            false => Some((Class::Compaction, Standing::Broken)),
+        }
+    }
+
+    /// What is peculiar about a record's absence, if anything.
+    fn how(&self, offset: usize) -> Option<&'static str> {
+        let Entry::Record { txn, key, .. } = self.written[offset] else {
+            return None;
+        };
+        let (last, became) = (self.last(), self.became(txn));
+        let stands = |at: &&usize| **at > offset && self.key(**at) == Some(key);
+        let stands = last.iter().any(|at| stands(&at));
+        match self.fate(offset) {
+            None if became == Became::Aborted && self.txns[txn].end == End::CommitUnknown => {
+                Some("aborted by a marker")
+            }
+            None if became != Became::Aborted && !stands => Some("behind it an old tombstone"),
+            Some((Class::Undetermined, _)) if self.shown(offset) => Some("end unknown"),
+            Some((Class::Compaction, _)) if stands => Some("only an aborted one behind"),
+            _ => None,
+        }
+    }
+
+    fn records(&self) -> impl Iterator<Item = (usize, bool)> {
+        self.txns.iter().flat_map(|txn| txn.records.iter().copied())
+    }
+
+    /// What was acknowledged and is not in the final log.
+    fn absent(&self) -> Vec<usize> {
+        let last = self.last();
+        let told = self.records().filter(|(_, told)| *told);
+        told.map(|(offset, _)| offset)
+            .filter(|offset| !last.contains(offset))
+            .collect()
+    }
+
+    /// Lost of what was acknowledged, or what a log shows: all of it was committed.
+    fn committed_lost(&self) -> u64 {
+        let last = self.last();
+        let lost = self.records().filter(|(offset, told)| {
+            let committed = *told || self.shown(*offset);
+            committed && !last.contains(offset) && self.fate(*offset).is_some()
+        });
+        lost.count() as u64
+    }
+
+    /// Whether one of two logs lacks, below an offset, what nothing in it makes superfluous.
+    fn differ(&self, one: &[usize], other: &[usize], to: usize) -> bool {
+        let lacks = |log: &[usize], at: usize| match self.written[at] {
+            Entry::Record { txn, key, .. } => {
+                // How it ended may not be known: then it may have gone.
+                self.became(txn) == Became::Committed && !self.replaced(log, key, at)
+            }
+            Entry::Tombstone { key } => {
+                let old = self.short_lived && at < end(log);
+                !old && !self.replaced(log, key, at)
+            }
+            Entry::Commit { .. } | Entry::Abort { .. } => false,
+        };
+        (0..to).any(|at| match (one.contains(&at), other.contains(&at)) {
+            (true, false) => lacks(other, at),
+            (false, true) => lacks(one, at),
+            _ => false,
+        })
+    }
+
+    fn divergence(&self) -> bool {
+        let [one, other] = self.logs.each_ref().map(|kept| self.left(kept));
+        self.differ(&one, &other, end(&one).min(end(&other)))
+    }
+
+    fn prefix_broken(&self) -> bool {
+        let last = self.last();
+        let before = self.logs.iter().take(1).chain(&self.earlier);
+        let mut before = before.map(|kept| self.left(kept));
+        before.any(|log| self.differ(&log, &last, end(&log)))
+    }
+
+    fn log(&self, kept: &[bool]) -> String {
+        let mut sequences = [0; 3];
+        let mut batches = Vec::new();
+        let left = self.left(kept);
+        for (offset, entry) in self.written.iter().enumerate() {
+            let text = match entry {
+                Entry::Record { producer, key, .. } => {
+                    let sequence = &mut sequences[usize::from(*producer)];
+                    *sequence += 1;
+                    format!(
+                        "v{offset} key={key} pid=7{producer}.0+{} txn",
+                        *sequence - 1
+                    )
+                }
+                Entry::Commit { producer } => format!("commit pid=7{producer}.0"),
+                Entry::Abort { producer } => format!("abort pid=7{producer}.0"),
+                Entry::Tombstone { key } => format!("null key={key}"),
+            };
+            if left.contains(&offset) {
+                batches.push(format!("e0 @{offset} {text}"));
+            }
+        }
+        batches.join(" | ")
+    }
+
+    fn print(&self) -> String {
+        let retention = if self.short_lived {
+            " delete.retention.ms=1000"
+        } else {
+            ""
+        };
+        let mut text = format!(
+            "topic t on n0,n1 by c1,c2 acks=all idempotent transactional cleanup.policy=compact{retention}
+n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+n0 said 0.4s state t/0 e0 isr n0,n1 version 1
+"
+        );
+        for (n, txn) in self.txns.iter().enumerate() {
+            let mut at = 1_000 + 200 * n as u64;
+            let mut say = |line: &str| {
+                at += 10;
+                let (from, to) = (seconds(at), seconds(at + 5));
+                writeln!(text, "c{} {line} at {from}..{to}", txn.producer).unwrap();
+            };
+            say("begin");
+            for (offset, told) in &txn.records {
+                let answer = match told {
+                    true => format!("@{offset} by n0"),
+                    false => "? timed out".to_owned(),
+                };
+                say(&format!("send t/0 v{offset} -> {answer}"));
+            }
+            match txn.end {
+                End::Committed => say("end commit"),
+                End::CommitUnknown => say("end commit -> ? timed out"),
+                End::Aborted => say("end abort"),
+                End::AbortUnknown => say("end abort -> ? timed out"),
+                End::Never => {}
+            }
+        }
+        let end = self.written.len();
+        if let Some(earlier) = &self.earlier {
+            writeln!(text, "n0 before-f1 3.0s t/0: {}", self.log(earlier)).unwrap();
+        }
+        write!(
+            text,
+            "n0 leader-hw t/0 e0 @{end} at 2.9s
+n0 said 4.9s state t/0 e1 isr n0,n1 version 2
+n1 said 5.0s leader t/0 e1 from @{end} hw @{end} isr n0,n1 was e0
+n0 said 5.0s follower t/0 e1 from @{end} hw @{end} was e0
+n0 final t/0: {}
+n1 final t/0: {}
+",
+            self.log(&self.logs[0]),
+            self.log(&self.logs[1])
+        )
+        .unwrap();
+        text
+    }
+}
+
+/// Producer, records (key, told), how it ends and whether what is not known was a commit.
+type Drawn = (u8, Vec<(char, bool)>, End, bool);
+
+fn any_world() -> impl Strategy<Value = World> {
+    let key = || prop_oneof![3 => Just('a'), 2 => Just('b')];
+    let end = prop_oneof![
+        5 => Just(End::Committed),
+        4 => Just(End::CommitUnknown),
+        3 => Just(End::Aborted),
+        1 => Just(End::AbortUnknown),
+        1 => Just(End::Never),
+    ];
+    let record = (key(), proptest::bool::weighted(0.8));
+    let txn = (1u8..3, vec(record, 1..4), end, any::<bool>());
+    let log = || vec(proptest::bool::weighted(0.5), 10);
+    let earlier = option::weighted(0.7, (vec(proptest::bool::weighted(0.9), 10), 1usize..12));
+    let tombstones = vec(key(), 0..4);
+    (
+        (
+            proptest::bool::weighted(0.7),
+            vec(txn, 1..4),
+            tombstones,
+            any::<u32>(),
+        ),
+        (log(), log(), earlier),
+    )
+        .prop_map(
+            |((short_lived, txns, tombstones, merge), (n0, n1, earlier))| {
+                build(short_lived, txns, tombstones, merge, ([n0, n1], earlier))
+            },
+        )
+}
+
+type Left = ([Vec<bool>; 2], Option<(Vec<bool>, usize)>);
+
+fn build(
+    short_lived: bool,
+    drawn: Vec<Drawn>,
+    tombstones: Vec<char>,
+    merge: u32,
+    (logs, earlier): Left,
+) -> World {
+    let mut parts: [Vec<Entry>; 3] = Default::default();
+    parts[0].extend(tombstones.into_iter().map(|key| Entry::Tombstone { key }));
+    let mut txns = Vec::new();
+    for (txn, (producer, records, end, luck)) in drawn.into_iter().enumerate() {
+        let part = &mut parts[usize::from(producer)];
+        part.extend(records.iter().map(|(key, _)| Entry::Record {
+            producer,
+            txn,
+            key: *key,
+        }));
+        part.push(match end {
+            End::Committed => Entry::Commit { producer },
+            End::CommitUnknown if luck => Entry::Commit { producer },
+            _ => Entry::Abort { producer },
+        });
+        let records = records.into_iter().map(|(_, told)| (0, told)).collect();
+        txns.push(Txn {
+            producer,
+            end,
+            records,
+        });
+    }
+    let mut written = Vec::new();
+    let mut parts = parts.map(Vec::into_iter);
+    for turn in 0..16 {
+        written.extend(parts[[1, 2, 1 + turn % 2, 0][(merge >> (2 * turn) & 3) as usize]].next());
+    }
+    written.extend(parts.into_iter().flatten());
+    for (n, txn) in txns.iter_mut().enumerate() {
+        let own = |entry: &Entry| matches!(entry, Entry::Record { txn, .. } if *txn == n);
+        let mut at = (0..written.len()).filter(|at| own(&written[*at]));
+        for record in &mut txn.records {
+            record.0 = at.next().expect("it was merged");
+        }
+    }
+    let mut world = World {
+        short_lived,
+        txns,
+        written,
+        logs,
+        earlier: earlier.map(|(mut kept, end)| {
+            kept.resize(16, true);
+            kept.iter_mut().skip(end).for_each(|kept| *kept = false);
+            kept
+        }),
+    };
+    let logs = world.logs.clone().map(|kept| world.with_markers(kept));
+    world.logs = logs;
+    world.earlier = world.earlier.take().map(|kept| {
+        let end = kept.iter().rposition(|kept| *kept).map_or(0, |at| at + 1);
+        let mut kept = world.with_markers(kept);
+        kept.iter_mut().skip(end).for_each(|kept| *kept = false);
+        kept
+    });
+    world
+}
+
+impl World {
+    /// No marker goes before the records that it ends.
+    fn with_markers(&self, mut kept: Vec<bool>) -> Vec<bool> {
+        kept.resize(self.written.len(), true);
+        for offset in 0..self.written.len() {
+            let Entry::Record { producer: of, .. } = self.written[offset] else {
+                continue;
+            };
+            let ends = |entry: &Entry| match entry {
+                Entry::Commit { producer } | Entry::Abort { producer } => *producer == of,
+                _ => false,
+            };
+            let marker = self.written[offset..].iter().position(ends);
+            if kept[offset] {
+                kept[offset + marker.expect("all end")] = true;
+            }
+        }
+        kept
+    }
+}
+
+fn agrees(world: &World, seen: &Seen) -> Result<(), TestCaseError> {
+    let judgement = scene::judged(&world.print());
+    let found = crate::lost(&judgement);
+    let mut wanted: BTreeMap<(Class, Standing), u64> = BTreeMap::new();
+    let mut excused = 0;
+    let note = |name: &str, there: bool| {
+        *seen.borrow_mut().entry(name.to_owned()).or_default() += u32::from(there);
+    };
+    for offset in world.absent() {
+        if let Some(how) = world.how(offset) {
+            note(how, true);
+        }
+        match world.fate(offset) {
+            Some(why) => *wanted.entry(why).or_default() += 1,
+            None => excused += 1,
+        }
+    }
+    for (class, _) in wanted.keys() {
+        note(&format!("{class:?}"), true);
+    }
+    note("excused", excused > 0);
+    note("committed-lost", world.committed_lost() > 0);
+    prop_assert_eq!(found, wanted);
+    let row = &judgement.topics[0].accounting.acknowledged;
+    prop_assert_eq!(row.superseded, excused, "{:?}", row);
+    prop_assert_eq!(
+        crate::seen(&judgement, "t", "committed-lost"),
+        world.committed_lost()
+    );
+    compare(&judgement, "divergence-below-hw", world.divergence(), seen)?;
+    compare(&judgement, "committed-prefix", world.prefix_broken(), seen)
+}
+
+fn check(cases: u32) {
+    let shares = [
+        ("Compaction", 100),
+        ("Undetermined", 30),
+        ("end unknown", 3),
+        ("aborted by a marker", 20),
+        ("only an aborted one behind", 20),
+        ("behind it an old tombstone", 5),
+        ("Unexplained", 10),
+        ("excused", 100),
+        ("committed-lost", 50),
+        ("divergence-below-hw", 50),
+        ("committed-prefix", 50),
+    ];
+    judge_any(cases, any_world(), World::print, agrees, &shares);
+}
+
+#[test]
+fn cleaned_logs_are_judged_as_the_obvious_reading_has_it() {
+    check(CASES);
+}
+
+#[test]
+#[ignore = "a minute: make test-slow"]
+fn cleaned_logs_are_judged_as_the_obvious_reading_has_it_a_hundred_thousand_times() {
+    check(100_000);
+}
