@@ -29,7 +29,7 @@ pub use happened::{
 pub use text::grouped;
 
 /// The version of the rules that gave this judgement; raised when a rule changes a verdict.
-pub const RULES_VERSION: u32 = 5;
+pub const RULES_VERSION: u32 = 6;
 
 /// A judged run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
