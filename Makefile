@@ -8,7 +8,7 @@ TIDEMARK := target/release/tidemark
 help:
 	@echo "make demo            the main job on a real Kafka 3.0.0, in the local lab"
 	@echo "make test            all tests, a short run on real brokers included"
-	@echo "make test-slow       the long ones too: both canaries, ten seeds of the demo"
+	@echo "make test-slow       the long ones too: more whole runs, a hundred thousand random cases"
 	@echo "make bench-workload  our recorded producers against Kafka's ProducerPerformance"
 	@echo "make bench-judge     the judge's operations per second and bytes per operation, 10^5 to 10^7, and with duplicates"
 	@echo "make bench-evidence  reading segments, against DumpLogSegments on the same files"
