@@ -98,9 +98,8 @@ impl Case {
         let mut times = Vec::new();
         self.walk(&Part::from(kept.to_vec()), |at, time, length| {
             let can = |times: &u32| halved(length, *times) >= SHORTEST;
-            match (1..=HALVINGS_MAX).take_while(can).last() {
-                Some(most) => times.push((at, time, most)),
-                None => {}
+            if let Some(most) = (1..=HALVINGS_MAX).take_while(can).last() {
+                times.push((at, time, most));
             }
         });
         times
