@@ -66,7 +66,7 @@ pub enum Verb {
         #[arg(long, default_value_t = 1, value_parser = seed, allow_hyphen_values = true)]
         seed: u64,
     },
-    /// Bring labs up and down.
+    /// Bring labs up and down, look into them, claim machines.
     Lab {
         /// What to do with it.
         #[command(subcommand)]

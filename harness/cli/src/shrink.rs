@@ -43,7 +43,7 @@ pub struct ShrinkArgs {
     #[arg(long, value_name = "SHARE", value_parser = share)]
     at_least: Option<f64>,
     /// What is known after so long is the result of this call.
-    #[arg(long, default_value = "2h", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "2h", value_parser = time)]
     budget: Duration,
     /// Which of the things that the run broke has to come back, from 1; the worst when absent.
     #[arg(long, default_value_t = 1)]
@@ -57,6 +57,10 @@ pub struct ShrinkArgs {
     /// Leave the local lab up afterwards.
     #[arg(long)]
     keep_lab: bool,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "a time has a unit, as 90m or 2h".to_owned())
 }
 
 fn share(text: &str) -> Result<f64, String> {
