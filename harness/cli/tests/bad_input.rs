@@ -45,6 +45,20 @@ fn usage() {
     nothing_in(at.path());
 }
 
+/// The variable is no argument of a night, which would be refused beside what else `nightly` does.
+#[test]
+fn a_variable_for_results_leaves_room_for_what_nightly_does() {
+    let at = dir();
+    let ask = |args: &[&str]| {
+        let mut command = said::command(at.path(), args);
+        let output = command.env("TIDEMARK_RESULTS", "elsewhere").output();
+        Said::of(output.expect("the binary starts"))
+    };
+    ask(&["nightly", "page"]).refuses(USAGE, &["elsewhere holds no night yet"]);
+    ask(&["nightly", "gone"]).refuses(USAGE, &["no suite is called `gone`"]);
+    nothing_in(at.path());
+}
+
 #[test]
 fn plans_that_cannot_be_found_or_read() {
     let at = dir();

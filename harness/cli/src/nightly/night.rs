@@ -34,9 +34,15 @@ pub struct NightArgs {
     /// A lab's name or file; `local` is three hosts in network namespaces on this machine.
     #[arg(long, default_value = "local")]
     pub lab: String,
-    /// Where nights and their runs are kept.
-    #[arg(long, default_value = "results", env = "TIDEMARK_RESULTS")]
+    /// Where nights and their runs are kept; the variable TIDEMARK_RESULTS says it as well.
+    // Not clap's `env`: that would make the variable an argument of a night, which demands a suite
+    // of `nightly status` and its like as well.
+    #[arg(long, default_value_os_t = results())]
     pub results: PathBuf,
+}
+
+fn results() -> PathBuf {
+    std::env::var_os("TIDEMARK_RESULTS").map_or_else(|| PathBuf::from("results"), PathBuf::from)
 }
 
 /// Index and page, made again.
