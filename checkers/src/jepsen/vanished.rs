@@ -83,6 +83,11 @@ fn passed_over(tables: &Tables<'_>, skip: &Entry) -> Option<Missed> {
 fn read_again(tables: &Tables<'_>, missed: &mut Vec<Missed>, examined: &mut u64) {
     let mut again: FxHashMap<i64, BTreeMap<Key, Again>> = FxHashMap::default();
     for (at, op) in tables.history.ops().iter().enumerate() {
+        if let Some(again) = again.get_mut(&op.process) {
+            // Where the key goes on after a rebalance is anybody's guess.
+            let rebalanced = tables.history.rebalanced(op);
+            again.retain(|key, _| !rebalanced.contains(key));
+        }
         match (op.function, op.kind) {
             (Function::Assign | Function::Subscribe, Kind::Ok | Kind::Info) => {
                 for (key, one) in again.remove(&op.process).unwrap_or_default() {

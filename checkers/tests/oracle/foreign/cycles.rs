@@ -103,7 +103,7 @@ fn reaches(edges: &Edges, of: &[Why], from: usize, to: usize) -> bool {
 }
 
 /// Sets of completions each of which reaches each other by such edges.
-fn components(edges: &Edges, of: &[Why]) -> BTreeSet<BTreeSet<usize>> {
+pub fn components(edges: &Edges, of: &[Why]) -> BTreeSet<BTreeSet<usize>> {
     let nodes: BTreeSet<usize> = edges.keys().flat_map(|(a, b)| [*a, *b]).collect();
     let cyclic = nodes.iter().filter(|at| reaches(edges, of, **at, **at));
     let component = |at: &usize| {

@@ -46,6 +46,8 @@ pub struct Op {
     pub steps: Vec<Step>,
     /// Of an assign or subscribe.
     pub keys: Vec<usize>,
+    /// An assign that seeks their beginning.
+    pub seeks: bool,
     /// Keys in its rebalance log.
     pub rebalanced: Option<Vec<usize>>,
     /// Positions in the history.
@@ -168,6 +170,9 @@ impl History {
                     },
                     op.value(known)
                 );
+                if op.seeks {
+                    text.push_str(", :seek-to-beginning? true");
+                }
                 if let Some(keys) = op.rebalanced.as_ref().filter(|_| known) {
                     let keys: Vec<String> =
                         keys.iter().map(|&key| format!(":{}", KEYS[key])).collect();
@@ -250,6 +255,7 @@ struct Drawn {
     sends: Vec<Sent>,
     polls: Vec<Polled>,
     keys: Vec<usize>,
+    seeks: bool,
     rebalanced: Option<Vec<usize>>,
     gap: usize,
     took: usize,
@@ -320,17 +326,23 @@ fn drawn() -> impl Strategy<Value = Drawn> {
     (
         (0u32..3, function, kind),
         (vec(sent(), 1..3), vec(polled(), 1..3)),
-        (keys, rebalanced),
+        (keys, any::<bool>(), rebalanced),
         (0usize..4, 1usize..5),
     )
         .prop_map(
-            |((process, function, kind), (sends, polls), (keys, rebalanced), (gap, took))| Drawn {
+            |(
+                (process, function, kind),
+                (sends, polls),
+                (keys, seeks, rebalanced),
+                (gap, took),
+            )| Drawn {
                 process,
                 function,
                 kind,
                 sends,
                 polls,
                 keys,
+                seeks: seeks && function == Function::Assign,
                 rebalanced,
                 gap,
                 took,
@@ -338,9 +350,43 @@ fn drawn() -> impl Strategy<Value = Drawn> {
         )
 }
 
-/// Any history.
+/// Any history; of some the end is read again from the beginning.
 pub fn any_history() -> impl Strategy<Value = History> {
-    vec(drawn(), 0..9).prop_map(build)
+    let again = (vec(drawn(), 0..6), again()).prop_map(|(mut all, again)| {
+        all.extend(again);
+        all
+    });
+    prop_oneof![5 => vec(drawn(), 0..9), 1 => again].prop_map(build)
+}
+
+/// Somebody reads, and somebody else after that: from the beginning or a little behind it, not always
+/// to the end.
+fn again() -> impl Strategy<Value = Vec<Drawn>> {
+    let op = |process, function, (from, count)| Drawn {
+        process,
+        function,
+        kind: Kind::Ok,
+        sends: Vec::new(),
+        polls: vec![Polled {
+            key: 0,
+            from: Some(from),
+            count,
+            twist: Twist::None,
+        }],
+        keys: vec![0],
+        seeks: function == Function::Assign,
+        rebalanced: None,
+        gap: 1,
+        took: 1,
+    };
+    (0usize..2, 0usize..4).prop_map(move |(from, count)| {
+        vec![
+            op(0, Function::Poll, (0, 3)),
+            op(2, Function::Assign, (0, 0)),
+            op(2, Function::Poll, (from, count)),
+            op(2, Function::Poll, (from + count, 0)),
+        ]
+    })
 }
 
 /// Offsets of the second key have gaps.
@@ -416,6 +462,9 @@ fn build(drawn: Vec<Drawn>) -> History {
             }
             Function::Assign | Function::Subscribe => Vec::new(),
         };
+        if op.seeks {
+            op.keys.iter().for_each(|&key| positions[process][key] = 0);
+        }
         clock += op.gap;
         let invoked = clock.max(free[process]);
         free[process] = invoked + op.took;
@@ -429,6 +478,7 @@ fn build(drawn: Vec<Drawn>) -> History {
             },
             steps,
             keys: op.keys.clone(),
+            seeks: op.seeks,
             rebalanced: op.rebalanced.clone(),
             invoked: 0,
             completed: 0,

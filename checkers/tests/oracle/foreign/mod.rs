@@ -3,6 +3,7 @@
 mod cycles;
 mod history;
 mod metamorphic;
+mod native;
 mod rules;
 
 use std::collections::BTreeMap;
@@ -237,7 +238,7 @@ const SHARES: &[(&str, u32)] = &[
     ("unseen", 10),
     ("G0", 1),
     ("G1c", 10),
-    ("G0-realtime", 10),
+    ("G0-realtime", 5),
     ("G1c-realtime", 10),
     ("PL-1-cycle-exists", 1),
     ("PL-2-cycle-exists", 10),

@@ -62,7 +62,7 @@ fn index(orders: &Orders, key: usize, value: u64) -> Option<i64> {
 }
 
 /// How far from one value to another; one where that is not known.
-fn delta(orders: &Orders, key: usize, from: u64, to: u64) -> i64 {
+pub fn delta(orders: &Orders, key: usize, from: u64, to: u64) -> i64 {
     match index(orders, key, from).zip(index(orders, key, to)) {
         Some((from, to)) => to - from,
         None => 1,
@@ -70,13 +70,14 @@ fn delta(orders: &Orders, key: usize, from: u64, to: u64) -> i64 {
 }
 
 /// What lies between.
-fn between(orders: &Orders, key: usize, from: u64, to: u64) -> Vec<u64> {
+pub fn between(orders: &Orders, key: usize, from: u64, to: u64) -> Vec<u64> {
     let from = index(orders, key, from).expect("an index") as usize;
     let to = index(orders, key, to).expect("an index") as usize;
     orders[key][from + 1..to].to_vec()
 }
 
-fn read_ok(history: &History, key: usize, value: u64) -> bool {
+/// Whether an ok operation read it.
+pub fn read_ok(history: &History, key: usize, value: u64) -> bool {
     let reads = |op: &Op| op.reads(key).is_some_and(|values| values.contains(&value));
     let completed = history.completed();
     completed
@@ -189,42 +190,46 @@ pub struct Lost {
 
 /// None: there is a key that was polled and of which no known value was read, on which Jepsen dies.
 pub fn lost_write(history: &History) -> Option<Vec<Lost>> {
+    let all: Option<Vec<Vec<Lost>>> = (0..2).map(|key| lost_of_key(history, key)).collect();
+    Some(all?.into_iter().flatten().collect())
+}
+
+/// The same of one key.
+pub fn lost_of_key(history: &History, key: usize) -> Option<Vec<Lost>> {
+    let completed = history.completed();
+    let mut ok = completed.iter().filter(|op| op.kind == Kind::Ok);
+    if !ok.any(|op| op.reads(key).is_some()) {
+        return Some(Vec::new());
+    }
+    let log: Vec<BTreeSet<u64>> = log(history, key).into_values().collect();
+    let first = |value: u64| log.iter().position(|values| values.contains(&value));
+    let last = |value: u64| log.iter().rposition(|values| values.contains(&value));
+    let known: BTreeSet<u64> = log.iter().flatten().copied().collect();
+    let read = known.iter().filter(|v| read_ok(history, key, **v));
+    let bound = read.filter_map(|v| first(*v)).max()?;
+    let at_bound = known.iter().filter(|v| last(**v) == Some(bound));
+    let mut witnesses: Vec<Option<usize>> = at_bound
+        .map(|v| readers(history, key, *v).first().map(|op| op.completed))
+        .collect();
+    if witnesses.is_empty() {
+        witnesses.push(None);
+    }
     let mut found = Vec::new();
-    for (key, name) in KEYS.iter().enumerate() {
-        let completed = history.completed();
-        let mut ok = completed.iter().filter(|op| op.kind == Kind::Ok);
-        if !ok.any(|op| op.reads(key).is_some()) {
+    for value in known.iter().copied() {
+        let writer = writer(history, key, value);
+        let must = last(value).is_some_and(|last| last <= bound);
+        if !must || read_ok(history, key, value) {
             continue;
         }
-        let log: Vec<BTreeSet<u64>> = log(history, key).into_values().collect();
-        let first = |value: u64| log.iter().position(|values| values.contains(&value));
-        let last = |value: u64| log.iter().rposition(|values| values.contains(&value));
-        let known: BTreeSet<u64> = log.iter().flatten().copied().collect();
-        let read = known.iter().filter(|v| read_ok(history, key, **v));
-        let bound = read.filter_map(|v| first(*v)).max()?;
-        let at_bound = known.iter().filter(|v| last(**v) == Some(bound));
-        let mut witnesses: Vec<Option<usize>> = at_bound
-            .map(|v| readers(history, key, *v).first().map(|op| op.completed))
-            .collect();
-        if witnesses.is_empty() {
-            witnesses.push(None);
-        }
-        for value in known.iter().copied() {
-            let writer = writer(history, key, value);
-            let must = last(value).is_some_and(|last| last <= bound);
-            if !must || read_ok(history, key, value) {
-                continue;
-            }
-            let Some(writer) = writer.filter(|op| committed(history, op)) else {
-                continue;
-            };
-            let (index, writer) = (first(value), writer.completed);
-            found.push(Lost {
-                entry: json!({"key": name, "value": value, "index": index,
-                    "max-read-index": bound, "writer": writer}),
-                witnesses: witnesses.clone(),
-            });
-        }
+        let Some(writer) = writer.filter(|op| committed(history, op)) else {
+            continue;
+        };
+        let (name, index, writer) = (KEYS[key], first(value), writer.completed);
+        found.push(Lost {
+            entry: json!({"key": name, "value": value, "index": index,
+                "max-read-index": bound, "writer": writer}),
+            witnesses: witnesses.clone(),
+        });
     }
     Some(found)
 }
