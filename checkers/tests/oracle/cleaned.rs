@@ -12,7 +12,7 @@ use proptest::test_runner::TestCaseError;
 
 use self::drawn::any_world;
 use crate::world::seconds;
-use crate::{CASES, Seen, compare, judge_any, scene};
+use crate::{CASES, Seen, judge_any, scene};
 
 /// n0 leads e0; n1 leads e1 from the end of what was written, so that its log is the final one.
 #[derive(Debug, Clone)]
@@ -205,17 +205,19 @@ impl World {
     }
 
     /// Lost of what was acknowledged, or what a log shows: all of it was committed.
-    fn committed_lost(&self) -> u64 {
+    fn gone(&self) -> Vec<(usize, Class)> {
         let last = self.last();
-        let lost = self.records().filter(|(offset, told)| {
-            let committed = *told || self.shown(*offset);
-            committed && !last.contains(offset) && self.fate(*offset).is_some()
-        });
-        lost.count() as u64
+        let committed = self
+            .records()
+            .filter(|(offset, told)| (*told || self.shown(*offset)) && !last.contains(offset));
+        committed
+            .filter_map(|(offset, _)| Some((offset, self.fate(offset)?.0)))
+            .collect()
     }
 
-    /// Whether one of two logs lacks, below an offset, what nothing in it makes superfluous.
-    fn differ(&self, one: &[usize], other: &[usize], to: usize) -> bool {
+    /// Where one of two logs lacks, below an offset, what nothing in it makes superfluous: from the
+    /// first such place to behind the last, and why.
+    fn differ(&self, one: &[usize], other: &[usize], to: usize) -> Option<(usize, usize, Class)> {
         let lacks = |log: &[usize], at: usize| match self.written[at] {
             Entry::Record { txn, key, .. } => {
                 // How it ended may not be known: then it may have gone.
@@ -227,23 +229,43 @@ impl World {
             }
             Entry::Commit { .. } | Entry::Abort { .. } => false,
         };
-        (0..to).any(|at| match (one.contains(&at), other.contains(&at)) {
-            (true, false) => lacks(other, at),
-            (false, true) => lacks(one, at),
+        let differ = |at: &usize| match (one.contains(at), other.contains(at)) {
+            (true, false) => lacks(other, *at),
+            (false, true) => lacks(one, *at),
             _ => false,
-        })
+        };
+        let places: Vec<usize> = (0..to).filter(differ).collect();
+        let (from, to) = (*places.first()?, places.last()? + 1);
+        Some((from, to, self.blame(from, to)))
     }
 
-    fn divergence(&self) -> bool {
+    /// The cleaner, where it took all that is gone from there.
+    fn blame(&self, from: usize, to: usize) -> Class {
+        let gone = self.gone().into_iter();
+        let gone: Vec<Class> = gone
+            .filter(|(offset, _)| (from..to).contains(offset))
+            .map(|(_, class)| class)
+            .collect();
+        match !gone.is_empty() && gone.iter().all(|class| *class == Class::Compaction) {
+            true => Class::Compaction,
+            false => Class::Unexplained,
+        }
+    }
+
+    fn divergence(&self) -> Option<(usize, usize, Class)> {
         let [one, other] = self.logs.each_ref().map(|kept| self.left(kept));
         self.differ(&one, &other, end(&one).min(end(&other)))
     }
 
-    fn prefix_broken(&self) -> bool {
+    /// Where images differ from the final log, of each that does.
+    fn prefix_broken(&self) -> Vec<(usize, usize, Class)> {
         let last = self.last();
         let before = self.logs.iter().take(1).chain(&self.earlier);
-        let mut before = before.map(|kept| self.left(kept));
-        before.any(|log| self.differ(&log, &last, end(&log)))
+        let before = before.map(|kept| self.left(kept));
+        let broken = before.filter_map(|log| self.differ(&log, &last, end(&log)));
+        let mut broken: Vec<_> = broken.collect();
+        broken.sort();
+        broken
     }
 
     fn log(&self, kept: &[bool]) -> String {
@@ -349,16 +371,39 @@ fn agrees(world: &World, seen: &Seen) -> Result<(), TestCaseError> {
         note(&format!("{class:?}"), true);
     }
     note("excused", excused > 0);
-    note("committed-lost", world.committed_lost() > 0);
+    note("committed-lost", !world.gone().is_empty());
     prop_assert_eq!(found, wanted);
     let row = &judgement.topics[0].accounting.acknowledged;
     prop_assert_eq!(row.superseded, excused, "{:?}", row);
-    prop_assert_eq!(
-        crate::seen(&judgement, "t", "committed-lost"),
-        world.committed_lost()
-    );
-    compare(&judgement, "divergence-below-hw", world.divergence(), seen)?;
-    compare(&judgement, "committed-prefix", world.prefix_broken(), seen)
+    let lost = world.gone().len() as u64;
+    prop_assert_eq!(crate::seen(&judgement, "t", "committed-lost"), lost);
+    let told = |name: &str| {
+        let all = judgement
+            .findings
+            .iter()
+            .filter(|one| one.guarantee == name);
+        let mut all: Vec<(usize, usize, Class)> = all
+            .map(|one| {
+                let range = one.offsets.expect("where they differ");
+                (range.from as usize, range.to as usize, one.class)
+            })
+            .collect();
+        all.sort();
+        all
+    };
+    for (name, wanted) in [
+        (
+            "divergence-below-hw",
+            world.divergence().into_iter().collect(),
+        ),
+        ("committed-prefix", world.prefix_broken()),
+    ] {
+        for (_, _, class) in &wanted {
+            note(&format!("{name} {class:?}"), true);
+        }
+        prop_assert_eq!(told(name), wanted, "{}", name);
+    }
+    Ok(())
 }
 
 fn check(cases: u32) {
@@ -372,8 +417,10 @@ fn check(cases: u32) {
         ("Unexplained", 10),
         ("excused", 100),
         ("committed-lost", 50),
-        ("divergence-below-hw", 50),
-        ("committed-prefix", 50),
+        ("divergence-below-hw Compaction", 20),
+        ("divergence-below-hw Unexplained", 20),
+        ("committed-prefix Compaction", 20),
+        ("committed-prefix Unexplained", 20),
     ];
     judge_any(cases, any_world(), World::print, agrees, &shares);
 }
