@@ -211,7 +211,7 @@ impl Shrunk {
 /// Times that became shorter, all together.
 pub(super) fn instead(now: Duration, before: Duration) -> String {
     format!(
-        "{:.1} s of holds and pauses instead of {:.1} s",
+        "{} s of holds and pauses instead of {} s",
         now.as_secs_f64(),
         before.as_secs_f64()
     )
