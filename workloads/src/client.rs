@@ -94,6 +94,9 @@ pub enum Then {
 /// A producer handle.
 #[allow(async_fn_in_trait)]
 pub trait Producer {
+    /// How a consumer stands in its group, as this producer tells its coordinator.
+    type Standing;
+
     /// Hands records to the client library, in order. Never blocks on the network. What the library
     /// refuses at once comes back as a completion like any other.
     fn submit(&mut self, records: &[Record]);
@@ -114,6 +117,16 @@ pub trait Producer {
     /// an end, and nothing is in flight when a transaction is to be committed. Only of a producer
     /// that was opened with a transactional id.
     async fn transact(&mut self, step: Transact, within: Duration) -> Transacted;
+
+    /// Commits a group's next offsets to process within the open transaction, at most `within`: they
+    /// count if it is committed. `standing` is how the consumer stood that was given the records
+    /// before them; a group that has changed since refuses.
+    async fn send_offsets(
+        &mut self,
+        offsets: &[(Partition, Offset)],
+        standing: Self::Standing,
+        within: Duration,
+    ) -> Transacted;
 
     /// Ends this handle as a crash of its process would: nothing is flushed, nobody is told.
     /// What had been answered completes as it was answered, everything else as unknown: after this
@@ -156,15 +169,26 @@ pub type Move = (Mark, Rebalance, Vec<Partition>);
 /// A consumer that belongs to a group.
 #[allow(async_fn_in_trait)]
 pub trait Member {
+    /// How it stands in its group: as which member, in which generation.
+    type Standing;
+
     /// Joins its group for these topics.
     async fn subscribe(&mut self, topics: &[Topic]) -> Outcome<()>;
 
     /// The next records, at most `max` of them, waiting at most `within`. No records is `Ok` of an
-    /// empty list. Records of earlier polls count as processed by now.
+    /// empty list. Records of earlier polls count as processed by now. A change of the group ends a
+    /// poll: what the poll brought came before it.
     async fn poll(&mut self, max: usize, within: Duration) -> Reply;
 
     /// Commits the next offset to process of each partition, and waits for the answer.
     async fn commit(&mut self, offsets: &[(Partition, Offset)]) -> Outcome<()>;
+
+    /// How it stood in its group when a poll last brought records. Nothing if it had none to commit
+    /// with: not a member any more, or one that commits otherwise.
+    async fn standing(&mut self) -> Option<Self::Standing>;
+
+    /// Reads on from these offsets.
+    async fn seek(&mut self, to: &[(Partition, Offset)]) -> Outcome<()>;
 
     /// What the group did since the last call, in order.
     fn moves(&mut self) -> Vec<Move>;
@@ -178,12 +202,14 @@ pub trait Member {
 
 /// Opens clients. The real one is rdkafka; the tests' one is in memory.
 pub trait Clients {
+    /// How a consumer stands in its group.
+    type Standing;
     /// Its producers.
-    type Producer: Producer;
+    type Producer: Producer<Standing = Self::Standing>;
     /// Its consumers.
     type Consumer: Consumer;
     /// Its consumers that belong to groups.
-    type Member: Member;
+    type Member: Member<Standing = Self::Standing>;
 
     /// Opens a producer for one topic's load, with a `transactional.id` where that is transactional.
     fn producer(

@@ -1,9 +1,11 @@
 //! Clients in memory, for tests: a log for each partition, and vices to order.
 //!
 //! Everything happens in tokio's time, paused or not. It has no replicas, no elections and no
-//! network, and a transaction is a wish that is always granted: what a partition does to its records is what the test told it to do.
+//! network, and a transaction is a wish that is always granted, to be sure: its records stand in their
+//! logs at once and stay there, and only the offsets in it wait for its end. What a partition does to
+//! its records, and a coordinator to offsets and ends, is what the test told them to do.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,8 +19,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::client::{
-    Clients, Completion, Consumer, Member, Move, OpenError, Producer, Reading, Record, Transact,
-    Transacted,
+    Clients, Completion, Consumer, Member, Move, OpenError, Producer, Reading, Record, Then,
+    Transact, Transacted,
 };
 use crate::fate;
 
@@ -40,6 +42,22 @@ pub enum Behaviour {
     Double,
     /// Appends nothing, says so, and ends the producer for good.
     Fence,
+}
+
+/// What a coordinator does to transactions that offsets are committed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Coordinating {
+    /// As it is asked.
+    #[default]
+    Well,
+    /// Takes no offsets.
+    RefusesOffsets,
+    /// Commits, and is not heard; asked again, it answers.
+    AnswersLate,
+    /// Commits, is not heard, and then says that the transaction must be aborted.
+    SaysAbort,
+    /// Commits, is not heard, and fences the producer.
+    Fences,
 }
 
 #[derive(Default)]
@@ -87,6 +105,7 @@ impl Log {
 pub struct FakeKafka {
     logs: Rc<RefCell<BTreeMap<Partition, Log>>>,
     groups: Rc<RefCell<BTreeMap<String, Shared>>>,
+    coordinating: Rc<Cell<Coordinating>>,
     grown: Rc<Notify>,
     clock: Clock,
     latency: Duration,
@@ -98,6 +117,7 @@ impl FakeKafka {
         Self {
             logs: Rc::default(),
             groups: Rc::default(),
+            coordinating: Rc::default(),
             grown: Rc::default(),
             clock,
             latency,
@@ -107,6 +127,26 @@ impl FakeKafka {
     /// What a partition does to records from now on.
     pub fn behave(&self, partition: &Partition, behaviour: Behaviour) {
         self.with(partition, |log| log.behaviour = behaviour);
+    }
+
+    /// What coordinators do from now on.
+    pub fn coordinate(&self, coordinating: Coordinating) {
+        self.coordinating.set(coordinating);
+    }
+
+    /// Takes a partition from the member that has it; the member hears of it in its next poll, behind
+    /// what that brings.
+    pub fn take_away(&self, group: &str, partition: &Partition) {
+        if let Some(shared) = self.groups.borrow_mut().get_mut(group) {
+            shared.owners.remove(partition);
+        }
+    }
+
+    /// Where a group goes on, by partition.
+    pub fn committed(&self, group: &str) -> BTreeMap<Partition, Offset> {
+        let groups = self.groups.borrow();
+        let shared = groups.get(group).map(|shared| shared.committed.clone());
+        shared.unwrap_or_default()
     }
 
     /// Who leads a partition from now on, in which epoch.
@@ -135,6 +175,7 @@ impl FakeKafka {
 }
 
 impl Clients for FakeKafka {
+    type Standing = FakeStanding;
     type Producer = FakeProducer;
     type Consumer = FakeConsumer;
     type Member = FakeMember;
@@ -144,6 +185,8 @@ impl Clients for FakeKafka {
             cluster: self.clone(),
             answers: VecDeque::new(),
             unanswered: Vec::new(),
+            offsets: Vec::new(),
+            unheard: false,
             fenced: false,
         })
     }
@@ -176,6 +219,12 @@ impl Clients for FakeKafka {
 struct Shared {
     owners: BTreeMap<Partition, ClientId>,
     committed: BTreeMap<Partition, Offset>,
+}
+
+/// Which member of which group.
+pub struct FakeStanding {
+    group: String,
+    client: ClientId,
 }
 
 /// A consumer of a group in memory: it takes every partition that nobody has, and keeps it until it
@@ -220,9 +269,26 @@ impl FakeMember {
             self.own.extend(taken);
         }
     }
+
+    /// Gives up what was taken away.
+    fn lose_taken(&mut self) {
+        let client = self.client;
+        let ours = |shared: &Shared, it: &Partition| shared.owners.get(it) == Some(&client);
+        let own = std::mem::take(&mut self.own);
+        let (own, lost): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            self.shared(|shared| own.into_iter().partition(|(it, _)| ours(shared, it)));
+        self.own = own;
+        if !lost.is_empty() {
+            let at = self.cluster.clock.mark();
+            self.moves
+                .push((at, Rebalance::Lost, lost.into_keys().collect()));
+        }
+    }
 }
 
 impl Member for FakeMember {
+    type Standing = FakeStanding;
+
     async fn subscribe(&mut self, topics: &[Topic]) -> Outcome<()> {
         self.topics = topics.to_vec();
         Outcome::Ok(())
@@ -236,6 +302,7 @@ impl Member for FakeMember {
         };
         let taken = consumer.take(max);
         self.own = consumer.positions;
+        self.lose_taken();
         match taken {
             Ok(none) if none.is_empty() => {
                 sleep_until(Instant::now() + within).await;
@@ -248,6 +315,23 @@ impl Member for FakeMember {
 
     async fn commit(&mut self, offsets: &[(Partition, Offset)]) -> Outcome<()> {
         self.shared(|shared| shared.committed.extend(offsets.iter().cloned()));
+        Outcome::Ok(())
+    }
+
+    async fn standing(&mut self) -> Option<FakeStanding> {
+        Some(FakeStanding {
+            group: self.group.clone(),
+            client: self.client,
+        })
+    }
+
+    async fn seek(&mut self, to: &[(Partition, Offset)]) -> Outcome<()> {
+        for (partition, offset) in to {
+            let Some(position) = self.own.get_mut(partition) else {
+                return Outcome::Failed(Why::new(format!("{partition} is not its own")));
+            };
+            *position = *offset;
+        }
         Outcome::Ok(())
     }
 
@@ -269,10 +353,45 @@ pub struct FakeProducer {
     cluster: FakeKafka,
     answers: VecDeque<(Instant, OpId, Outcome<SendAck>)>,
     unanswered: Vec<OpId>,
+    /// What the open transaction commits for a group.
+    offsets: Vec<(String, Partition, Offset)>,
+    /// Its end was carried out, and nobody was told.
+    unheard: bool,
     fenced: bool,
 }
 
+impl FakeProducer {
+    fn end(&mut self, commit: bool) -> Transacted {
+        let offsets = std::mem::take(&mut self.offsets);
+        if commit {
+            let mut groups = self.cluster.groups.borrow_mut();
+            for (group, partition, next) in offsets {
+                let shared = groups.entry(group).or_default();
+                shared.committed.insert(partition, next);
+            }
+        }
+        if !commit || self.unheard {
+            self.unheard = false;
+            return Transacted::done();
+        }
+        let then = match self.cluster.coordinating.get() {
+            Coordinating::Well | Coordinating::RefusesOffsets => return Transacted::done(),
+            Coordinating::AnswersLate => Then::Again,
+            Coordinating::SaysAbort => Then::Abort,
+            Coordinating::Fences => Then::Dead,
+        };
+        self.unheard = true;
+        self.fenced = then == Then::Dead;
+        Transacted {
+            outcome: Outcome::Unknown(Why::new("nobody answered")),
+            then,
+        }
+    }
+}
+
 impl Producer for FakeProducer {
+    type Standing = FakeStanding;
+
     fn submit(&mut self, records: &[Record]) {
         let due = Instant::now() + self.cluster.latency;
         for Record {
@@ -331,12 +450,41 @@ impl Producer for FakeProducer {
     }
 
     /// Its records are in the log as soon as they are sent, and stay there.
-    async fn transact(&mut self, _: Transact, _: Duration) -> Transacted {
+    async fn transact(&mut self, step: Transact, _: Duration) -> Transacted {
         sleep_until(Instant::now() + self.cluster.latency).await;
-        match self.fenced {
-            true => Transacted::dead("fenced"),
-            false => Transacted::done(),
+        match step {
+            _ if self.fenced => Transacted::dead("fenced"),
+            Transact::Register | Transact::Begin => Transacted::done(),
+            Transact::End { commit } => self.end(commit),
         }
+    }
+
+    async fn send_offsets(
+        &mut self,
+        offsets: &[(Partition, Offset)],
+        FakeStanding { group, client }: FakeStanding,
+        _: Duration,
+    ) -> Transacted {
+        sleep_until(Instant::now() + self.cluster.latency).await;
+        if self.fenced {
+            return Transacted::dead("fenced");
+        }
+        let groups = self.cluster.groups.borrow();
+        let owners = groups.get(&group).map(|shared| &shared.owners);
+        let owns = |it: &Partition| owners.and_then(|all| all.get(it)) == Some(&client);
+        if self.cluster.coordinating.get() == Coordinating::RefusesOffsets
+            || !offsets.iter().all(|(partition, _)| owns(partition))
+        {
+            return Transacted {
+                outcome: Outcome::Unknown(Why::new("refused")),
+                then: Then::Abort,
+            };
+        }
+        let named = |(partition, next): &(Partition, Offset)| {
+            (group.clone(), partition.clone(), *next)
+        };
+        self.offsets.extend(offsets.iter().map(named));
+        Transacted::done()
     }
 
     fn crash(&mut self) -> Vec<Completion> {

@@ -138,6 +138,17 @@ pub fn of_step(step: Transact, done: Result<(), KafkaError>) -> Transacted {
     }
 }
 
+/// What may be concluded from offsets that were to be committed within a transaction, and what an
+/// application does next. Where they may not have been taken nothing is left but to abort: whoever
+/// the group has dropped meanwhile is refused for good, whoever was not heard may have been.
+pub fn of_offsets(done: Result<(), KafkaError>) -> Transacted {
+    let mut sent = of_step(Transact::End { commit: true }, done);
+    if sent.then == Then::Again {
+        sent.then = Then::Abort;
+    }
+    sent
+}
+
 /// Whether a broker that answers with this code has looked at the batch and refused it before it
 /// appended anything. True of that attempt only.
 fn rejected_unappended(code: Code) -> bool {

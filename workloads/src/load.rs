@@ -5,6 +5,8 @@
 //! It does not know that faults exist, and concludes nothing.
 
 mod belonging;
+mod booking;
+mod copying;
 mod crash;
 mod reading;
 mod sending;
@@ -31,6 +33,7 @@ pub use reading::{Drained, drain};
 
 use crate::client::{Clients, OpenError, transaction_timeout};
 use belonging::Belonging;
+use copying::Copier;
 use crash::{Handle, Now, Order};
 use reading::{Reader, along};
 use sending::{Ask, Progress, Sender};
@@ -179,14 +182,14 @@ pub fn start<C: Clients + 'static>(
     })
 }
 
-/// A consumer that will read along, and what it can be told meanwhile.
-type Along = (Pin<Box<dyn Future<Output = ()>>>, Handle<Order>);
+/// A client that will work, and what it can be told meanwhile.
+type Working<T> = (Pin<Box<dyn Future<Output = ()>>>, Handle<T>);
 
 /// A topic's clients before they begin.
-struct Opened<C: Clients> {
+struct Opened {
     counts: Rc<Cell<Counts>>,
-    senders: Vec<(Sender<C>, Handle<Ask>)>,
-    readers: Vec<Along>,
+    senders: Vec<Working<Ask>>,
+    readers: Vec<Working<Order>>,
 }
 
 fn open<C: Clients + 'static>(
@@ -195,21 +198,16 @@ fn open<C: Clients + 'static>(
     spec: &TopicSpec,
     desk: &Desk,
     reading: &Rc<Cell<bool>>,
-) -> Result<Opened<C>, OpenError> {
-    let partitions: Vec<Partition> = spec.partitions(topic).collect();
+) -> Result<Opened, OpenError> {
     let counts = Rc::new(Cell::new(Counts::default()));
     let handles = match spec.load.rate {
         Rate::OnDemand => spec.load.producers.max(1),
-        Rate::PerSecond(_) | Rate::Max => spec.load.producers,
+        Rate::PerSecond(_) | Rate::Max | Rate::Copying(_) => spec.load.producers,
     };
     let mut senders = Vec::new();
     for index in 0..handles {
-        let (to, inbox) = mpsc::unbounded_channel();
         let share = (index, handles);
-        let lane = (Rc::clone(&counts), partitions.clone(), share);
-        let sender = Sender::open(clients, topic, &spec.load, lane, desk.clone(), inbox)?;
-        let now = sender.now();
-        senders.push((sender, Handle { to, now }));
+        senders.push(open_sender(clients, topic, spec, (&counts, share), desk)?);
     }
     let mut opened = Opened {
         counts,
@@ -223,6 +221,40 @@ fn open<C: Clients + 'static>(
     Ok(opened)
 }
 
+/// A producer that sends by itself, or what another topic holds.
+fn open_sender<C: Clients + 'static>(
+    clients: &Rc<C>,
+    topic: &Topic,
+    spec: &TopicSpec,
+    (counts, share): (&Rc<Cell<Counts>>, (u32, u32)),
+    desk: &Desk,
+) -> Result<Working<Ask>, OpenError> {
+    let partitions: Vec<Partition> = spec.partitions(topic).collect();
+    let counts = Rc::clone(counts);
+    let (to, inbox) = mpsc::unbounded_channel();
+    if let (Rate::Copying(source), Some(group)) = (&spec.load.rate, &spec.load.group) {
+        let now = Rc::new(Cell::new(Now::Gone(ClientId(0))));
+        let copier = Copier {
+            clients: Rc::clone(clients),
+            topic: topic.clone(),
+            source: source.clone(),
+            group: group.clone(),
+            load: spec.load.clone(),
+            partitions,
+            share,
+            counts,
+            desk: desk.clone(),
+            now: Rc::clone(&now),
+        };
+        let hands = copier.open()?;
+        return Ok((Box::pin(copier.run(hands, inbox)), Handle { to, now }));
+    }
+    let lane = (counts, partitions, share);
+    let sender = Sender::open(clients, topic, &spec.load, lane, desk.clone(), inbox)?;
+    let now = sender.now();
+    Ok((Box::pin(sender.run()), Handle { to, now }))
+}
+
 /// A consumer that reads along, by itself or in its group. Who writes in transactions is read as it
 /// wants to be.
 fn open_reader<C: Clients + 'static>(
@@ -232,7 +264,7 @@ fn open_reader<C: Clients + 'static>(
     counts: &Rc<Cell<Counts>>,
     desk: &Desk,
     reading: &Rc<Cell<bool>>,
-) -> Result<Along, OpenError> {
+) -> Result<Working<Order>, OpenError> {
     let client = desk.client();
     let (to, inbox) = mpsc::unbounded_channel();
     let now = Rc::new(Cell::new(Now::Alive(client)));
@@ -243,7 +275,9 @@ fn open_reader<C: Clients + 'static>(
         to,
         now: Rc::clone(&now),
     };
-    if let Some(group) = &spec.load.group {
+    let group = spec.load.group.as_ref();
+    // The group of a topic that is copied to reads the other one.
+    if let Some(group) = group.filter(|_| !matches!(spec.load.rate, Rate::Copying(_))) {
         let reader = Belonging {
             clients,
             topic: topic.clone(),
@@ -276,7 +310,7 @@ fn open_reader<C: Clients + 'static>(
     Ok((Box::pin(reader.run()), handle))
 }
 
-impl<C: Clients + 'static> Opened<C> {
+impl Opened {
     fn begin(self) -> Lane {
         let mut lane = Lane {
             counts: self.counts,
@@ -286,7 +320,7 @@ impl<C: Clients + 'static> Opened<C> {
             tasks: Vec::new(),
         };
         for (sender, handle) in self.senders {
-            lane.tasks.push(tokio::task::spawn_local(sender.run()));
+            lane.tasks.push(tokio::task::spawn_local(sender));
             lane.senders.push(handle);
         }
         for (reader, handle) in self.readers {

@@ -12,13 +12,14 @@ mod settings;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use ::rdkafka::ClientConfig;
 use ::rdkafka::client::ClientContext;
 use ::rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
-use ::rdkafka::consumer::BaseConsumer;
+use ::rdkafka::consumer::{BaseConsumer, ConsumerGroupMetadata};
 use ::rdkafka::producer::BaseProducer;
-use history::{ClientId, Clock, RunId, Topic};
+use history::{ClientId, Clock, CommitMode, RunId, Topic};
 use plan::{Group, Load};
 use tokio::sync::{Notify, mpsc};
 
@@ -88,6 +89,7 @@ impl RdKafka {
 }
 
 impl Clients for RdKafka {
+    type Standing = ConsumerGroupMetadata;
     type Producer = RdProducer;
     type Consumer = RdConsumer;
     type Member = RdMember;
@@ -129,11 +131,13 @@ impl Clients for RdKafka {
             clock: self.clock,
             notes: self.notes.clone(),
             moves: told,
+            changed: AtomicBool::new(false),
         };
         let settings = settings::member(&self.bootstrap, id, group, read_committed);
         let consumer: BaseConsumer<Hears> = Self::open(id, settings, hears)?;
         let stamp = (self.run, id, self.clock);
-        RdMember::start(consumer, stamp, moves).map_err(|error| OpenError {
+        let in_transactions = group.commit == CommitMode::Transaction;
+        RdMember::start(consumer, stamp, (moves, in_transactions)).map_err(|error| OpenError {
             client: id,
             why: format!("no thread: {error}"),
         })

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use history::Topic;
 
 use crate::model::{Action, Minimum, Profile, Rate, Storm, TopicSpec};
+use crate::nearest::{hint, nearest};
 
 pub(crate) use steps::{Order, Scope};
 
@@ -29,6 +30,34 @@ pub(crate) fn topic_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// What is copied to a topic is another one that clients send to by themselves.
+pub(crate) fn copied(name: &Topic, topics: &Topics) -> Result<(), String> {
+    let Rate::Copying(source) = &topics[name].load.rate else {
+        return Ok(());
+    };
+    if source == name {
+        return Err(format!("{name} cannot be copied to itself; name another topic"));
+    }
+    let group = |spec: &TopicSpec| spec.load.group.as_ref().map(|group| group.name.clone());
+    let own = group(&topics[name]);
+    if let Some((other, _)) = topics.iter().find(|(it, spec)| *it != name && group(spec) == own) {
+        return Err(format!(
+            "the clients of {other} have the same `group`; give one of the two another"
+        ));
+    }
+    match topics.get(source).map(|spec| &spec.load.rate) {
+        None => {
+            let known = topics.keys().filter(|it| *it != name).map(|it| &**it);
+            let near = hint(nearest(source, known));
+            Err(format!("the plan has no topic `{source}`{near}"))
+        }
+        Some(Rate::Copying(_)) => Err(format!(
+            "{source} is a copy itself; name a topic that has a `rate`"
+        )),
+        Some(Rate::PerSecond(_) | Rate::Max | Rate::OnDemand) => Ok(()),
+    }
+}
+
 /// A minimum that no run of the plan can reach.
 pub(crate) enum Unreachable {
     /// `acked`.
@@ -45,11 +74,17 @@ pub(crate) fn reachable(
 ) -> Result<(), Unreachable> {
     let mut most_a_second = Some(0u64);
     for (name, spec) in topics {
-        match spec.load.rate {
+        // As much is copied as is sent.
+        let (name, rate) = match &spec.load.rate {
+            Rate::Copying(source) => (source, &topics[source].load.rate),
+            own => (name, own),
+        };
+        match rate {
             Rate::PerSecond(rate) => {
-                most_a_second = most_a_second.map(|sum| sum + u64::from(rate));
+                most_a_second = most_a_second.map(|sum| sum + u64::from(*rate));
             }
-            Rate::Max => most_a_second = None,
+            // A copy of a copy is refused before.
+            Rate::Max | Rate::Copying(_) => most_a_second = None,
             Rate::OnDemand => {
                 let sent = sent_by_steps(name, storm);
                 if sent < minimum.acked {

@@ -108,7 +108,8 @@ pub struct Load {
     pub producers: u32,
     /// Consumer handles that read along during the run (the drain has its own).
     pub consumers: u32,
-    /// The group that these consumers belong to; each reads by itself when absent.
+    /// The group that these consumers belong to; each reads by itself when absent. Of a topic that
+    /// is copied to, the group of its producers.
     pub group: Option<Group>,
     /// `acks`.
     pub acks: Acks,
@@ -183,7 +184,7 @@ pub enum Compression {
 }
 
 /// How fast records are sent.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Rate {
     /// So many a second.
     PerSecond(u32),
@@ -191,6 +192,9 @@ pub enum Rate {
     Max,
     /// Only when a step says so.
     OnDemand,
+    /// One for each record of another topic, read by a group of the producers and committed in the
+    /// same transaction: `copies = "ledger"`.
+    Copying(Topic),
 }
 
 /// How long each phase lasts, or may last.

@@ -24,6 +24,7 @@ pub const EMBEDDED: &[(&str, &str, &str)] = embedded![
         "quiet",
         "standard-storm",
         "transactions",
+        "exactly-once",
         "every-fault",
         "canary-kip101",
         "canary-kip101-default",

@@ -220,13 +220,13 @@ impl<'a> Value<'a> {
     }
 
     /// A word of a table, as the value that it stands for.
-    pub(crate) fn word<T: Copy>(&self, table: &[(&'static str, T)]) -> Result<T, PlanError> {
+    pub(crate) fn word<T: Clone>(&self, table: &[(&'static str, T)]) -> Result<T, PlanError> {
         let words = table.iter().map(|(word, _)| *word);
         let text = self
             .as_text()
             .ok_or_else(|| self.wrong(any_of(words.clone())))?;
         let found = table.iter().find(|(word, _)| *word == text);
-        found.map(|(_, value)| *value).ok_or_else(|| {
+        found.map(|(_, value)| value.clone()).ok_or_else(|| {
             let hint = crate::nearest::hint(nearest(text, words.clone()));
             self.bad(format!("`{text}` is none of {}{hint}", any_of(words)))
         })

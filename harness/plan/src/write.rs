@@ -91,7 +91,10 @@ fn load(out: &mut String, load: &Load) -> fmt::Result {
     writeln!(out, "consumers = {}", load.consumers)?;
     if let Some(group) = &load.group {
         writeln!(out, "group = {}", quote(&group.name))?;
-        writeln!(out, "commit = {}", quote(word(COMMITS, &group.commit)))?;
+        // Who copies commits in transactions, and in no other way.
+        if !matches!(load.rate, Rate::Copying(_)) {
+            writeln!(out, "commit = {}", quote(word(COMMITS, &group.commit)))?;
+        }
     }
     writeln!(out, "acks = {}", quote(&load.acks.to_string()))?;
     writeln!(out, "idempotent = {}", load.idempotent)?;
@@ -105,7 +108,8 @@ fn load(out: &mut String, load: &Load) -> fmt::Result {
     writeln!(out, "compression = {}", quote(compression))?;
     writeln!(out, "delivery_timeout = {}", seconds(load.delivery_timeout))?;
     writeln!(out, "value_bytes = {}", load.value_bytes)?;
-    match load.rate {
+    match &load.rate {
+        Rate::Copying(source) => writeln!(out, "copies = {}", quote(source)),
         Rate::PerSecond(rate) => writeln!(out, "rate = {rate}"),
         Rate::Max | Rate::OnDemand => {
             let rate = word(RATES, &load.rate);

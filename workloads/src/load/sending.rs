@@ -5,14 +5,13 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use history::{
-    Call, ClientId, Event, Mark, OpId, Outcome, Partition, Reply, SendAck, Topic, ValueId,
-};
+use history::{ClientId, Mark, OpId, Outcome, Partition, SendAck, Topic};
 use plan::{Load, Rate};
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use super::booking::{came_back, handed_over, records_to};
 use super::crash::{Crashed, Now, Order};
 use super::transacting::Transactions;
 use super::{Counts, Desk, Sent};
@@ -338,23 +337,8 @@ impl<C: Clients> Sender<C> {
         if records.is_empty() {
             return;
         }
-        let at = self.desk.clock.mark();
-        let client = self.client;
-        let events = records.iter().map(|record| Event::Invoked {
-            op: record.op,
-            client,
-            at,
-            call: Call::Send {
-                partition: record.partition.clone(),
-                value: record.value,
-            },
-        });
-        self.desk.pen.write_all(events.collect());
+        handed_over(&self.desk, &self.counts, self.client, records);
         self.in_flight += records.len();
-        self.count(|counts| {
-            counts.sent += records.len() as u64;
-            counts.in_flight += records.len() as u64;
-        });
         if let Some(producer) = &mut self.producer {
             producer.submit(records);
         }
@@ -363,41 +347,24 @@ impl<C: Clients> Sender<C> {
     /// Records what came back.
     fn returned(&mut self, batch: Vec<Completion>) {
         self.in_flight -= batch.len();
-        let mut counts = self.counts.get();
-        counts.in_flight -= batch.len() as u64;
-        let mut events = Vec::with_capacity(batch.len());
-        for Completion { op, at, outcome } in batch {
-            match outcome {
-                Outcome::Ok(_) => counts.acked += 1,
-                Outcome::Failed(_) => counts.failed += 1,
-                Outcome::Unknown(_) => counts.unknown += 1,
-            }
+        for Completion { op, outcome, .. } in &batch {
             if let Some(transactions) = &mut self.transactions
                 && !matches!(outcome, Outcome::Ok(_))
             {
                 transactions.spoil();
             }
             if !self.awaited.is_empty()
-                && let Some(progress) = self.awaited.remove(&op)
+                && let Some(progress) = self.awaited.remove(op)
             {
-                progress.settle(&outcome);
+                progress.settle(outcome);
             }
-            let reply = Reply::Sent(outcome);
-            events.push(Event::Returned { op, at, reply });
         }
-        self.counts.set(counts);
-        self.desk.pen.write_all(events);
-    }
-
-    fn count(&self, change: impl FnOnce(&mut Counts)) {
-        let mut counts = self.counts.get();
-        change(&mut counts);
-        self.counts.set(counts);
+        came_back(&self.desk, &self.counts, batch);
     }
 }
 
 /// The name by which a handle's transactions are known to their coordinator, whoever is behind it.
-fn transactional_id(topic: &Topic, load: &Load, (index, _): (u32, u32)) -> Option<String> {
+pub fn transactional_id(topic: &Topic, load: &Load, (index, _): (u32, u32)) -> Option<String> {
     load.transactional
         .then(|| format!("tidemark-{topic}-{index}"))
 }
@@ -413,21 +380,6 @@ fn ticks() -> Interval {
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tick
-}
-
-/// New records for these partitions: consecutive operations, consecutive values.
-fn records_to(targets: impl ExactSizeIterator<Item = Partition>, desk: &Desk) -> Vec<Record> {
-    let count = targets.len() as u64;
-    let op = desk.pen.next_ops(count).0;
-    let value = desk.next_value.replace(desk.next_value.get() + count);
-    targets
-        .zip(0..)
-        .map(|(partition, n)| Record {
-            op: OpId(op + n),
-            partition,
-            value: ValueId(value + n),
-        })
-        .collect()
 }
 
 /// Records that fall due in a time.

@@ -1,5 +1,7 @@
 //! The load against clients in memory, in virtual time.
 
+mod copying;
+
 use std::collections::BTreeSet;
 
 use history::{
@@ -55,8 +57,15 @@ impl Scene {
     }
 }
 
-/// Plays a scene in virtual time; its events.
+/// Plays a scene of one topic in virtual time; its events.
 fn play<F: Future>(spec: TopicSpec, act: impl FnOnce(Scene) -> F) -> (F::Output, Vec<Event>) {
+    play_all(BTreeMap::from([("ledger".into(), spec)]), act)
+}
+
+fn play_all<F: Future>(
+    topics: BTreeMap<Topic, TopicSpec>,
+    act: impl FnOnce(Scene) -> F,
+) -> (F::Output, Vec<Event>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -66,7 +75,6 @@ fn play<F: Future>(spec: TopicSpec, act: impl FnOnce(Scene) -> F) -> (F::Output,
     let out = LocalSet::new().block_on(&runtime, async {
         let clock = Clock::start();
         let kafka = FakeKafka::new(clock, LATENCY);
-        let topics = BTreeMap::from([("ledger".into(), spec)]);
         let workload = start(Rc::new(kafka.clone()), &topics, pen.clone(), clock).expect("opened");
         act(Scene {
             kafka,

@@ -13,13 +13,13 @@ use super::sending::Sender;
 use crate::client::{Clients, Producer, Then, Transact, Transacted};
 
 /// Between two attempts at the same step.
-const PAUSE: Duration = Duration::from_millis(100);
+pub const PAUSE: Duration = Duration::from_millis(100);
 /// For one attempt; what takes longer is of unknown outcome and tried again.
-const ATTEMPT: Duration = Duration::from_secs(5);
+pub const ATTEMPT: Duration = Duration::from_secs(5);
 /// Bounds of how long a transaction takes records.
 const OPEN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(400));
 /// One of so many is aborted.
-const ABORTED: u64 = 5;
+pub const ABORTED: u64 = 5;
 
 /// Where a producer stands between two transactions or in one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,6 +40,20 @@ pub fn abandon<C: ConsumerContext>(consumer: BaseConsumer<C>) {
     }
 }
 
+/// The generation of a consumer's group, as the consumer knows it; negative when it is no member.
+pub fn generation<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> i32 {
+    // SAFETY: the client lives; what is returned is ours, read only until it is destroyed, once.
+    unsafe {
+        let standing = c::rd_kafka_consumer_group_metadata(consumer.client().native_ptr());
+        if standing.is_null() {
+            return -1;
+        }
+        let generation = c::rd_kafka_consumer_group_metadata_generation_id(standing);
+        c::rd_kafka_consumer_group_metadata_destroy(standing);
+        generation
+    }
+}
+
 /// A context that hears nothing: events are served by [`Reports`] and [`Reader`] instead.
 pub struct Silent;
 

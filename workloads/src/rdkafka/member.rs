@@ -2,7 +2,9 @@
 //! the group's changes are told inside them.
 //!
 //! Offsets are stored when a record counts as processed, which is at the next poll; so automatic
-//! commits never run ahead of what was read.
+//! commits never run ahead of what was read. For commits in transactions its standing in the group is
+//! kept as it was when the records were given: a consumer that the group has dropped since would
+//! otherwise commit as nobody in particular, which brokers take.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +14,8 @@ use ::rdkafka::TopicPartitionList;
 use ::rdkafka::client::ClientContext;
 use ::rdkafka::config::RDKafkaLogLevel;
 use ::rdkafka::consumer::{
-    BaseConsumer, CommitMode as Sync, Consumer as _, ConsumerContext, Rebalance,
+    BaseConsumer, CommitMode as Sync, Consumer as _, ConsumerContext, ConsumerGroupMetadata,
+    Rebalance,
 };
 use ::rdkafka::error::KafkaError;
 use ::rdkafka::message::{BorrowedMessage, Message as _};
@@ -25,6 +28,8 @@ use super::ffi;
 use super::notes::Notes;
 use crate::client::{Member, Move};
 
+/// How long a seek may take.
+const SEEK: Duration = Duration::from_secs(5);
 /// How late a thread that waits for records hears that it should end.
 const SLICE: Duration = Duration::from_millis(50);
 
@@ -39,6 +44,8 @@ enum Order {
     Subscribe(Vec<Topic>, oneshot::Sender<Outcome<()>>),
     Poll(usize, Duration, oneshot::Sender<Reply>),
     Commit(Vec<(Partition, Offset)>, oneshot::Sender<Outcome<()>>),
+    Seek(Vec<(Partition, Offset)>, oneshot::Sender<Outcome<()>>),
+    Standing(oneshot::Sender<Option<ConsumerGroupMetadata>>),
 }
 
 impl RdMember {
@@ -46,7 +53,7 @@ impl RdMember {
     pub(super) fn start(
         consumer: BaseConsumer<Hears>,
         (run, client, clock): (RunId, ClientId, Clock),
-        moves: mpsc::UnboundedReceiver<Move>,
+        (moves, in_transactions): (mpsc::UnboundedReceiver<Move>, bool),
     ) -> std::io::Result<Self> {
         let (orders, inbox) = mpsc::unbounded_channel();
         let crashed = Arc::new(AtomicBool::new(false));
@@ -55,6 +62,8 @@ impl RdMember {
             run,
             clock,
             read: TopicPartitionList::new(),
+            in_transactions,
+            standing: None,
             crashed: Arc::clone(&crashed),
         };
         std::thread::Builder::new()
@@ -79,6 +88,8 @@ fn ended() -> Why {
 }
 
 impl Member for RdMember {
+    type Standing = ConsumerGroupMetadata;
+
     async fn subscribe(&mut self, topics: &[Topic]) -> Outcome<()> {
         let subscribed = self
             .ask(|answer| Order::Subscribe(topics.to_vec(), answer))
@@ -96,6 +107,15 @@ impl Member for RdMember {
             .ask(|answer| Order::Commit(offsets.to_vec(), answer))
             .await;
         committed.unwrap_or_else(|| Outcome::Unknown(ended()))
+    }
+
+    async fn standing(&mut self) -> Option<ConsumerGroupMetadata> {
+        self.ask(Order::Standing).await.flatten()
+    }
+
+    async fn seek(&mut self, to: &[(Partition, Offset)]) -> Outcome<()> {
+        let sought = self.ask(|answer| Order::Seek(to.to_vec(), answer)).await;
+        sought.unwrap_or_else(|| Outcome::Failed(ended()))
     }
 
     fn moves(&mut self) -> Vec<Move> {
@@ -116,6 +136,8 @@ pub struct Hears {
     pub clock: Clock,
     pub notes: Notes,
     pub moves: mpsc::UnboundedSender<Move>,
+    /// Whether the group changed since this was last looked at.
+    pub changed: AtomicBool,
 }
 
 impl ClientContext for Hears {
@@ -132,6 +154,7 @@ impl ClientContext for Hears {
 
 impl ConsumerContext for Hears {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        self.changed.store(true, Ordering::Relaxed);
         let (change, list) = match rebalance {
             Rebalance::Assign(list) => (history::Rebalance::Assigned, list),
             Rebalance::Revoke(list) if consumer.assignment_lost() => {
@@ -160,6 +183,9 @@ struct Thread {
     clock: Clock,
     /// What was read last, and counts as processed at the next poll.
     read: TopicPartitionList,
+    in_transactions: bool,
+    /// As it was when records were given last; only in transactions.
+    standing: Option<ConsumerGroupMetadata>,
     crashed: Arc<AtomicBool>,
 }
 
@@ -183,6 +209,12 @@ impl Thread {
                 Order::Commit(offsets, answer) => {
                     let _ = answer.send(self.commit(&offsets));
                 }
+                Order::Seek(to, answer) => {
+                    let _ = answer.send(self.seek(&to));
+                }
+                Order::Standing(answer) => {
+                    let _ = answer.send(self.standing.take());
+                }
             }
         }
         if self.crashed.load(Ordering::Acquire) {
@@ -202,6 +234,7 @@ impl Thread {
                 false => Duration::ZERO,
             };
             let polled = self.consumer.poll(wait);
+            let changed = self.consumer.context().changed.swap(false, Ordering::Relaxed);
             match polled {
                 Some(Ok(message)) => {
                     let given = delivery(self.run, &message);
@@ -212,22 +245,46 @@ impl Thread {
                 Some(Err(error)) => {
                     return Reply::Polled(Outcome::Failed(Why::new(error.to_string())));
                 }
+                None if changed => break,
                 None if !deliveries.is_empty() || self.clock.mark() >= until => break,
                 None => {}
             }
+        }
+        self.standing = None;
+        if self.in_transactions && !deliveries.is_empty() {
+            let standing = self.consumer.group_metadata();
+            // Looked at after it was taken: who is a member by then was one before.
+            self.standing = standing.filter(|_| ffi::generation(&self.consumer) >= 0);
         }
         self.read = list(deliveries.iter().map(|it| (&it.partition, it.offset.0 + 1)));
         Reply::Polled(Outcome::Ok(deliveries))
     }
 
+    fn seek(&self, to: &[(Partition, Offset)]) -> Outcome<()> {
+        let sought = self.consumer.seek_partitions(offsets_of(to), SEEK);
+        let sought = sought.and_then(|done| {
+            let mut each = done.elements().into_iter().map(|it| it.error());
+            each.try_for_each(|sought| sought)
+        });
+        match sought {
+            Ok(()) => Outcome::Ok(()),
+            Err(error) => Outcome::Unknown(Why::new(error.to_string())),
+        }
+    }
+
     fn commit(&self, offsets: &[(Partition, Offset)]) -> Outcome<()> {
-        let list = list(offsets.iter().map(|(partition, next)| (partition, next.0)));
+        let list = offsets_of(offsets);
         match self.consumer.commit(&list, Sync::Sync) {
             Ok(()) => Outcome::Ok(()),
             // A coordinator that was asked twice may have done it the first time.
             Err(error) => Outcome::Unknown(Why::new(error.to_string())),
         }
     }
+}
+
+/// Offsets as the library takes them.
+pub(super) fn offsets_of(offsets: &[(Partition, Offset)]) -> TopicPartitionList {
+    list(offsets.iter().map(|(partition, next)| (partition, next.0)))
 }
 
 fn list<'a>(offsets: impl Iterator<Item = (&'a Partition, i64)>) -> TopicPartitionList {

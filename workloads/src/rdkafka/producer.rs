@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ::rdkafka::consumer::ConsumerGroupMetadata;
 use ::rdkafka::producer::{BaseProducer, Producer as _, PurgeConfig};
-use history::{ClientId, Clock, NodeId, OpId, Partition, RunId, Topic, payload};
+use history::{ClientId, Clock, NodeId, Offset, OpId, Partition, RunId, Topic, payload};
 use plan::{Acks, Load};
 use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::ffi::{Reported, Reports, Sender, Silent};
+use super::member::offsets_of;
 use super::notes::Notes;
 use super::settings::RETRY_BACKOFF;
 use crate::client::{Completion, Producer, Record, Then, Transact, Transacted};
@@ -100,6 +102,23 @@ impl RdProducer {
         batch
     }
 
+    /// Makes a call in which the library waits, on a thread of its own: nobody here does.
+    async fn wait(
+        &mut self,
+        call: impl FnOnce(&BaseProducer<Silent>) -> Transacted + Send + 'static,
+    ) -> Transacted {
+        let producer = self.sender.shared();
+        let (answer, answered) = oneshot::channel();
+        let thread = std::thread::Builder::new().name(format!("{} transaction", self.stamp.client));
+        let done = match thread.spawn(move || answer.send(call(&producer))) {
+            Ok(_) => answered.await,
+            Err(error) => return Transacted::dead(&format!("no thread to wait on: {error}")),
+        };
+        let done = done.unwrap_or_else(|_| Transacted::dead("its thread ended"));
+        self.dead |= done.then == Then::Dead;
+        done
+    }
+
     /// Everything that is still pending, as unknown.
     fn give_up(&mut self) -> Vec<Completion> {
         let at = self.stamp.clock.mark();
@@ -126,6 +145,8 @@ impl RdProducer {
 }
 
 impl Producer for RdProducer {
+    type Standing = ConsumerGroupMetadata;
+
     fn submit(&mut self, records: &[Record]) {
         let stamp = &self.stamp;
         let at = stamp.clock.mark();
@@ -189,12 +210,7 @@ impl Producer for RdProducer {
     }
 
     async fn transact(&mut self, step: Transact, within: Duration) -> Transacted {
-        let producer = self.sender.shared();
-        let (answer, answered) = oneshot::channel();
-        // The library waits in these calls; nobody here does.
-        let waiting =
-            std::thread::Builder::new().name(format!("{} transaction", self.stamp.client));
-        let waiting = waiting.spawn(move || {
+        self.wait(move |producer| {
             let done = match step {
                 Transact::Register => producer.init_transactions(within),
                 Transact::Begin => producer.begin_transaction(),
@@ -202,15 +218,23 @@ impl Producer for RdProducer {
                 Transact::End { commit: true } => producer.commit_transaction(within),
                 Transact::End { commit: false } => producer.abort_transaction(within),
             };
-            let _ = answer.send(fate::of_step(step, done));
-        });
-        let done = match waiting {
-            Ok(_) => answered.await,
-            Err(error) => return Transacted::dead(&format!("no thread to wait on: {error}")),
-        };
-        let done = done.unwrap_or_else(|_| Transacted::dead("its thread ended"));
-        self.dead |= done.then == Then::Dead;
-        done
+            fate::of_step(step, done)
+        })
+        .await
+    }
+
+    async fn send_offsets(
+        &mut self,
+        offsets: &[(Partition, Offset)],
+        standing: ConsumerGroupMetadata,
+        within: Duration,
+    ) -> Transacted {
+        let offsets = offsets_of(offsets);
+        self.wait(move |producer| {
+            let done = producer.send_offsets_to_transaction(&offsets, &standing, within);
+            fate::of_offsets(done)
+        })
+        .await
     }
 
     fn crash(&mut self) -> Vec<Completion> {

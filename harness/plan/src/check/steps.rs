@@ -10,7 +10,7 @@ use history::{NodeId, Partition, Topic};
 use crate::ask::{Ask, Target};
 use crate::duration::Seconds;
 use crate::model::{
-    Action, Budget, ClusterSpec, Condition, NODES, Quantity, Step, TopicSpec, When,
+    Action, Budget, ClusterSpec, Condition, NODES, Quantity, Rate, Step, TopicSpec, When,
 };
 use crate::nearest::{hint, nearest};
 use crate::properties::check_topic;
@@ -96,7 +96,16 @@ impl<'a> Scope<'a> {
             self.condition(condition)?;
         }
         match &step.action {
-            Action::Send { partition, .. } => self.partition(partition),
+            Action::Send { partition, .. } => {
+                self.partition(partition)?;
+                match &self.topic(&partition.topic)?.load.rate {
+                    Rate::Copying(source) => Err(format!(
+                        "{} is sent only what is copied to it; send to {source}",
+                        partition.topic
+                    )),
+                    Rate::PerSecond(_) | Rate::Max | Rate::OnDemand => Ok(()),
+                }
+            }
             Action::Fault { ask, hold, .. } => {
                 self.ask(ask)?;
                 match hold {

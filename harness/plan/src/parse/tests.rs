@@ -105,6 +105,99 @@ fn what_is_written_is_read_as_the_same_plan() {
     }
 }
 
+/// A plan with a topic whose producers copy another.
+fn copying() -> String {
+    let copies = "[topics.copies]
+partitions = 2
+replicas = 3
+min_insync_replicas = 2
+[topics.copies.load]
+producers = 2
+acks = \"all\"
+idempotent = true
+transactional = true
+group = \"copiers\"
+copies = \"ledger\"
+
+[phases]";
+    with("[phases]", copies)
+}
+
+#[test]
+fn a_topic_may_be_copied_to_by_a_group() {
+    let text = copying();
+    let plan = Plan::parse(&text, "x.toml").unwrap_or_else(|e| panic!("{e}"));
+    let load = &plan.topics["copies"].load;
+    assert_eq!(load.rate, Rate::Copying("ledger".into()));
+    let group = load.group.as_ref().map(|it| (it.name.as_str(), it.commit));
+    assert_eq!(group, Some(("copiers", history::CommitMode::Transaction)));
+    let again = plan.to_toml();
+    assert_eq!(Plan::parse(&again, "again").as_ref(), Ok(&plan), "{again}");
+    // As much is copied as is sent.
+    let fast = text.replace("acked_per_second = 100", "acked_per_second = 1400");
+    assert!(Plan::parse(&fast, "x.toml").is_ok());
+}
+
+#[test]
+fn what_cannot_be_copied_has_a_line_and_a_remedy() {
+    for (line, instead, wanted) in [
+        (
+            "copies = \"ledger\"",
+            "copies = \"ledgre\"",
+            "x.toml:31: `topics.copies.load.copies`: the plan has no topic `ledgre`; did you mean `ledger`?",
+        ),
+        (
+            "copies = \"ledger\"",
+            "copies = \"copies\"",
+            "x.toml:31: `topics.copies.load.copies`: copies cannot be copied to itself; name another topic",
+        ),
+        (
+            "rate = 700",
+            "transactional = true\ngroup = \"g\"\ncopies = \"copies\"",
+            "x.toml:21: `topics.ledger.load.copies`: copies is a copy itself; name a topic that has a `rate`",
+        ),
+        (
+            "rate = 700",
+            "rate = 700\ngroup = \"copiers\"",
+            "x.toml:32: `topics.copies.load.copies`: the clients of ledger have the same `group`; give one of the two another",
+        ),
+        (
+            "copies = \"ledger\"",
+            "copies = \"ledger\"\nrate = 5",
+            "x.toml:32: `topics.copies.load.rate`: who copies sends what comes: as fast as it is sent to the topic that is copied; leave it out",
+        ),
+        (
+            "copies = \"ledger\"",
+            "copies = \"ledger\"\ncommit = \"after\"",
+            "x.toml:32: `topics.copies.load.commit`: who copies commits within each transaction; leave it out",
+        ),
+        (
+            "transactional = true\n",
+            "",
+            "x.toml:30: `topics.copies.load.copies`: copies are made in transactions: say `transactional = true` (and `idempotent = true`)",
+        ),
+        (
+            "group = \"copiers\"\n",
+            "",
+            "x.toml:30: `topics.copies.load.copies`: who copies reads as a group: say which, `group = \"copiers\"`",
+        ),
+        (
+            "\"kill leader of ledger/0 for 8s\"",
+            "\"send 5 to copies/0\"",
+            "x.toml:45: `storm.steps`: send 5 to copies/0: copies is sent only what is copied to it; send to ledger",
+        ),
+        (
+            "rate = 700",
+            "rate = \"on-demand\"",
+            "x.toml:40: `minimum.acked`: 1000 can never be reached: the steps send 0 to ledger",
+        ),
+    ] {
+        let text = copying();
+        assert!(text.contains(line), "the plan has no line {line}");
+        assert_eq!(complaint(&text.replacen(line, instead, 1)), wanted);
+    }
+}
+
 #[test]
 fn a_misspelt_key_is_told_with_its_line_and_the_nearest() {
     assert_eq!(

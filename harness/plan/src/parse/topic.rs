@@ -22,6 +22,10 @@ pub(super) fn topics(value: &Value<'_>) -> Result<BTreeMap<Topic, TopicSpec>, Pl
         check::topic_name(name).map_err(|why| value.bad(why))?;
         topics.insert(Topic::from(name), topic(&value)?);
     }
+    for (name, value) in value.entries()? {
+        let name = Topic::from(name);
+        check::copied(&name, &topics).map_err(|why| at(&value, &["load", "copies"]).bad(why))?;
+    }
     if topics.is_empty() {
         return Err(value.bad("a plan without topics has nothing to judge"));
     }
@@ -124,12 +128,14 @@ fn load(value: &Value<'_>) -> Result<Load, PlanError> {
         "delivery_timeout",
         "value_bytes",
         "rate",
+        "copies",
     ])?;
     let or = |key, default| table.get(key).map_or(Ok(default), |v| v.number::<u32>());
+    let copying = table.get("copies").is_some();
     let load = Load {
         producers: table.get("producers").map_or(Ok(1), |v| v.positive())?,
         consumers: or("consumers", 0)?,
-        group: group(&table)?,
+        group: group(&table, copying)?,
         acks: acks(&table.need("acks", "what an acknowledgement promises")?)?,
         idempotent: table.get("idempotent").map_or(Ok(false), |v| v.boolean())?,
         transactional: table
@@ -147,7 +153,7 @@ fn load(value: &Value<'_>) -> Result<Load, PlanError> {
             .get("delivery_timeout")
             .map_or(Ok(Duration::from_secs(30)), |v| v.duration())?,
         value_bytes: or("value_bytes", 128)?,
-        rate: rate(&table.need("rate", "records a second, \"max\" or \"on-demand\"")?)?,
+        rate: rate(&table)?,
     };
     let complain = |key, why: String| match table.get(key) {
         Some(value) => Err(value.bad(why)),
@@ -163,6 +169,14 @@ fn load(value: &Value<'_>) -> Result<Load, PlanError> {
     if load.transactional && !load.idempotent {
         let why = "transactions need `idempotent = true`".to_owned();
         return complain("transactional", why);
+    }
+    if copying && !load.transactional {
+        let why = "copies are made in transactions: say `transactional = true` (and `idempotent = true`)";
+        return complain("copies", why.to_owned());
+    }
+    if copying && load.group.is_none() {
+        let why = "who copies reads as a group: say which, `group = \"copiers\"`";
+        return complain("copies", why.to_owned());
     }
     if load.idempotent && load.max_in_flight > 5 {
         let why = "idempotence allows at most 5 requests in flight".to_owned();
@@ -182,9 +196,12 @@ fn load(value: &Value<'_>) -> Result<Load, PlanError> {
     Ok(load)
 }
 
-/// `group` and `commit`.
-fn group(table: &Table<'_>) -> Result<Option<Group>, PlanError> {
+/// `group` and `commit`. Who copies commits in transactions.
+fn group(table: &Table<'_>, copying: bool) -> Result<Option<Group>, PlanError> {
     let commit = table.get("commit");
+    if copying && let Some(commit) = &commit {
+        return Err(commit.bad("who copies commits within each transaction; leave it out"));
+    }
     let Some(name) = table.get("group") else {
         return match commit {
             Some(commit) => Err(commit.bad("only a `group` commits anything")),
@@ -192,6 +209,12 @@ fn group(table: &Table<'_>) -> Result<Option<Group>, PlanError> {
         };
     };
     check::topic_name(name.text()?).map_err(|why| name.bad(why))?;
+    if copying {
+        return Ok(Some(Group {
+            name: name.text()?.to_owned(),
+            commit: CommitMode::Transaction,
+        }));
+    }
     Ok(Some(Group {
         name: name.text()?.to_owned(),
         commit: commit.map_or(Ok(CommitMode::After), |value| value.word(COMMITS))?,
@@ -209,9 +232,33 @@ fn acks(value: &Value<'_>) -> Result<Acks, PlanError> {
     }
 }
 
-fn rate(value: &Value<'_>) -> Result<Rate, PlanError> {
+/// `rate`, or `copies` in its place.
+fn rate(table: &Table<'_>) -> Result<Rate, PlanError> {
+    if let Some(source) = table.get("copies") {
+        if let Some(rate) = table.get("rate") {
+            return Err(rate.bad(
+                "who copies sends what comes: as fast as it is sent to the topic that is copied; \
+                 leave it out",
+            ));
+        }
+        return Ok(Rate::Copying(Topic::from(source.text()?)));
+    }
+    let value = table.need("rate", "records a second, \"max\" or \"on-demand\"")?;
     if value.as_text().is_some() {
         return value.word(RATES);
     }
     value.positive().map(Rate::PerSecond)
+}
+
+/// What stands below a value, as deep as it goes.
+fn at<'a>(value: &Value<'a>, keys: &[&str]) -> Value<'a> {
+    let mut found = value.clone();
+    for key in keys {
+        let below = found.entries().unwrap_or_default();
+        let Some((_, below)) = below.into_iter().find(|(name, _)| name == key) else {
+            break;
+        };
+        found = below;
+    }
+    found
 }
