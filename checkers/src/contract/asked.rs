@@ -1,7 +1,7 @@
 //! The contract of a plan, before anything is recorded: every fault it names is taken to happen,
 //! and every one to change a leader. Printed before a run; no judgement rests on it.
 
-use plan::{Action, Load, Plan, Storm, TopicSpec};
+use plan::{Action, Load, Plan, Rate, Storm, TopicSpec};
 
 use super::timeline::Timeline;
 use super::writers::Writers;
@@ -36,10 +36,7 @@ impl Contract {
                 max_in_flight: load.max_in_flight,
                 transactional: load.transactional,
             }],
-            groups: match load.consumers {
-                0 => Vec::new(),
-                _ => vec![readers(load)],
-            },
+            groups: readers(plan, topic, load),
             idempotent: load.idempotent || load.transactional,
             kafka: known::Version::of(&plan.cluster.kafka),
             min_isr: spec.min_insync_replicas,
@@ -63,16 +60,28 @@ impl Contract {
     }
 }
 
-/// The consumers that read along; groups of a plan begin at the log's start.
-fn readers(load: &Load) -> Group {
-    match &load.group {
+/// The consumers that read along, and the groups that copy the topic; groups of a plan begin at the
+/// log's start.
+fn readers(plan: &Plan, topic: &Topic, load: &Load) -> Vec<Group> {
+    let group = |load: &Load| match &load.group {
         None => Group::by_hand("its consumers"),
         Some(group) => Group {
             modes: vec![group.commit],
             read_committed: load.transactional,
             ..Group::by_hand(&format!("group {}", group.name))
         },
+    };
+    let copying = |load: &&Load| matches!(&load.rate, Rate::Copying(source) if source == topic);
+    let loads = plan.topics.values().map(|spec| &spec.load);
+    let mut readers: Vec<Group> = loads.filter(copying).map(group).collect();
+    if load.consumers > 0 {
+        // The group of a topic that is copied to reads the other one.
+        readers.push(match load.rate {
+            Rate::Copying(_) => Group::by_hand("its consumers"),
+            Rate::PerSecond(_) | Rate::Max | Rate::OnDemand => group(load),
+        });
     }
+    readers
 }
 
 /// What a plan's topics would be promised, in words, before a run.

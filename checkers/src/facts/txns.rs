@@ -3,10 +3,10 @@
 //! Nothing is judged here. A transaction whose end nobody was told of is of unknown fate; one that
 //! nobody asked to commit was not committed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evidence::{Batch, Marker};
-use history::{Call, ClientId, Mark, Offset, OpId, Outcome, Topic};
+use history::{Call, ClientId, Mark, Offset, OpId, Outcome, Payload, Topic};
 use rustc_hash::FxHashMap;
 
 use crate::facts::{CallFact, Facts, LogView};
@@ -73,6 +73,50 @@ impl Txns {
             txns.by_client.insert(client, (first, txns.all.len()));
         }
         txns
+    }
+
+    /// The same, where of a transaction that nobody was told of the markers behind its records say
+    /// what became of it, all of them alike. What was told stays as it was told.
+    pub fn with_markers(facts: &Facts) -> Self {
+        let mut txns = Self::of(facts);
+        if txns.all.iter().all(|txn| txn.fate != Fate::Unknown) {
+            return txns;
+        }
+        let mut said: BTreeMap<usize, BTreeSet<Marked>> = BTreeMap::new();
+        for log in facts.parts.iter().filter_map(|part| part.final_log()) {
+            let stretches = Stretches::of(log);
+            for batch in &log.log.batches {
+                let Some(stretch) = stretches.of_batch(batch) else {
+                    continue;
+                };
+                for record in log.log.records_of(batch) {
+                    let sender = txns.sender(facts, record.payload);
+                    if let Some(txn) = sender.filter(|&txn| txns.all[txn].fate == Fate::Unknown) {
+                        said.entry(txn).or_default().insert(stretch.marked);
+                    }
+                }
+            }
+        }
+        for (txn, said) in said {
+            let txn = &mut txns.all[txn];
+            txn.fate = match said.iter().collect::<Vec<_>>()[..] {
+                [Marked::Committed] => Fate::Committed,
+                [Marked::Aborted] => Fate::Aborted,
+                _ => continue,
+            };
+            // A marker does not say by when.
+            txn.answered = None;
+        }
+        txns
+    }
+
+    /// The transaction that a payload was sent in.
+    fn sender(&self, facts: &Facts, payload: Payload) -> Option<usize> {
+        let Payload::Value(value) = payload else {
+            return None;
+        };
+        let send = facts.ops.send(facts.ops.by_value.get(value)?);
+        self.containing(send.client, send.op)
     }
 
     /// A transaction by its number.

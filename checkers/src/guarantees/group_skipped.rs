@@ -58,7 +58,7 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
     if !whole {
         return tally;
     }
-    let txns = Txns::of(case.facts);
+    let txns = Txns::with_markers(case.facts);
     let mut permitted = None;
     for part in case.parts() {
         for group in &groups {

@@ -52,7 +52,7 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
     if !groups.iter().any(commits) {
         return Tally::absent();
     }
-    let txns = Txns::of(case.facts);
+    let txns = Txns::with_markers(case.facts);
     let mut tally = Tally::of("commits of groups");
     for part in case.parts() {
         for group in groups.iter().filter(|group| commits(group)) {

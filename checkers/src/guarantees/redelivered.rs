@@ -47,7 +47,7 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
     if groups.is_empty() {
         return Tally::absent();
     }
-    let txns = Txns::of(case.facts);
+    let txns = Txns::with_markers(case.facts);
     let mut tally = Tally::of("records that groups processed");
     let mut permitted = None;
     for part in case.parts() {

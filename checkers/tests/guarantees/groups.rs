@@ -212,6 +212,52 @@ fn within_transactions_each_record_is_processed_once() {
     );
 }
 
+/// A consumer that sends on what it reads; of the end of its first transaction nobody was told, and
+/// `marker` stands behind what it sent.
+fn copied(again: &str, marker: &str) -> String {
+    let scene = in_transactions("commit -> ? lost", "commit", again);
+    let scene = scene.replace(
+        "c5 commit t/0@2",
+        "c5 send u/0 v10 -> @0 at 1.12s..1.13s
+        c5 send u/0 v11 -> @1 at 1.12s..1.13s
+        c5 commit t/0@2",
+    );
+    let log = format!("e0 @0 v10 v11 pid=7.0+0 txn{marker}");
+    format!(
+        "topic u on n0,n1 by c5 idempotent transactional
+        {scene}
+        n0 said 0.5s leader u/0 e0 from @0 hw @0 isr n0,n1 was none
+        n0 final u/0: {log}
+        n1 final u/0: {log}"
+    )
+}
+
+#[test]
+fn what_was_sent_on_says_whether_it_was_processed() {
+    const COMMITTED: &str = " | e0 @2 commit pid=7.0";
+    const ABORTED: &str = " | e0 @2 abort pid=7.0 | aborted 7 @0 @2";
+    let all = REST.replace("@2=v2", "@0=v0 @1=v1 @2=v2");
+    for name in [TWICE, SKIPPED] {
+        acquits(name, &copied(REST, COMMITTED), 4);
+        acquits(name, &copied(&all, ABORTED), 4);
+    }
+    // What it sent on was committed, its offsets were not.
+    convicts(
+        TWICE,
+        &copied(&all, COMMITTED),
+        "2 records given to group g again, without cause",
+    );
+    // Its offsets were committed, what it sent on was not.
+    convicts(
+        SKIPPED,
+        &copied(REST, ABORTED),
+        "2 records skipped by group g",
+    );
+    // Nobody can tell.
+    abstains(TWICE, &copied(&all, ""), "may be permitted");
+    acquits(SKIPPED, &copied(REST, ""), 4);
+}
+
 #[test]
 fn a_consumer_by_itself_reads_on_from_where_it_was() {
     let alone = "consumer c5 commit=none";
