@@ -480,9 +480,8 @@ impl Producer for FakeProducer {
                 then: Then::Abort,
             };
         }
-        let named = |(partition, next): &(Partition, Offset)| {
-            (group.clone(), partition.clone(), *next)
-        };
+        let named =
+            |(partition, next): &(Partition, Offset)| (group.clone(), partition.clone(), *next);
         self.offsets.extend(offsets.iter().map(named));
         Transacted::done()
     }

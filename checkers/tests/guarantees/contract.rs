@@ -380,6 +380,23 @@ fn a_plan_says_what_its_groups_and_transactions_are_promised() {
 }
 
 #[test]
+fn a_plan_says_of_the_topic_that_is_copied_what_its_copiers_are_promised() {
+    let text = include_str!("../../../plans/exactly-once.toml");
+    let plan = plan::Plan::parse(text, "exactly-once.toml").expect("a plan");
+    let said = checkers::promises(&plan);
+    let (copies, ledger) = said.split_once("\nledger (").expect("two topics");
+    for words in [
+        "a group processes each record once: promised, offsets are committed with what was made of",
+        "a committed offset never goes back: promised",
+    ] {
+        assert!(ledger.contains(words), "`{words}` in {ledger}");
+        assert!(!copies.contains(words), "`{words}` in {copies}");
+    }
+    let alone = "a consumer that assigns itself is given every record";
+    assert!(copies.contains(alone) && !ledger.contains(alone), "{said}");
+}
+
+#[test]
 fn a_setting_of_the_brokers_reaches_the_topics_that_follow_them() {
     let said = |topic: &str, brokers: &str| {
         let scene = format!(

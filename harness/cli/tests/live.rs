@@ -217,6 +217,38 @@ fn the_same_schedule_with_the_default_protocol_holds() {
 }
 
 #[test]
+#[ignore = "slow: two and a half minutes; `make test-slow`"]
+fn what_is_copied_in_transactions_is_processed_once() {
+    let Some(turn) = Turn::take("exactly-once") else {
+        return;
+    };
+    let output = turn.command("exactly-once").output().expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+    let verdict = turn.verdict();
+    let of = |topic: &str, name: &str| {
+        let topics = verdict["topics"].as_array().expect("topics").iter();
+        let guarantees = topics.filter(|it| it["topic"] == topic).flat_map(|it| {
+            let guarantees = it["guarantees"].as_array();
+            guarantees.expect("guarantees").iter()
+        });
+        let mut guarantees = guarantees.filter(|it| it["name"] == name);
+        guarantees.next().expect("it has a row")["verdict"].clone()
+    };
+    for (topic, name, least) in [
+        ("ledger", "redelivered", 5000),
+        ("ledger", "group-skipped", 5000),
+        ("ledger", "offset-regressed", 50),
+        ("copies", "txn-atomicity", 50),
+    ] {
+        let said = of(topic, name);
+        assert_eq!(said["is"], "held", "{topic} {name}: {said}");
+        let examined = said["examined"].as_u64().expect("a count");
+        assert!(examined >= least, "{topic} {name}: {said}");
+    }
+    turn.nothing_is_left();
+}
+
+#[test]
 fn term_in_the_storm_ends_the_run_within_twenty_seconds() {
     ends_in_order_after(Signal::SIGTERM, "TERM");
 }

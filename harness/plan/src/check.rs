@@ -36,11 +36,16 @@ pub(crate) fn copied(name: &Topic, topics: &Topics) -> Result<(), String> {
         return Ok(());
     };
     if source == name {
-        return Err(format!("{name} cannot be copied to itself; name another topic"));
+        return Err(format!(
+            "{name} cannot be copied to itself; name another topic"
+        ));
     }
     let group = |spec: &TopicSpec| spec.load.group.as_ref().map(|group| group.name.clone());
     let own = group(&topics[name]);
-    if let Some((other, _)) = topics.iter().find(|(it, spec)| *it != name && group(spec) == own) {
+    if let Some((other, _)) = topics
+        .iter()
+        .find(|(it, spec)| *it != name && group(spec) == own)
+    {
         return Err(format!(
             "the clients of {other} have the same `group`; give one of the two another"
         ));

@@ -234,7 +234,11 @@ impl Thread {
                 false => Duration::ZERO,
             };
             let polled = self.consumer.poll(wait);
-            let changed = self.consumer.context().changed.swap(false, Ordering::Relaxed);
+            let changed = self
+                .consumer
+                .context()
+                .changed
+                .swap(false, Ordering::Relaxed);
             match polled {
                 Some(Ok(message)) => {
                     let given = delivery(self.run, &message);

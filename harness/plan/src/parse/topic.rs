@@ -171,7 +171,8 @@ fn load(value: &Value<'_>) -> Result<Load, PlanError> {
         return complain("transactional", why);
     }
     if copying && !load.transactional {
-        let why = "copies are made in transactions: say `transactional = true` (and `idempotent = true`)";
+        let why =
+            "copies are made in transactions: say `transactional = true` (and `idempotent = true`)";
         return complain("copies", why.to_owned());
     }
     if copying && load.group.is_none() {

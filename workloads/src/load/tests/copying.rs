@@ -293,7 +293,10 @@ fn an_end_that_nobody_answered_is_told_unknown_and_asked_for_again() {
     };
     let unknown = ends(|done| matches!(done, Outcome::Unknown(_)));
     let done = ends(|done| matches!(done, Outcome::Ok(())));
-    assert!(unknown > 5 && unknown.abs_diff(done) <= 2, "{unknown} {done}");
+    assert!(
+        unknown > 5 && unknown.abs_diff(done) <= 2,
+        "{unknown} {done}"
+    );
 }
 
 #[test]
