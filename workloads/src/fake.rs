@@ -5,24 +5,27 @@
 //! logs at once and stay there, and only the offsets in it wait for its end. What a partition does to
 //! its records, and a coordinator to offsets and ends, is what the test told them to do.
 
+mod member;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
 use history::{
-    ClientId, Clock, Delivery, Epoch, NodeId, Offset, OpId, Outcome, Partition, Payload, Rebalance,
-    Reply, SendAck, Topic, ValueId, Why,
+    ClientId, Clock, Delivery, Epoch, NodeId, Offset, OpId, Outcome, Partition, Payload, Reply,
+    SendAck, ValueId, Why,
 };
 use plan::{Group, Load};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::client::{
-    Clients, Completion, Consumer, Member, Move, OpenError, Producer, Reading, Record, Then,
-    Transact, Transacted,
+    Clients, Completion, Consumer, OpenError, Producer, Reading, Record, Then, Transact, Transacted,
 };
 use crate::fate;
+use member::Shared;
+pub use member::{FakeMember, FakeStanding};
 
 /// What a partition does to the records that are sent to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -199,152 +202,11 @@ impl Clients for FakeKafka {
     }
 
     fn member(&self, id: ClientId, group: &Group, _: bool) -> Result<FakeMember, OpenError> {
-        Ok(FakeMember {
-            cluster: self.clone(),
-            client: id,
-            group: group.name.clone(),
-            own: BTreeMap::new(),
-            topics: Vec::new(),
-            moves: Vec::new(),
-        })
+        Ok(FakeMember::of(self, id, &group.name))
     }
 
     fn describe(&self) -> String {
         "clients in memory".to_owned()
-    }
-}
-
-/// What the members of a group share.
-#[derive(Default)]
-struct Shared {
-    owners: BTreeMap<Partition, ClientId>,
-    committed: BTreeMap<Partition, Offset>,
-}
-
-/// Which member of which group.
-pub struct FakeStanding {
-    group: String,
-    client: ClientId,
-}
-
-/// A consumer of a group in memory: it takes every partition that nobody has, and keeps it until it
-/// ends. A crash is known at once.
-pub struct FakeMember {
-    cluster: FakeKafka,
-    client: ClientId,
-    group: String,
-    own: BTreeMap<Partition, Offset>,
-    topics: Vec<Topic>,
-    moves: Vec<Move>,
-}
-
-impl FakeMember {
-    fn shared<T>(&self, act: impl FnOnce(&mut Shared) -> T) -> T {
-        let mut groups = self.cluster.groups.borrow_mut();
-        act(groups.entry(self.group.clone()).or_default())
-    }
-
-    fn take_free(&mut self) {
-        let logs = self.cluster.logs.borrow();
-        let named = logs.keys().filter(|it| self.topics.contains(&it.topic));
-        let named: Vec<Partition> = named.cloned().collect();
-        drop(logs);
-        let taken = self.shared(|shared| {
-            let free = named
-                .into_iter()
-                .filter(|it| !shared.owners.contains_key(it));
-            let free: Vec<Partition> = free.collect();
-            let mut taken = BTreeMap::new();
-            for partition in free {
-                shared.owners.insert(partition.clone(), self.client);
-                let from = shared.committed.get(&partition).copied();
-                taken.insert(partition, from.unwrap_or(Offset(0)));
-            }
-            taken
-        });
-        if !taken.is_empty() {
-            let partitions = taken.keys().cloned().collect();
-            let at = self.cluster.clock.mark();
-            self.moves.push((at, Rebalance::Assigned, partitions));
-            self.own.extend(taken);
-        }
-    }
-
-    /// Gives up what was taken away.
-    fn lose_taken(&mut self) {
-        let client = self.client;
-        let ours = |shared: &Shared, it: &Partition| shared.owners.get(it) == Some(&client);
-        let own = std::mem::take(&mut self.own);
-        let (own, lost): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            self.shared(|shared| own.into_iter().partition(|(it, _)| ours(shared, it)));
-        self.own = own;
-        if !lost.is_empty() {
-            let at = self.cluster.clock.mark();
-            self.moves
-                .push((at, Rebalance::Lost, lost.into_keys().collect()));
-        }
-    }
-}
-
-impl Member for FakeMember {
-    type Standing = FakeStanding;
-
-    async fn subscribe(&mut self, topics: &[Topic]) -> Outcome<()> {
-        self.topics = topics.to_vec();
-        Outcome::Ok(())
-    }
-
-    async fn poll(&mut self, max: usize, within: Duration) -> Reply {
-        self.take_free();
-        let mut consumer = FakeConsumer {
-            cluster: self.cluster.clone(),
-            positions: std::mem::take(&mut self.own),
-        };
-        let taken = consumer.take(max);
-        self.own = consumer.positions;
-        self.lose_taken();
-        match taken {
-            Ok(none) if none.is_empty() => {
-                sleep_until(Instant::now() + within).await;
-                Reply::Polled(Outcome::Ok(none))
-            }
-            Ok(deliveries) => Reply::Polled(Outcome::Ok(deliveries)),
-            Err(why) => Reply::Polled(Outcome::Failed(why)),
-        }
-    }
-
-    async fn commit(&mut self, offsets: &[(Partition, Offset)]) -> Outcome<()> {
-        self.shared(|shared| shared.committed.extend(offsets.iter().cloned()));
-        Outcome::Ok(())
-    }
-
-    async fn standing(&mut self) -> Option<FakeStanding> {
-        Some(FakeStanding {
-            group: self.group.clone(),
-            client: self.client,
-        })
-    }
-
-    async fn seek(&mut self, to: &[(Partition, Offset)]) -> Outcome<()> {
-        for (partition, offset) in to {
-            let Some(position) = self.own.get_mut(partition) else {
-                return Outcome::Failed(Why::new(format!("{partition} is not its own")));
-            };
-            *position = *offset;
-        }
-        Outcome::Ok(())
-    }
-
-    fn moves(&mut self) -> Vec<Move> {
-        std::mem::take(&mut self.moves)
-    }
-
-    fn leave(self) {
-        self.crash();
-    }
-
-    fn crash(self) {
-        self.shared(|shared| shared.owners.retain(|_, owner| *owner != self.client));
     }
 }
 

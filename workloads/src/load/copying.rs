@@ -20,26 +20,26 @@
 //!
 //! It decides nothing about what was read or written, and does not know whether a fault is in force.
 
+mod hands;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use history::{
-    Call, ClientId, Delivery, Event, Offset, OpId, Outcome, Partition, Rebalance, RebalanceEvent,
-    Reply, Topic, Why,
-};
-use plan::{Group, Load, Seed, Stream};
+use history::{Call, Delivery, Offset, Outcome, Partition, Reply, Topic};
+use plan::{Group, Load, Seed};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::booking::{came_back, handed_over, records_to};
+use super::booking::{handed_over, records_to};
 use super::crash::{Crashed, Now, Order};
 use super::sending::{Ask, transactional_id};
 use super::transacting::{ABORTED, ATTEMPT, PAUSE};
 use super::{Counts, Desk};
-use crate::client::{Clients, Completion, Member, OpenError, Producer, Then, Transact, Transacted};
+use crate::client::{Clients, Member, OpenError, Producer, Then, Transact};
+use hands::Hands;
 
 /// Records asked for in one poll, at most.
 const MOST: usize = 500;
@@ -66,19 +66,6 @@ pub struct Copier<C: Clients> {
     pub now: Rc<Cell<Now>>,
 }
 
-/// The clients of one copier, under one id.
-pub struct Hands<C: Clients> {
-    pub client: ClientId,
-    producer: C::Producer,
-    member: C::Member,
-    /// Known to its coordinator, and joined to its group.
-    ready: bool,
-    in_flight: usize,
-    /// The call that has not returned yet.
-    open: Option<(OpId, Call)>,
-    chance: Stream,
-}
-
 /// What one poll brought, and what the group took away meanwhile.
 #[derive(Default)]
 struct Read {
@@ -103,6 +90,8 @@ impl<C: Clients> Copier<C> {
             ready: false,
             in_flight: 0,
             open: None,
+            desk: self.desk.clone(),
+            counts: Rc::clone(&self.counts),
             chance: Seed(0).stream(&format!("transactions of {client}")),
         })
     }
@@ -112,10 +101,10 @@ impl<C: Clients> Copier<C> {
         loop {
             let crash = self.until_told(&mut hands, &mut inbox).await;
             let Some(answer) = crash else {
-                self.ended(&mut hands, "the run ended");
+                hands.ended("the run ended");
                 return hands.member.leave();
             };
-            let crashed = self.ended(&mut hands, "the client crashed");
+            let crashed = hands.ended("the client crashed");
             hands.member.crash();
             self.now.set(Now::Gone(crashed.client));
             // Nobody waits for the answer any more when the run ends meanwhile.
@@ -201,7 +190,7 @@ impl<C: Clients> Copier<C> {
                 other => return other,
             }
         }
-        let begin = self.recorded(hands, Call::Begin, Transact::Begin).await;
+        let begin = hands.step(Call::Begin, Transact::Begin).await;
         let mut read = Read::default();
         let then = match begin {
             Then::GoOn => {
@@ -234,10 +223,10 @@ impl<C: Clients> Copier<C> {
         let call = Call::Subscribe {
             topics: topics.clone(),
         };
-        let op = self.invoked(hands, call);
+        let op = hands.invoked(call);
         let joined = hands.member.subscribe(&topics).await;
         let done = matches!(joined, Outcome::Ok(()));
-        self.returned(hands, op, Reply::Done(joined));
+        hands.returned(op, Reply::Done(joined));
         match done {
             true => Then::GoOn,
             false => Then::Dead,
@@ -248,16 +237,16 @@ impl<C: Clients> Copier<C> {
     async fn read(&self, hands: &mut Hands<C>, stopping: &Cell<bool>) -> Read {
         let until = self.desk.clock.mark() + IDLE;
         loop {
-            let op = self.invoked(hands, Call::Poll);
+            let op = hands.invoked(Call::Poll);
             let left = until.since(self.desk.clock.mark());
             let reply = hands.member.poll(MOST, POLL.min(left)).await;
             // What the group did during the poll is told before what the poll brought.
-            let taken = self.moved(hands);
+            let taken = hands.moved();
             let records = match &reply {
                 Reply::Polled(Outcome::Ok(records)) => Some(records.clone()),
                 _ => None,
             };
-            self.returned(hands, op, reply);
+            hands.returned(op, reply);
             match records {
                 Some(records) if !records.is_empty() => return Read { records, taken },
                 Some(_) => {}
@@ -291,10 +280,10 @@ impl<C: Clients> Copier<C> {
         let call = Call::Commit {
             offsets: offsets.clone(),
         };
-        let op = self.invoked(hands, call);
+        let op = hands.invoked(call);
         let producer = &mut hands.producer;
         let sent = producer.send_offsets(&offsets, standing, ATTEMPT).await;
-        self.returned(hands, op, Reply::Done(sent.outcome));
+        hands.returned(op, Reply::Done(sent.outcome));
         sent.then
     }
 
@@ -317,7 +306,7 @@ impl<C: Clients> Copier<C> {
             if batch.iter().any(|it| !matches!(it.outcome, Outcome::Ok(_))) {
                 then = Then::Abort;
             }
-            self.back(hands, batch);
+            hands.back(batch);
         }
         match hands.producer.is_dead() {
             true => Then::Dead,
@@ -329,7 +318,7 @@ impl<C: Clients> Copier<C> {
     async fn end(&self, hands: &mut Hands<C>, committed: bool) -> Option<bool> {
         let mut commit = committed;
         loop {
-            let ended = self.recorded(hands, Call::End { commit }, Transact::End { commit });
+            let ended = hands.step(Call::End { commit }, Transact::End { commit });
             match ended.await {
                 // The commit before this abort may have been carried out.
                 Then::GoOn if commit != committed => return None,
@@ -353,10 +342,10 @@ impl<C: Clients> Copier<C> {
             return Then::GoOn;
         }
         let to: Vec<(Partition, Offset)> = began.into_iter().collect();
-        let op = self.invoked(hands, Call::Seek { to: to.clone() });
+        let op = hands.invoked(Call::Seek { to: to.clone() });
         let sought = hands.member.seek(&to).await;
         let done = matches!(sought, Outcome::Ok(()));
-        self.returned(hands, op, Reply::Done(sought));
+        hands.returned(op, Reply::Done(sought));
         match done {
             true => Then::GoOn,
             false => Then::Dead,
@@ -370,85 +359,17 @@ impl<C: Clients> Copier<C> {
         while hands.in_flight > 0
             && let Ok(batch) = timeout_at(until, hands.producer.completions()).await
         {
-            self.back(hands, batch);
+            hands.back(batch);
         }
         sleep(PAUSE).await;
         match self.open() {
             Ok(fresh) => {
                 let mut old = std::mem::replace(hands, fresh);
-                self.ended(&mut old, "the producer was given up");
+                old.ended("the producer was given up");
                 old.member.leave();
             }
             // The old ones go on saying why.
             Err(_) => sleep(PAUSE).await,
         }
-    }
-
-    /// Records how everything ends that has no outcome yet.
-    fn ended(&self, hands: &mut Hands<C>, why: &'static str) -> Crashed {
-        let last = hands.producer.crash();
-        let unknown = |it: &&Completion| matches!(it.outcome, Outcome::Unknown(_));
-        let in_flight = last.iter().filter(unknown).count() + usize::from(hands.open.is_some());
-        self.back(hands, last);
-        self.moved(hands);
-        if let Some((op, call)) = hands.open.take() {
-            let why = Why::new(why);
-            let reply = match call {
-                Call::Poll => Reply::Polled(Outcome::Unknown(why)),
-                _ => Reply::Done(Outcome::Unknown(why)),
-            };
-            self.returned(hands, op, reply);
-        }
-        Crashed {
-            client: hands.client,
-            in_flight: in_flight as u64,
-        }
-    }
-
-    fn back(&self, hands: &mut Hands<C>, batch: Vec<Completion>) {
-        hands.in_flight -= batch.len();
-        came_back(&self.desk, &self.counts, batch);
-    }
-
-    /// Records what the group did; what it took away.
-    fn moved(&self, hands: &mut Hands<C>) -> Vec<Partition> {
-        let mut taken = Vec::new();
-        for (at, change, partitions) in hands.member.moves() {
-            if matches!(change, Rebalance::Revoked | Rebalance::Lost) {
-                taken.extend(partitions.iter().cloned());
-            }
-            self.desk.pen.write(Event::Rebalance(RebalanceEvent {
-                at,
-                client: hands.client,
-                change,
-                partitions,
-            }));
-        }
-        taken
-    }
-
-    async fn recorded(&self, hands: &mut Hands<C>, call: Call, step: Transact) -> Then {
-        let op = self.invoked(hands, call);
-        let Transacted { outcome, then } = hands.producer.transact(step, ATTEMPT).await;
-        self.returned(hands, op, Reply::Done(outcome));
-        then
-    }
-
-    fn invoked(&self, hands: &mut Hands<C>, call: Call) -> OpId {
-        let op = self.desk.pen.next_op();
-        hands.open = Some((op, call.clone()));
-        self.desk.pen.write(Event::Invoked {
-            op,
-            client: hands.client,
-            at: self.desk.clock.mark(),
-            call,
-        });
-        op
-    }
-
-    fn returned(&self, hands: &mut Hands<C>, op: OpId, reply: Reply) {
-        hands.open = None;
-        let at = self.desk.clock.mark();
-        self.desk.pen.write(Event::Returned { op, at, reply });
     }
 }
