@@ -103,7 +103,15 @@ impl Member for FakeMember {
     }
 
     async fn poll(&mut self, max: usize, within: Duration) -> Reply {
-        self.take_free();
+        let client = self.client;
+        let kept = |shared: &mut Shared| {
+            let mut own = self.own.keys();
+            own.all(|it| shared.owners.get(it) == Some(&client))
+        };
+        // Who does not know yet what was taken away takes nothing.
+        if self.shared(kept) {
+            self.take_free();
+        }
         let mut consumer = FakeConsumer {
             cluster: self.cluster.clone(),
             positions: std::mem::take(&mut self.own),

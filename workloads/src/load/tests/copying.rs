@@ -1,5 +1,7 @@
 //! Copiers: whatever befalls them, each record is copied once by a transaction that was committed.
 
+use history::Rebalance;
+
 use super::*;
 use crate::fake::Coordinating;
 
@@ -22,7 +24,10 @@ enum Trouble {
 #[derive(Debug, Default)]
 struct Told {
     read: Vec<(Partition, Offset)>,
+    /// Partitions were taken away while it read.
+    lost: bool,
     sent: usize,
+    acked: usize,
     commit: Vec<(Partition, Offset)>,
     /// The offsets in it were taken.
     taken: bool,
@@ -96,6 +101,7 @@ fn told(events: &[Event], copiers: &BTreeSet<ClientId>) -> Vec<Told> {
                         let place = |it: &Delivery| (it.partition.clone(), it.offset);
                         now.read.extend(came.iter().map(place));
                     }
+                    (Call::Send { .. }, Reply::Sent(Outcome::Ok(_))) => now.acked += 1,
                     (Call::Commit { .. }, Reply::Done(done)) => now.taken = done.ok().is_some(),
                     (Call::End { .. }, Reply::Done(done)) => {
                         let answer = match done {
@@ -107,6 +113,9 @@ fn told(events: &[Event], copiers: &BTreeSet<ClientId>) -> Vec<Told> {
                     }
                     _ => {}
                 }
+            }
+            Event::Rebalance(told) if told.change != Rebalance::Assigned => {
+                all[open[&told.client]].lost = true;
             }
             _ => {}
         }
@@ -121,9 +130,14 @@ fn whole(all: &[Told], committed: &BTreeMap<Partition, Offset>) -> BTreeMap<Stri
     let mut perhaps: BTreeSet<(Partition, Offset)> = BTreeSet::new();
     for told in all {
         *ended.entry(format!("{:?}", told.fate())).or_default() += 1;
+        if told.lost && !told.read.is_empty() {
+            assert_eq!(told.sent, 0, "of partitions that others have: {told:?}");
+            *ended.entry("lost".to_owned()).or_default() += 1;
+        }
         match told.fate() {
             Fate::Committed => {
-                assert_eq!(told.sent, told.read.len(), "{told:?}");
+                let copied = (told.sent, told.acked);
+                assert_eq!(copied, (told.read.len(), told.read.len()), "{told:?}");
                 assert!(told.read.is_empty() || told.taken, "{told:?}");
                 let next = told.read.iter();
                 let next = next.map(|(it, at)| (it.clone(), Offset(at.0 + 1)));
@@ -254,6 +268,8 @@ fn each_record_is_copied_by_one_committed_transaction_whatever_befalls() {
         assert!(of("Unknown") >= unknown, "{trouble:?}: {ended:?}");
         // In memory what was not heard was carried out, and then nothing of it comes again.
         assert_eq!(of("again"), 0, "{trouble:?}: {ended:?}");
+        let taken = matches!(trouble, Trouble::Taken);
+        assert_eq!(of("lost") > 0, taken, "{trouble:?}: {ended:?}");
         let (committed, aborted) = (of("Committed"), of("Aborted"));
         assert!(
             committed > 100 && aborted * 10 > committed,
