@@ -43,6 +43,19 @@ impl LossyLead {
         offset >= self.from
     }
 
+    /// Whether anybody is known to have had what it led without: another that followed it with a longer
+    /// log, or a producer whose acknowledgement the final log does not bear out.
+    pub fn lacked_something(&self, facts: &Facts, part: &PartFacts) -> bool {
+        let term = &part.roles.terms[self.term];
+        let mut follows = part.roles.follows.iter();
+        let mut missing = part.acked_there.noes();
+        follows.any(|follow| follow.epoch == term.epoch && follow.leo > self.from)
+            || missing.any(|place| {
+                let acked = facts.ops.send(part.sends[place]).acked_at();
+                acked.is_some_and(|offset| offset >= self.from)
+            })
+    }
+
     /// The class of what goes by it.
     pub fn class(&self, loss: &Loss) -> Class {
         match (loss.kind, self.why) {
@@ -64,7 +77,7 @@ pub fn all(facts: &Facts, part: &PartFacts, losses: &[Loss]) -> Vec<LossyLead> {
             let Some(begins) = facts.line_span(term.line) else {
                 continue;
             };
-            if begins.to < loss.at || copied_again(facts, part, loss, term) {
+            if begins.to < loss.at || damage_was_cut(facts, part, loss, term) {
                 continue;
             }
             let resumed = part.roles.terms.iter().any(|before| {
@@ -74,7 +87,10 @@ pub fn all(facts: &Facts, part: &PartFacts, losses: &[Loss]) -> Vec<LossyLead> {
             all.push(LossyLead {
                 loss: index,
                 term: place,
-                from: term.leo.max(loss.from),
+                from: term
+                    .leo
+                    .max(loss.from)
+                    .max(copied_again(facts, part, loss, term)),
                 resumed,
                 why,
                 because,
@@ -84,29 +100,40 @@ pub fn all(facts: &Facts, part: &PartFacts, losses: &[Loss]) -> Vec<LossyLead> {
     all
 }
 
-/// Whether a replica had copied what it lost before it led: then it is not for its loss that it lacks
-/// it. What followed with a longer log had it again; unless bytes of it were damaged, which may be
-/// found later, so that it must have been cut for another reason.
-fn copied_again(facts: &Facts, part: &PartFacts, loss: &Loss, term: &Term) -> bool {
-    let Some(begins) = facts.line_span(term.line) else {
-        return false;
-    };
-    let between = |line: usize| {
-        let when = facts.line_span(line);
-        when.is_some_and(|when| when.from >= loss.at && when.to <= begins.from)
-    };
+/// Where the log ended that a replica had copied again after its loss and before it led: what stood
+/// below it lacks for another reason. Of damaged bytes a log's end says nothing.
+fn copied_again(facts: &Facts, part: &PartFacts, loss: &Loss, term: &Term) -> Offset {
+    let followed = part
+        .roles
+        .follows
+        .iter()
+        .filter(|follow| follow.node == loss.node && between(facts, loss, term, follow.line));
     match loss.kind {
-        LossKind::PowerCut | LossKind::Wiped => part.roles.follows.iter().any(|follow| {
-            follow.node == loss.node && follow.leo > term.leo && between(follow.line)
-        }),
-        LossKind::Damaged => part.roles.cuts.iter().any(|cut| {
+        LossKind::PowerCut | LossKind::Wiped => {
+            followed.map(|follow| follow.leo).max().unwrap_or(Offset(0))
+        }
+        LossKind::Damaged => Offset(0),
+    }
+}
+
+/// Whether a replica whose bytes were damaged followed with a longer log before it led, and cut it: the
+/// damage, which may be found later, did not take what it lacks.
+fn damage_was_cut(facts: &Facts, part: &PartFacts, loss: &Loss, term: &Term) -> bool {
+    let mut cuts = part.roles.cuts.iter();
+    loss.kind == LossKind::Damaged
+        && cuts.any(|cut| {
             let had = cut.follow.map(|follow| part.roles.follows[follow].leo);
             cut.node == loss.node
                 && cut.to <= term.leo
                 && had.is_some_and(|leo| leo > term.leo)
-                && between(cut.line)
-        }),
-    }
+                && between(facts, loss, term, cut.line)
+        })
+}
+
+/// Whether a line was written after a loss and before a time of leadership.
+fn between(facts: &Facts, loss: &Loss, term: &Term, line: usize) -> bool {
+    let spans = facts.line_span(line).zip(facts.line_span(term.line));
+    spans.is_some_and(|(when, begins)| when.from >= loss.at && when.to <= begins.from)
 }
 
 /// A version of the partition's state with its in-sync set.
@@ -114,6 +141,9 @@ struct Version<'a> {
     isr: &'a [NodeId],
     /// When it was written at the latest, where that is known.
     at: Option<Mark>,
+    /// When it was written at the earliest: a line is written at once; and when somebody was told an
+    /// older one, it was not there yet.
+    not_before: Option<Mark>,
 }
 
 fn why_in_sync(
@@ -155,7 +185,7 @@ fn why_in_sync(
     let out = versions.iter().find(|(known, version)| {
         known < number
             && !version.isr.contains(&loss.node)
-            && version.at.is_some_and(|at| at >= loss.at)
+            && version.not_before.is_some_and(|at| at >= loss.at)
     });
     if let Some((out, _)) = out {
         let text = format!(
@@ -204,7 +234,17 @@ fn versions<'a>(facts: &Facts, part: &'a PartFacts) -> Vec<(i32, Version<'a>)> {
             .map(|seen| seen.answered)
             .next();
         let at = said.into_iter().chain(seen).min();
-        all.push((number, Version { isr, at }));
+        let older = part.seen.iter().filter_map(|&index| {
+            let answer = facts.observations[index as usize];
+            let told = matches!(answer.seen, Seen::ZkState { version, .. } if version < number);
+            (told && at.is_none_or(|at| answer.answered <= at)).then_some(answer.asked)
+        });
+        let version = Version {
+            isr,
+            at,
+            not_before: said.or_else(|| older.max()),
+        };
+        all.push((number, version));
     }
     all
 }

@@ -36,8 +36,8 @@ pub struct PartCauses {
     pub deleted: Option<(Offset, Mark)>,
     /// R: producers that wrote under several ids.
     pub sessions: Vec<Session>,
-    /// ZooKeeper forgot versions of the partition's state.
-    pub rolled_back: Option<RolledBack>,
+    /// Signs that ZooKeeper forgot versions of the partition's state.
+    pub rolled_back: Vec<RolledBack>,
 }
 
 /// X: an election of a leader from outside the in-sync set, or one of which that is not known.
@@ -71,11 +71,30 @@ impl PartCauses {
         self.unclean.iter().find(|x| x.election == election)
     }
 
-    /// The lossy lead of a time of leadership that explains the loss of an offset.
-    pub fn lossy_at(&self, term: usize, offset: Offset) -> Option<(usize, &LossyLead)> {
+    /// What ZooKeeper had forgotten when a leader was chosen: it had been confirmed by then, and no
+    /// version of the leader's own lies beyond it.
+    pub fn went_back_before(
+        &self,
+        facts: &Facts,
+        part: &PartFacts,
+        term: &Term,
+    ) -> Option<&RolledBack> {
+        let begins = facts.line_span(term.line)?;
+        let version = part.roles.begun_by(term.epoch);
+        let mut signs = self.rolled_back.iter();
+        signs.find(|back| {
+            begins.to >= back.since && version.is_none_or(|version| version <= back.had)
+        })
+    }
+
+    /// The lossy leads of a time of leadership that explain the loss of an offset, those that excuse it
+    /// first.
+    pub fn lossy_at(&self, term: usize, offset: Offset) -> Vec<(usize, &LossyLead)> {
         let all = self.lossy.iter().enumerate();
-        all.filter(|(_, lead)| lead.term == term && lead.reaches(offset))
-            .min_by_key(|(_, lead)| self.losses[lead.loss].durable > offset)
+        let reaches = all.filter(|(_, lead)| lead.term == term && lead.reaches(offset));
+        let mut leads: Vec<(usize, &LossyLead)> = reaches.collect();
+        leads.sort_by_key(|(_, lead)| self.losses[lead.loss].durable > offset);
+        leads
     }
 }
 

@@ -99,7 +99,7 @@ impl Contract {
                 };
                 let mut sentence = format!("{}: {}{by}{flushed}", part.name, loss.words());
                 let mut leads = causes.lossy.iter().filter(|lead| lead.loss == index);
-                match leads.next() {
+                match leads.find(|lead| lead.lacked_something(facts, part)) {
                     Some(lead) => {
                         let term = &part.roles.terms[lead.term];
                         let how = if lead.resumed { "led on in" } else { "led" };
@@ -149,11 +149,17 @@ fn other(part: &PartFacts, causes: &PartCauses, said: &mut Vec<String>) {
             session.producer_ids.len()
         ));
     }
-    if let Some(back) = causes.rolled_back {
+    if let Some(back) = causes.rolled_back.first() {
+        let what = match back.has == back.had {
+            true => format!("version {} was another state", back.had),
+            false => format!(
+                "version {} is gone, {} is what it knows",
+                back.had, back.has
+            ),
+        };
         said.push(format!(
-            "ZooKeeper forgot what it had confirmed of {}: version {} is gone, {} is what it knows \
-             (first seen at {}).",
-            part.name, back.had, back.has, back.at
+            "ZooKeeper forgot what it had confirmed of {}: {what} (first seen at {}).",
+            part.name, back.at
         ));
     }
 }

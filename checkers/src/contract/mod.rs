@@ -238,20 +238,23 @@ impl Contract {
         deleted.is_some_and(|(before, _)| offset < before)
     }
 
-    /// Whether the absence of a record is excused by T: it stood below what DeleteRecords removed,
-    /// or retention may have taken it (it was old enough, and the log now starts behind it).
-    pub fn expired(&self, id: PartId, offset: Offset, start: Offset, age_ms: Option<u64>) -> bool {
-        if self.deleted_below(id, offset) {
-            return true;
-        }
-        if offset >= start {
-            return false;
-        }
+    /// Whether retention may have taken a record of which this is the time of sending, by what was in
+    /// force at some moment until the end; of one that nobody sent it is not known how old it is.
+    pub fn may_have_aged(&self, sent: Option<Mark>, end: Mark) -> bool {
         let number = |value: Option<&str>| value.and_then(|value| value.parse::<i64>().ok());
-        let by_size = self.retention_bytes.ever();
-        let mut by_age = self.retention.ever().filter_map(number);
-        by_size.filter_map(number).any(|bytes| bytes >= 0)
-            || by_age.any(|ms| u64::try_from(ms).is_ok_and(|ms| age_ms.is_none_or(|age| age >= ms)))
+        let since = TimeSpan {
+            from: sent.unwrap_or(Mark(0)),
+            to: end,
+        };
+        let mut by_size = self.retention_bytes.within(since).filter_map(number);
+        let aged = |(span, value): (TimeSpan, Option<&str>)| {
+            let limit = number(value).and_then(|ms| u64::try_from(ms).ok());
+            limit.is_some_and(|limit| {
+                let last = span.to.min(end);
+                sent.is_none_or(|sent| last.since(sent).as_millis() >= u128::from(limit))
+            })
+        };
+        by_size.any(|bytes| bytes >= 0) || self.retention.spans().any(aged)
     }
 }
 

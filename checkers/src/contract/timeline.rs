@@ -94,6 +94,11 @@ impl Timeline {
         values.map(|(_, value)| value.as_deref())
     }
 
+    /// Every value with the widest span in which it may have been in force.
+    pub fn spans(&self) -> impl Iterator<Item = (TimeSpan, Option<&str>)> {
+        self.all().map(|(span, value)| (*span, value.as_deref()))
+    }
+
     /// What it was at first.
     pub fn first(&self) -> Option<&str> {
         self.values.first().and_then(|(_, value)| value.as_deref())

@@ -84,16 +84,19 @@ fn cleanliness(roles: &Roles, term: &Term) -> (Option<bool>, String) {
 
 /// The in-sync set of the version just before the one that began an epoch.
 fn preceding_isr(roles: &Roles, epoch: Epoch) -> Option<(i32, &[NodeId])> {
-    let (version, _) = roles
-        .versions
-        .iter()
-        .find(|(_, (_, known, _))| *known == Some(epoch))?;
-    let (isr, ..) = roles.versions.get(&(version - 1))?;
+    let version = roles.begun_by(epoch)? - 1;
     // The version found may not be the first of its epoch: the one before must be of another.
-    let (_, before, _) = &roles.versions[&(version - 1)];
+    if let Some((isr, _)) = roles
+        .anew
+        .get(&version)
+        .filter(|(_, before)| *before < epoch)
+    {
+        return Some((version, isr.as_slice()));
+    }
+    let (isr, before, _) = roles.versions.get(&version)?;
     before
         .is_some_and(|before| before < epoch)
-        .then_some((version - 1, isr.as_slice()))
+        .then_some((version, isr.as_slice()))
 }
 
 /// `{n0, n1}`.

@@ -107,6 +107,12 @@ impl<'a> FaultStory<'a> {
         })
     }
 
+    /// It was found to have changed nothing, and never seen to act.
+    pub fn had_no_effect(&self) -> bool {
+        let mut stages = self.stages.iter();
+        self.proof().is_none() && stages.any(|it| matches!(it.stage, Stage::Ineffective { .. }))
+    }
+
     /// Its number, if it was begun, and neither proved undone nor proved without effect.
     pub fn not_undone(&self) -> Option<FaultId> {
         let over = self.stages.iter().rev().any(|event| match event.stage {

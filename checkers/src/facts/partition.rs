@@ -234,12 +234,7 @@ fn zk_versions(facts: &Facts, part: &mut PartFacts) {
             ..
         } = &facts.observations[index as usize].seen
         {
-            let entry = part
-                .roles
-                .versions
-                .entry(*version)
-                .or_insert_with(|| (isr.clone(), Some(*epoch), usize::MAX));
-            entry.1 = entry.1.or(Some(*epoch));
+            part.roles.version(*version, isr, Some(*epoch), usize::MAX);
         }
     }
 }
@@ -372,13 +367,15 @@ fn bear_out_reads(facts: &Facts, part: &mut PartFacts, committed: &FxHashSet<Cli
     let mut values_given = 0;
     let mut drain = Drain::of(part, committed);
     let log = part.final_log();
+    let start = part.fin.as_ref().ok().map(|fin| fin.start);
     for (place, read) in facts.ops.reads_of(&part.reads) {
         let ours = matches!(read.payload, Payload::Value(_));
         values_given += u64::from(ours);
         let Some(log) = log else { continue };
         let at = log.position(read.offset);
         let at = at.filter(|&at| log.log.records[at].payload == read.payload);
-        if ours && at.is_some() {
+        // What stands below the log's start nobody can be given any more.
+        if ours && at.is_some() && start.is_some_and(|start| read.offset >= start) {
             there.set(place);
         }
         if read.drain {

@@ -29,6 +29,9 @@ pub struct Roles {
     pub isr_updates: Vec<(usize, NodeId, usize, Vec<NodeId>)>,
     /// In-sync sets by version of the partition's state, from any line that gives both.
     pub versions: BTreeMap<i32, (Vec<NodeId>, Option<Epoch>, usize)>,
+    /// The same of versions that were told again with a later epoch: what ZooKeeper forgot and then
+    /// counted anew.
+    pub anew: BTreeMap<i32, (Vec<NodeId>, Epoch)>,
 }
 
 /// A time of leadership of one process.
@@ -131,6 +134,40 @@ pub struct HwBack {
 }
 
 impl Roles {
+    /// Notes the in-sync set of a version; `line` as in [`Roles::versions`].
+    pub fn version(&mut self, version: i32, isr: &[NodeId], epoch: Option<Epoch>, line: usize) {
+        let told = (isr.to_vec(), epoch, line);
+        let Some(entry) = self.versions.get_mut(&version) else {
+            self.versions.insert(version, told);
+            return;
+        };
+        match (entry.1, epoch) {
+            (Some(known), Some(epoch)) if known < epoch => {
+                self.anew.insert(version, (told.0, epoch));
+            }
+            (Some(known), Some(epoch)) if known > epoch => {
+                let later = std::mem::replace(entry, told);
+                self.anew.insert(version, (later.0, known));
+            }
+            (known, epoch) => entry.1 = known.or(epoch),
+        }
+    }
+
+    /// The first version that was told of an epoch.
+    pub fn begun_by(&self, epoch: Epoch) -> Option<i32> {
+        let first = self
+            .versions
+            .iter()
+            .find(|(_, (_, of, _))| *of == Some(epoch));
+        let anew = self.anew.iter().find(|(_, (_, of))| *of == epoch);
+        let anew = anew.map(|(version, _)| *version);
+        first
+            .map(|(version, _)| *version)
+            .into_iter()
+            .chain(anew)
+            .min()
+    }
+
     /// The term of an epoch (the first life of it).
     pub fn term_of(&self, epoch: Epoch) -> Option<&Term> {
         self.terms.iter().find(|term| term.epoch == epoch)

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use history::{Epoch, Offset, Payload, ValueId};
+use history::{Epoch, Mark, Offset, Payload, ValueId};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::GoneTopic;
 use crate::contract::Contract;
@@ -87,16 +88,16 @@ pub fn candidates(
     let (Some(log), Ok(fin)) = (part.final_log(), &part.fin) else {
         return BTreeMap::new();
     };
-    // How old a value was at the end, for what retention may have taken.
-    let age = |value: ValueId| {
-        let send = facts.ops.send(facts.ops.by_value.get(value)?);
-        Some(facts.length.since(send.invoked).as_millis() as u64)
+    let sent = |value: ValueId| -> Option<Mark> {
+        Some(facts.ops.send(facts.ops.by_value.get(value)?).invoked)
     };
     let excused = |offset: Offset, value: ValueId| {
-        let maybe = offset < fin.start || contract.deleted_below(id, offset);
-        maybe && contract.expired(id, offset, fin.start, age(value))
+        contract.deleted_below(id, offset)
+            || offset < fin.start && contract.may_have_aged(sent(value), facts.length)
     };
     let mut found: BTreeMap<(Option<Offset>, ValueId), Candidate> = BTreeMap::new();
+    // Values that were seen where deletion took them.
+    let mut deleted: FxHashSet<ValueId> = FxHashSet::default();
     for place in part.acked_there.noes() {
         let send = facts.ops.send(part.sends[place]);
         let at = part.final_at.at(place);
@@ -123,6 +124,7 @@ pub fn candidates(
             continue;
         };
         if excused(read.offset, value) {
+            deleted.insert(value);
             continue;
         }
         let entry = found.entry((Some(read.offset), value)).or_default();
@@ -142,7 +144,19 @@ pub fn candidates(
     for image in &part.images {
         let marred = causes.and_then(|causes| causes.marred(facts, part, image));
         let until = marred.map_or(Offset(i64::MAX), |marred| marred.from);
-        sightings(image, log, until, &excused, &mut found);
+        let mut sighted = |offset: Offset, value: ValueId, epoch: Epoch| {
+            if excused(offset, value) {
+                deleted.insert(value);
+                return;
+            }
+            let entry = found.entry((Some(offset), value)).or_default();
+            entry.note(Some(epoch));
+        };
+        sightings(image, (log, fin.start), until, &mut sighted);
+    }
+    let expired = place_by_sight(&mut found, &deleted);
+    if expired > 0 {
+        *gone.expired.entry(id).or_default() += expired;
     }
     for ((offset, value), candidate) in &mut found {
         candidate.value = Some(*value);
@@ -153,6 +167,46 @@ pub fn candidates(
         superseded(part, log, id, &mut found, gone);
     }
     found
+}
+
+/// Gives successes without an offset the place where their value was given to a consumer or seen in
+/// an image. Those whose value was seen only where deletion took it are excused, and counted.
+fn place_by_sight(
+    found: &mut BTreeMap<(Option<Offset>, ValueId), Candidate>,
+    deleted: &FxHashSet<ValueId>,
+) -> u64 {
+    let unplaced: Vec<ValueId> = found
+        .keys()
+        .filter_map(|(offset, value)| offset.is_none().then_some(*value))
+        .collect();
+    if unplaced.is_empty() {
+        return 0;
+    }
+    let mut seen: FxHashMap<ValueId, Offset> = FxHashMap::default();
+    for (offset, value) in found.keys() {
+        if let Some(offset) = offset {
+            seen.entry(*value).or_insert(*offset);
+        }
+    }
+    let mut expired = 0;
+    for value in unplaced {
+        let place = seen.get(&value).copied();
+        if place.is_none() && !deleted.contains(&value) {
+            continue;
+        }
+        let Some(acked) = found.remove(&(None, value)) else {
+            continue;
+        };
+        match place.and_then(|place| found.get_mut(&(Some(place), value))) {
+            Some(there) => {
+                there.acked = acked.acked;
+                there.send = acked.send;
+                there.elsewhere = acked.elsewhere;
+            }
+            None => expired += 1,
+        }
+    }
+    expired
 }
 
 /// Excuses what a compacted log replaced: a later record of the same key stands in the same log. The
@@ -204,10 +258,9 @@ fn acknowledged_there(send: &SendFact, at: Option<Offset>) -> bool {
 /// by our doing, those before the damage: neither offset nor epoch of a batch is under its CRC.
 fn sightings(
     image: &PartImage,
-    log: &LogView,
+    (log, start): (&LogView, Offset),
     until: Offset,
-    excused: &dyn Fn(Offset, ValueId) -> bool,
-    found: &mut BTreeMap<(Option<Offset>, ValueId), Candidate>,
+    sighted: &mut dyn FnMut(Offset, ValueId, Epoch),
 ) {
     let view = &image.view;
     let mut next = Offset(i64::MIN);
@@ -216,8 +269,8 @@ fn sightings(
             break;
         }
         next = batch.last;
-        // Equal bytes at an equal place are in the final log.
-        let same = log.batch_at(batch.base);
+        // Equal bytes at an equal place are in the final log, if it still begins there.
+        let same = log.batch_at(batch.base).filter(|same| same.base >= start);
         let same = same.is_some_and(|same| same.base == batch.base && same.digest == batch.digest);
         if batch.is_control() || same {
             continue;
@@ -226,11 +279,9 @@ fn sightings(
             let Payload::Value(value) = record.payload else {
                 continue;
             };
-            if log.holds(record.offset, value) || excused(record.offset, value) {
-                continue;
+            if record.offset < start || !log.holds(record.offset, value) {
+                sighted(record.offset, value, batch.epoch);
             }
-            let entry = found.entry((Some(record.offset), value)).or_default();
-            entry.note(Some(batch.epoch));
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A cause that nothing recorded shows is not guessed: it is undetermined while a permitted one is
 //! possible, and unexplained otherwise. A power cut excuses only what had not been flushed.
 
-use history::{Epoch, Offset};
+use history::{Epoch, Harm, Mark, NodeId, Offset};
 
 use super::candidates::key_of;
 use super::drop::{destroying_cuts, dropping_term, loading_cut};
@@ -11,7 +11,7 @@ use super::{Cleaning, Given, Gone, Kind};
 use crate::causes::{LossKind, PartCauses};
 use crate::contract::{Contract, Force, known};
 use crate::facts::txns::Marked;
-use crate::facts::{Facts, PartFacts, PartId, Term, Until};
+use crate::facts::{Cut, Facts, PartFacts, PartId, Term, Until};
 use crate::judgement::{Class, Standing};
 
 /// A cause with its way.
@@ -98,7 +98,7 @@ impl Scene<'_> {
         if record.offset.is_none() && self.log_start_moved() {
             // Judged by value only, and the value may have stood where the log no longer reaches.
             let needed = "the offset in its acknowledgement: the log no longer begins at its start";
-            let class = match self.contract.may_expire || self.causes.deleted.is_some() {
+            let class = match self.may_have_been_deleted() {
                 true => Class::Expired,
                 false => Class::Undetermined,
             };
@@ -124,6 +124,21 @@ impl Scene<'_> {
     fn log_start_moved(&self) -> bool {
         let fin = self.part.fin.as_ref();
         fin.is_ok_and(|fin| fin.start > Offset(0))
+    }
+
+    /// T, wherever it stood: a deletion that was acknowledged after it was sent, or retention.
+    fn may_have_been_deleted(&self) -> bool {
+        let sent = self
+            .record
+            .send
+            .map(|send| self.facts.ops.send(send).invoked);
+        let mut harms = self.facts.harms.iter();
+        let asked = harms.any(|event| {
+            event.partition == self.part.name
+                && matches!(event.harm, Harm::Deleted { .. })
+                && sent.is_none_or(|sent| sent <= event.at)
+        });
+        asked || self.contract.may_have_aged(sent, self.facts.length)
     }
 
     /// acks=1 promises nothing across a change of leader, and everything without one, but for what
@@ -187,19 +202,24 @@ impl Scene<'_> {
 
     /// LRS.
     fn lossy(&mut self) -> Option<Told> {
-        let offset = self.record.offset?;
-        let (place, lead) = self.causes.lossy_at(self.cause.dropped_in?, offset)?;
+        let (offset, term) = (self.record.offset?, self.cause.dropped_in?);
+        let begins = self.facts.line_span(self.part.roles.terms[term].line)?;
+        let leads = self.causes.lossy_at(term, offset);
+        let (place, lead) = leads.into_iter().find(|(_, lead)| {
+            let loss = &self.causes.losses[lead.loss];
+            // Of damage that an image still holds nothing follows.
+            let again =
+                loss.kind != LossKind::Damaged && self.had_again(loss.node, loss.at, begins.from);
+            self.may_have_held(loss.node, loss.at, offset) && !again
+        })?;
         let loss = &self.causes.losses[lead.loss];
-        if !self.may_have_held(loss.node, loss.at, offset) {
-            return None;
-        }
         self.cause.lossy = Some(place);
         Some((lead.class(loss), loss.standing(offset), None))
     }
 
     /// Whether a replica can have held the record when it lost data: no sound image from before
     /// shows another thing there, or a log that did not reach it.
-    fn may_have_held(&self, node: history::NodeId, at: history::Mark, offset: Offset) -> bool {
+    fn may_have_held(&self, node: NodeId, at: Mark, offset: Offset) -> bool {
         let mut before = self.part.images.iter().filter(|image| {
             image.node == node && image.sound && self.facts.image(image.image).to <= at
         });
@@ -230,13 +250,10 @@ impl Scene<'_> {
 
     /// ZooKeeper had forgotten who was in sync when the leader was chosen.
     fn rolled_back(&self) -> Option<Told> {
-        let back = self.causes.rolled_back?;
         let term = &self.part.roles.terms[self.cause.dropped_in?];
-        let after = self
-            .facts
-            .line_span(term.line)
-            .is_some_and(|span| span.to >= back.since);
-        after.then_some((Class::ZookeeperRolledBack, Standing::NotPromised, None))
+        let told = (Class::ZookeeperRolledBack, Standing::NotPromised, None);
+        let back = self.causes.went_back_before(self.facts, self.part, term);
+        back.map(|_| told)
     }
 
     /// Every broker that gave it to a consumer then saw its own high watermark go back below it
@@ -245,10 +262,43 @@ impl Scene<'_> {
         self.record.proof.is_none() && self.record.given == Some(Given::InWindow)
     }
 
+    /// An old protocol was in force; or who led without it (anybody, if that is not known) had cut it to
+    /// its own high watermark before, and had not copied it again.
     fn known_bad(&self) -> bool {
-        let cuts = &self.part.roles.cuts;
-        let mut ours = self.cause.cuts.iter();
-        ours.any(|&cut| cuts[cut].to_own_hw.is_some()) || self.contract.known_bad_protocol.is_some()
+        let roles = &self.part.roles;
+        let led = self.cause.dropped_in.map(|term| &roles.terms[term]);
+        let guilty = |cut: &Cut| match led {
+            Some(led) => {
+                let (done, begins) = (
+                    self.facts.line_span(cut.line),
+                    self.facts.line_span(led.line),
+                );
+                let spans = done
+                    .zip(begins)
+                    .filter(|(done, begins)| done.from <= begins.to);
+                cut.node == led.node
+                    && spans.is_some_and(|(done, begins)| {
+                        !self.had_again(cut.node, done.to, begins.from)
+                    })
+            }
+            None => true,
+        };
+        let mut cuts = self.cause.cuts.iter().map(|&cut| &roles.cuts[cut]);
+        cuts.any(|cut| cut.to_own_hw.is_some() && guilty(cut))
+            || self.contract.known_bad_protocol.is_some()
+    }
+
+    /// Whether an image of a replica that was taken between two moments shows the record.
+    fn had_again(&self, node: NodeId, after: Mark, before: Mark) -> bool {
+        let Some(offset) = self.record.offset else {
+            return false;
+        };
+        self.part.images.iter().any(|image| {
+            let of = self.facts.image(image.image);
+            image.node == node
+                && (after..=before).contains(&of.from)
+                && image.view.holds(offset, self.record.value)
+        })
     }
 
     /// A log that lost its end while it was loaded, although nobody had taken anything from it: a

@@ -158,7 +158,8 @@ fn accepted_at(facts: &Facts, record: &Gone) -> Option<Mark> {
 type FaultStep = (Mark, String);
 
 /// Faults that were not over when the first record was accepted, up to the election that dropped the
-/// records: those that touched the accepting broker, and for committed records all.
+/// records: those that touched the accepting broker, and for committed records all. What was found to
+/// have had no effect did nothing to them.
 fn faults_then(facts: &Facts, part: &PartFacts, group: &Group, first: &Gone) -> Vec<FaultStep> {
     let Some(moment) = accepted_at(facts, first) else {
         return Vec::new();
@@ -173,6 +174,9 @@ fn faults_then(facts: &Facts, part: &PartFacts, group: &Group, first: &Gone) -> 
         let Some((_, deed)) = fault.deed() else {
             continue;
         };
+        if fault.had_no_effect() {
+            continue;
+        }
         let widest = fault.widest(facts.length);
         let touches = first.proof.is_some()
             || acceptor.is_none_or(|node| crate::faults::harmed(deed).contains(&node));

@@ -31,7 +31,7 @@ pub fn conclude(
         | Class::AllDown
         | Class::StaleReadmission
         | Class::Damage => lossy(facts, contract, group, first),
-        Class::ZookeeperRolledBack => zookeeper(contract, group),
+        Class::ZookeeperRolledBack => zookeeper(facts, contract, group),
         Class::DirtyHw => Some(
             "A follower that had just returned gave them: it had taken its new leader's high \
              watermark before it cut its log (KAFKA-14704)."
@@ -117,8 +117,17 @@ fn lossy(facts: &Facts, contract: &Contract, group: &Group, first: &Gone) -> Opt
     Some(format!("So {}{}.", loss.words(), by(loss)))
 }
 
-fn zookeeper(contract: &Contract, group: &Group) -> Option<String> {
-    let back = contract.causes[&group.part].rolled_back?;
+fn zookeeper(facts: &Facts, contract: &Contract, group: &Group) -> Option<String> {
+    let part = &facts.parts[group.part];
+    let term = &part.roles.terms[group.dropped_in?];
+    let back = contract.causes[&group.part].went_back_before(facts, part, term)?;
+    if back.has == back.had {
+        return Some(format!(
+            "ZooKeeper had confirmed version {} of the partition's state and forgot it: at {} that \
+             version was another state. The leader was chosen by what it still knew.",
+            back.had, back.at
+        ));
+    }
     Some(format!(
         "ZooKeeper had confirmed version {} of the partition's state and forgot it: at {} it knew no \
          version beyond {}. The leader was chosen by what it still knew.",

@@ -212,7 +212,8 @@ fn sizes(part: &PartFacts, (from, to): (i32, i32), wanted: u32) -> (bool, bool) 
     let small = known
         .map(|(_, (isr, ..))| isr.len())
         .all(|len| len < wanted as usize);
-    (count == i64::from(to) - i64::from(from) + 1, small)
+    let sure = part.roles.anew.range(from..=to).next().is_none();
+    (sure && count == i64::from(to) - i64::from(from) + 1, small)
 }
 
 fn tell(case: &Case, part: &PartFacts, guilty: &[Guilty]) -> Option<Finding> {

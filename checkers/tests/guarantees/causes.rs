@@ -1,9 +1,9 @@
 //! Why a record is gone: each class with the evidence that makes it so, and the verdict on it.
 
 use checkers::judge;
-use checkers::judgement::{Class, Finding, Judgement, Standing};
+use checkers::judgement::{Class, Finding, Judgement, Standing, Verdict};
 use evidence::{LogLine, Says};
-use history::{Event, Offset, Outcome, Partition, Reply};
+use history::{Event, Mark, Offset, Outcome, Partition, Reply};
 
 use crate::scene::{edited, judged, recording};
 use crate::{acquits, told};
@@ -221,6 +221,16 @@ fn a_wiped_replica_that_led_is_excused_and_one_that_copied_again_is_not() {
     // Nor if no line says where it went.
     let silent = copied.replace("n0 said 4.7s cut t/0 @1", "");
     is(&silent, Class::Unexplained, Standing::Broken);
+    // Or an image shows it, after the loss.
+    let shown = format!("{LAST}\nn0 before-f1 4.6s t/0: e0 @0 v0 | e0 @1 v1");
+    is(&shown, Class::Unexplained, Standing::Broken);
+    // What it followed with was not all that it had lost.
+    let less = "n0 said 4.6s follower t/0 e0 from @1 hw @1 was none\n    n0 said 4.9s";
+    let less = LAST.replace("n0 said 4.9s", less).replace(
+        "from @1 hw @1 isr n0 was none",
+        "from @0 hw @0 isr n0 was none",
+    );
+    is(&less, Class::LastStanding, Standing::NotPromised);
     // An image from before the loss shows that it never had it.
     let never = format!("{LAST}\nn0 before-f1 3.5s t/0: e0 @0 v0");
     is(&never, Class::Unexplained, Standing::Broken);
@@ -329,6 +339,14 @@ fn deletion_excuses_and_an_unexplained_log_start_is_loss() {
     assert_eq!(aged.topics[0].accounting.acknowledged.expired, 1);
     assert_eq!(lost(&aged).count, 1);
     assert_eq!(lost(&scene("", "")).count, 2);
+    // Only while it is in force, and only what is old enough by then.
+    let changed = |to: &str, at: &str| format!("set t retention.ms={to} at {at}..{at}");
+    let expired =
+        |topic: &str, more: &str| scene(topic, more).topics[0].accounting.acknowledged.expired;
+    assert_eq!(expired("retention.ms=20000", &changed("-1", "15.0s")), 0);
+    assert_eq!(expired("retention.ms=20000", &changed("-1", "30.0s")), 1);
+    assert_eq!(expired("retention.ms=-1", &changed("8000", "95.0s")), 2);
+    assert_eq!(expired("retention.bytes=100", &changed("-1", "15.0s")), 2);
 }
 
 #[test]
@@ -343,6 +361,7 @@ fn what_was_deleted_counts_as_deleted_while_its_file_is_still_there() {
             n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
             n0 final t/0: e0 @0 v0 v1 v2
             n1 final t/0: e0 @0 v0 v1 v2
+            c2 poll -> t/0 @1=v1 by n0 at 1.6s..1.7s
             harm t/0 deleted before @{before} at 2.0s"
         );
         // Consumers are given nothing from below the log's start.
@@ -350,8 +369,10 @@ fn what_was_deleted_counts_as_deleted_while_its_file_is_still_there() {
             for event in events {
                 if let Event::Returned {
                     reply: Reply::Polled(Outcome::Ok(given)),
+                    at,
                     ..
                 } = event
+                    && *at > Mark::from_millis(2_000)
                 {
                     given.retain(|delivery| delivery.offset >= Offset(2));
                 }
@@ -369,7 +390,17 @@ fn what_was_deleted_counts_as_deleted_while_its_file_is_still_there() {
     assert_eq!((row.acknowledged.present, row.acknowledged.expired), (1, 2));
     assert!(row.imbalance.is_empty(), "{:?}", row.imbalance);
     // What nobody deleted is lost to its readers, whatever the file holds.
-    assert_eq!(lost(&scene(1)).count, 1);
+    let kept = scene(1);
+    assert_eq!(lost(&kept).count, 1);
+    let vanished = |run: &Judgement| {
+        let mut rows = run.topics[0].guarantees.iter();
+        let row = rows.find(|row| row.name == "read-then-vanished");
+        matches!(
+            row.expect("a row").verdict,
+            Verdict::Broken { observed: 1, .. }
+        )
+    };
+    assert!(vanished(&kept) && !vanished(&deleted));
 }
 
 #[test]
@@ -397,6 +428,42 @@ fn what_was_acknowledged_without_an_offset_may_lie_before_the_logs_beginning() {
     assert_eq!(moved, (1, Class::Undetermined, Standing::Undetermined));
     let aged = scene("retention.ms=50000", "e0 @1 v0", 1);
     assert_eq!(aged, (1, Class::Expired, Standing::Undetermined));
+}
+
+/// v0 was acknowledged without its offset, and is gone; v1 stands at @1, where the log starts.
+#[test]
+fn where_a_success_without_an_offset_stood_others_may_show() {
+    let scene = |more: &str| {
+        judged(&format!(
+            "topic t on n0,n1 by c1 acks=all
+            c1 send t/0 v0 -> @? by n0 at 1.0s..1.1s
+            c1 send t/0 v1 -> @1 by n0 at 1.2s..1.3s
+            n0 said 0.5s leader t/0 e0 from @0 hw @0 isr n0,n1 was none
+            n1 said 0.5s follower t/0 e0 from @0 hw @0 was none
+            n0 final t/0: e0 @1 v1 | start @1
+            n1 final t/0: e0 @1 v1 | start @1
+            {more}"
+        ))
+    };
+    let class = |run: &Judgement| {
+        let finding = lost(run);
+        (finding.class, finding.standing)
+    };
+    let deleted = "harm t/0 deleted before @1 at 2.0s";
+    let open = scene(deleted);
+    assert_eq!(class(&open), (Class::Expired, Standing::Undetermined));
+    // Deleted before it was sent.
+    let early = scene("harm t/0 deleted before @1 at 0.9s");
+    assert_eq!(class(&early), (Class::Undetermined, Standing::Undetermined));
+    for sight in [
+        "n1 before-f1 1.5s t/0: e0 @0 v0 | e0 @1 v1",
+        "c2 poll -> t/0 @0=v0 by n0 at 1.4s..1.5s",
+    ] {
+        let excused = scene(&format!("{deleted}\n{sight}"));
+        assert!(excused.findings.is_empty(), "{:?}", excused.findings);
+        assert_eq!(excused.topics[0].accounting.acknowledged.expired, 1);
+        assert_eq!(class(&scene(sight)), (Class::Unexplained, Standing::Broken));
+    }
 }
 
 #[test]
@@ -452,6 +519,36 @@ fn a_zookeeper_that_went_back_is_no_doing_of_kafkas() {
     // Another server still knows it: one lags.
     let lags = format!("{back}\nn1 zk t/0 leader n0 e0 isr {{n0}} version 7 at 8.0s..8.1s");
     assert_ne!(lost(&judged(&lags)).class, Class::ZookeeperRolledBack);
+    // It went back after the leader had been chosen, by a version that nobody knew before.
+    let late = back
+        .replace("e1 isr n0 version 3", "e1 isr n0 version 8")
+        .replace(
+            "leader n0 e1 isr {n0} version 3",
+            "leader n0 e0 isr {n0} version 3",
+        );
+    assert_ne!(lost(&judged(&late)).class, Class::ZookeeperRolledBack);
+}
+
+/// What it forgot it counts anew: one version is two states, each of which may be the one before
+/// another.
+#[test]
+fn a_version_that_comes_twice_shows_a_zookeeper_that_went_back() {
+    let twice = LAST
+        .replace("    harm t/0 n0 lost from @1 at 4.0s", "")
+        .replace("e1 isr n0 version 3", "e1 isr n0 version 2")
+        + "
+        n0 zk t/0 leader n0 e0 isr {n0} version 2 at 3.4s..3.5s
+        n0 zk t/0 leader n0 e1 isr {n0} version 2 at 7.0s..7.1s";
+    let finding = is(&twice, Class::ZookeeperRolledBack, Standing::NotPromised);
+    assert!(told(&finding).contains("that version was another state"));
+    let once = twice.replace(
+        "leader n0 e0 isr {n0} version 2",
+        "leader n0 e0 isr {n0} version 1",
+    );
+    is(&once, Class::Unexplained, Standing::Broken);
+    // By the state that it went back to, the leader was not in sync.
+    let unclean = twice.replace("isr n0,n1 version 1", "isr n1 version 1");
+    is(&unclean, Class::UncleanElection, Standing::Broken);
 }
 
 #[test]

@@ -278,9 +278,18 @@ fn what_happened_is_said_and_what_did_not() {
         "although the settings forbid it",
         "min.insync.replicas was 2, then 1 from 6.000s on",
         "DeleteRecords removed what t/0 held below @1",
-        "n1 lost all its files at 4.000s; it led e1 without having copied it again",
+        // It leads with all that anybody is known to have had.
+        "n1 lost all its files at 4.000s; it did not lead before it had copied it again",
     ] {
         assert!(all.contains(part), "`{part}` in {all}");
+    }
+    // Another that follows it had more, or a producer was told of more.
+    let longer = scene.replace("follower t/0 e1 from @1", "follower t/0 e1 from @2");
+    let told = format!("{scene}\nc1 send t/0 v1 -> @1 by n0 at 3.0s..3.1s");
+    for scene in [longer, told] {
+        let all = said(&scene);
+        let lacked = "n1 lost all its files at 4.000s; it led e1 without having copied it again";
+        assert!(all.contains(lacked), "{all}");
     }
 }
 

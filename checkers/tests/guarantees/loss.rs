@@ -103,6 +103,12 @@ fn only_faults_that_were_there_between_acceptance_and_election_are_told() {
         told(&permits("acked-lost-above-hw", &scene, 2, title)).contains("(f1, ")
     };
     assert!(fault("3.0s 3.1s 7.0s 7.2s"));
+    // Found to have had no effect.
+    let vain = "f1 cut n0 -> n1, n1 -> n0 : injecting (n0 leads) at 3.0s
+        f1 ineffective (no packet was dropped) at 3.1s";
+    let title = "2 acknowledged records lost above";
+    let vain = permits("acked-lost-above-hw", &scene("acks=1", vain), 2, title);
+    assert!(!told(&vain).contains("(f1, "));
     // Over before the first of them was accepted; begun after another had been elected.
     assert!(!fault("1.0s 1.1s 3.0s 3.1s"));
     assert!(!fault("5.5s 5.6s 7.0s 7.2s"));

@@ -18,8 +18,9 @@
 //! n0 before-f1 5.0s ledger/0: e0 @0 v0 v1 hw @2                   an image taken then; hw: checkpoint
 //! ```
 //! A batch may say `pid=7.0+3` (producer id, epoch, base sequence) and `tag=x` (other bytes); a log
-//! may end in `crc`, a batch whose checksum fails, or `smeared`. Behind a value `key=x` and `headers`
-//! dress it, `null` is a value that is none (another program's, then); `count=2` is what the header says. `e0 @3 commit pid=7.0` (or `abort`) is a marker, `txn`
+//! may end in `crc`, a batch whose checksum fails, in `smeared`, or in `start @2`, a log start further
+//! on than the files begin. Behind a value `key=x` and `headers` dress it, `null` is a value that is
+//! none (another program's, then); `count=2` is what the header says. `e0 @3 commit pid=7.0` (or `abort`) is a marker, `txn`
 //! a batch of a transaction (`transactional` a topic whose producers have them, `txn-timeout=9` for
 //! so many milliseconds at most), and `aborted 7 @0 @3`
 //! an entry of the aborted-transaction index. Consumers with a group, or with settings of their own:
@@ -374,14 +375,19 @@ impl Scene {
                 } if *p == partition => Some((*epoch, line.node)),
                 _ => None,
             });
-            let Some((node, log)) = last.max().and_then(|(_, node)| {
-                let log = self.finals.get(&node)?.logs.get(&partition)?;
-                Some((node, log))
+            let Some((node, start, log)) = last.max().and_then(|(_, node)| {
+                let image = self.finals.get(&node)?;
+                let start = image.log_start.get(&partition).copied();
+                Some((
+                    node,
+                    start.unwrap_or(Offset(0)),
+                    image.logs.get(&partition)?,
+                ))
             }) else {
                 continue;
             };
             if !watched {
-                self.watch(events, &partition, (node, log.leo()));
+                self.watch(events, &partition, (node, log.leo(), start));
             }
             let delivery = |record: &Record| Delivery {
                 partition: partition.clone(),
@@ -398,7 +404,8 @@ impl Scene {
                 at,
                 call: Call::Poll,
             });
-            let polled = Outcome::Ok(log.records.iter().map(delivery).collect());
+            let there = log.records.iter().filter(|record| record.offset >= start);
+            let polled = Outcome::Ok(there.map(delivery).collect());
             events.push(Event::Returned {
                 op,
                 at,
@@ -411,7 +418,12 @@ impl Scene {
 
 impl Scene {
     /// The leader's watermarks at 99.6 s, then the log ends of all, then its watermarks again.
-    fn watch(&self, events: &mut Vec<Event>, partition: &Partition, (node, hw): (NodeId, Offset)) {
+    fn watch(
+        &self,
+        events: &mut Vec<Event>,
+        partition: &Partition,
+        (node, hw, log_start): (NodeId, Offset, Offset),
+    ) {
         let mut observed = |node, at, seen| {
             let at = Mark::from_millis(at);
             let (asked, answered) = (at, at);
@@ -426,7 +438,7 @@ impl Scene {
             partition: partition.clone(),
             hw,
             lso: hw,
-            log_start: Offset(0),
+            log_start,
         };
         observed(node, 99_600, marks.clone());
         for (&node, image) in &self.finals {
@@ -532,6 +544,9 @@ fn log_into(image: &mut Image, partition: &str, words: &[&str]) {
             ["smeared"] => image.sound = false,
             ["hw", at] => {
                 image.hw_checkpoint.insert(partition.clone(), id(at));
+            }
+            ["start", at] => {
+                image.log_start.insert(partition.clone(), id(at));
             }
             ["aborted", producer, from, to] => log.aborted.push(AbortedTxn {
                 producer_id: id(producer),

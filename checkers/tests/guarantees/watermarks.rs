@@ -43,6 +43,19 @@ fn the_canary_is_caught_by_every_rule_that_speaks_of_it() {
         story.contains("n2 followed e1") && story.contains("without asking the leader"),
         "{story}"
     );
+    // Another's cut is not why the one that led lacked it.
+    let newer = CANARY.replace("=0.11.0-IV1", "=2.0-IV0");
+    let of = |scene: &str| convicts("acked-lost-below-hw", scene, "t/0 @1: 1 ack").class;
+    assert_eq!(of(&newer), Class::KnownBadProtocol);
+    let others = newer.replace("n2 said 5.1s cut", "n0 said 5.1s cut");
+    let others = others.replace(
+        "n0 said 5.1s cut-to-hw",
+        "n0 said 5.0s follower t/0 e1 from @2 hw @1 was e0\n    n0 said 5.1s cut-to-hw",
+    );
+    assert_eq!(of(&others), Class::Unexplained);
+    // It had copied it again.
+    let again = format!("{newer}\nn2 before-f1 6.0s t/0: e0 @0 v0 | e0 @1 v1");
+    assert_eq!(of(&again), Class::Unexplained);
     convicts(
         "truncated-below-hw",
         CANARY,

@@ -17,7 +17,7 @@ use crate::{CASES, Seen, judge_any, scene};
 /// Up to three leaders one after the other; all others follow each and cut to where it begins.
 #[derive(Debug, Clone)]
 pub struct World {
-    acks_all: bool,
+    pub acks_all: bool,
     terms: Vec<Term>,
 }
 
@@ -40,7 +40,7 @@ struct Term {
 
 /// A record: the term in which it was accepted, its offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Sent {
+pub struct Sent {
     term: usize,
     offset: i64,
 }
@@ -49,10 +49,15 @@ impl Sent {
     fn value(self) -> i64 {
         100 * self.term as i64 + self.offset
     }
+
+    /// When it was accepted; milliseconds.
+    pub fn accepted(self) -> u64 {
+        begins(self.term) + 1_000 + 10 * self.offset as u64
+    }
 }
 
 /// When a term begins; milliseconds.
-fn begins(term: usize) -> u64 {
+pub fn begins(term: usize) -> u64 {
     1_000 + 10_000 * term as u64
 }
 
@@ -90,7 +95,7 @@ impl World {
         }
     }
 
-    fn lost(&self) -> BTreeSet<Sent> {
+    pub fn lost(&self) -> BTreeSet<Sent> {
         let last = self.log(self.terms.len() - 1);
         let all = (0..self.terms.len()).flat_map(|term| {
             (self.terms[term].from..self.end(term)).map(move |offset| Sent { term, offset })
@@ -98,8 +103,13 @@ impl World {
         all.filter(|sent| !last.contains(sent)).collect()
     }
 
+    /// Who accepted it.
+    pub fn leader(&self, sent: Sent) -> u8 {
+        self.terms[sent.term].leader
+    }
+
     /// The election without it: the first after it whose leader's log did not reach so far.
-    fn killer(&self, sent: Sent) -> usize {
+    pub fn killer(&self, sent: Sent) -> usize {
         let later = sent.term + 1..self.terms.len();
         later
             .into_iter()
@@ -125,7 +135,7 @@ impl World {
         cut.then(|| format!("n{node} said {at} cut t/0 @{}", begun.from))
     }
 
-    fn print(&self) -> String {
+    pub fn print(&self) -> String {
         let acks = if self.acks_all { "all" } else { "1" };
         let mut text = format!("topic t on n0,n1,n2 by c1 acks={acks}\n");
         let batches = |log: &[Sent]| {
@@ -167,8 +177,8 @@ impl World {
                 }
             }
             for offset in begun.from..self.end(term) {
-                let value = Sent { term, offset }.value();
-                let at = seconds(begins(term) + 1_000 + 10 * offset as u64);
+                let sent = Sent { term, offset };
+                let (value, at) = (sent.value(), seconds(sent.accepted()));
                 let leader = begun.leader;
                 writeln!(
                     text,
@@ -332,6 +342,19 @@ fn holds(world: &World, finding: &Finding, of: &[Sent]) -> Result<(), TestCaseEr
     Ok(())
 }
 
+/// The records that a finding tells of; where another tells of some in between, the two ends.
+pub fn of(lost: &BTreeSet<Sent>, finding: &Finding) -> Vec<Sent> {
+    let ends = finding.first.as_ref().zip(finding.last.as_ref());
+    let ends = ends.and_then(|(first, last)| first.value.zip(last.value));
+    let (first, last) = ends.expect("operations with values");
+    let within = |sent: &&Sent| (first.0..=last.0).contains(&(sent.value() as u64));
+    let of: Vec<Sent> = lost.iter().filter(within).copied().collect();
+    match of.len() as u64 == finding.count {
+        true => of,
+        false => vec![of[0], of[of.len() - 1]],
+    }
+}
+
 fn agrees(world: &World, seen: &Seen) -> Result<(), TestCaseError> {
     let judgement = scene::judged(&world.print());
     let lost = world.lost();
@@ -341,22 +364,8 @@ fn agrees(world: &World, seen: &Seen) -> Result<(), TestCaseError> {
         .iter()
         .filter(|it| it.guarantee.starts_with("acked-lost"))
     {
-        let ends = finding.first.as_ref().zip(finding.last.as_ref());
-        let ends = ends.and_then(|(first, last)| first.value.zip(last.value));
-        let (first, last) = ends.expect("operations with values");
-        let mut of: Vec<Sent> = lost
-            .iter()
-            .copied()
-            .filter(|sent| {
-                let value = sent.value() as u64;
-                (first.0..=last.0).contains(&value)
-            })
-            .collect();
+        let of = self::of(&lost, finding);
         let whole = of.len() as u64 == finding.count;
-        if !whole {
-            // Another finding tells of some in between; these two are surely of this one.
-            of = vec![of[0], of[of.len() - 1]];
-        }
         let as_what = (finding.guarantee.as_str(), finding.class, finding.standing);
         for sent in &of {
             prop_assert_eq!(world.class(*sent), as_what, "{:?} in {:?}", sent, finding);
@@ -380,7 +389,7 @@ fn agrees(world: &World, seen: &Seen) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn any_world() -> impl Strategy<Value = World> {
+pub fn any_world() -> impl Strategy<Value = World> {
     let three = |share: f64| {
         let one = move || proptest::bool::weighted(share);
         [one(), one(), one()]

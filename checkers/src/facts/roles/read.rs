@@ -264,12 +264,4 @@ impl Roles {
             led,
         });
     }
-
-    fn version(&mut self, version: i32, isr: &[NodeId], epoch: Option<Epoch>, line: usize) {
-        let entry = self
-            .versions
-            .entry(version)
-            .or_insert_with(|| (isr.to_vec(), epoch, line));
-        entry.1 = entry.1.or(epoch);
-    }
 }
