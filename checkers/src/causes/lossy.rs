@@ -43,16 +43,23 @@ impl LossyLead {
         offset >= self.from
     }
 
-    /// Whether anybody is known to have had what it led without: another that followed it with a longer
-    /// log, or a producer whose acknowledgement the final log does not bear out.
-    pub fn lacked_something(&self, facts: &Facts, part: &PartFacts) -> bool {
-        let term = &part.roles.terms[self.term];
-        let mut follows = part.roles.follows.iter();
+    /// Whether the log is known to have been longer, before the loss, than what it led with: by a line
+    /// of any broker, or a producer whose acknowledgement the final log does not bear out. What others
+    /// wrote later it never had.
+    pub fn lacked_something(&self, facts: &Facts, part: &PartFacts, loss: &Loss) -> bool {
+        let roles = &part.roles;
+        let terms = roles.terms.iter().map(|term| (term.line, term.leo));
+        let follows = roles.follows.iter().map(|follow| (follow.line, follow.leo));
+        let longer = |(line, leo): (usize, Offset)| {
+            let when = facts.line_span(line);
+            leo > self.from && when.is_some_and(|when| when.to <= loss.at)
+        };
         let mut missing = part.acked_there.noes();
-        follows.any(|follow| follow.epoch == term.epoch && follow.leo > self.from)
+        terms.chain(follows).any(longer)
             || missing.any(|place| {
-                let acked = facts.ops.send(part.sends[place]).acked_at();
-                acked.is_some_and(|offset| offset >= self.from)
+                let send = facts.ops.send(part.sends[place]);
+                let early = send.returned.is_some_and(|at| at <= loss.at);
+                early && send.acked_at().is_some_and(|offset| offset >= self.from)
             })
     }
 

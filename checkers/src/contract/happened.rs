@@ -99,7 +99,7 @@ impl Contract {
                 };
                 let mut sentence = format!("{}: {}{by}{flushed}", part.name, loss.words());
                 let mut leads = causes.lossy.iter().filter(|lead| lead.loss == index);
-                match leads.find(|lead| lead.lacked_something(facts, part)) {
+                match leads.find(|lead| lead.lacked_something(facts, part, loss)) {
                     Some(lead) => {
                         let term = &part.roles.terms[lead.term];
                         let how = if lead.resumed { "led on in" } else { "led" };

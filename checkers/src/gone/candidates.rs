@@ -169,8 +169,8 @@ pub fn candidates(
     found
 }
 
-/// Gives successes without an offset the place where their value was given to a consumer or seen in
-/// an image. Those whose value was seen only where deletion took it are excused, and counted.
+/// Gives successes without an offset the place where a leader gave their value to a consumer. Those
+/// whose value was seen, by a consumer or in an image, where deletion took it are excused, and counted.
 fn place_by_sight(
     found: &mut BTreeMap<(Option<Offset>, ValueId), Candidate>,
     deleted: &FxHashSet<ValueId>,
@@ -182,10 +182,11 @@ fn place_by_sight(
     if unplaced.is_empty() {
         return 0;
     }
+    // What a leader gave stood there for certain; what an image shows may be another copy.
     let mut seen: FxHashMap<ValueId, Offset> = FxHashMap::default();
-    for (offset, value) in found.keys() {
-        if let Some(offset) = offset {
-            seen.entry(*value).or_insert(*offset);
+    for ((offset, value), candidate) in &*found {
+        if let Some(offset) = offset.filter(|_| candidate.served.is_some()) {
+            seen.entry(*value).or_insert(offset);
         }
     }
     let mut expired = 0;

@@ -283,8 +283,10 @@ fn what_happened_is_said_and_what_did_not() {
     ] {
         assert!(all.contains(part), "`{part}` in {all}");
     }
-    // Another that follows it had more, or a producer was told of more.
-    let longer = scene.replace("follower t/0 e1 from @1", "follower t/0 e1 from @2");
+    // Another had more before, or a producer was told of more; what came later it never had.
+    let longer = format!("{scene}\nn1 said 3.5s follower t/0 e0 from @2 hw @0 was e0");
+    let later = scene.replace("follower t/0 e1 from @1", "follower t/0 e1 from @2");
+    assert!(!said(&later).contains("without having copied it again"));
     let told = format!("{scene}\nc1 send t/0 v1 -> @1 by n0 at 3.0s..3.1s");
     for scene in [longer, told] {
         let all = said(&scene);

@@ -182,7 +182,7 @@ n1 said 0.5s follower t/0 e0 from @0 hw @0 was none\n"
     fn lost(&self, offset: i64) -> (Class, Standing) {
         let send = &self.sends[offset as usize];
         let behind = || (offset + 1..self.sends.len() as i64).any(|behind| self.present(behind));
-        match self.acks_all || send.given || self.placed(offset) && behind() {
+        match self.acks_all || send.given || send.told && behind() {
             true => (Class::Unexplained, Standing::Broken),
             false => (Class::Undetermined, Standing::Broken),
         }
@@ -191,7 +191,8 @@ n1 said 0.5s follower t/0 e0 from @0 hw @0 was none\n"
     /// Why an acknowledged record that nobody finds is gone.
     fn class(&self, offset: i64) -> (Class, Standing) {
         let send = &self.sends[offset as usize];
-        if self.placed(offset) {
+        // What a file shows may be another copy than the one that was acknowledged.
+        if send.told || send.given {
             return self.lost(offset);
         }
         match self.start > 0 {

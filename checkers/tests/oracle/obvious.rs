@@ -157,12 +157,22 @@ pub fn committed_lost(topic: &Topic) -> u64 {
             }
         }
     }
-    // Accepted by all, and no offset told: judged by value only.
-    let nowhere = topic
-        .sends
-        .iter()
-        .filter(|send| topic.acks_all && send.fate == Fate::Acked(None) && !holds(fin, send.value));
-    lost.len() as u64 + nowhere.count() as u64
+    // Accepted by all, and no offset told: once, where a consumer was given it, else judged by value
+    // only.
+    let mut nowhere = 0;
+    for send in &topic.sends {
+        if !topic.acks_all || send.fate != Fate::Acked(None) || holds(fin, send.value) {
+            continue;
+        }
+        let given = topic.reads.iter().map(|read| (read.offset, read.value));
+        match given.filter(|(_, value)| *value == send.value).min() {
+            Some(place) => {
+                lost.insert(place);
+            }
+            None => nowhere += 1,
+        }
+    }
+    lost.len() as u64 + nowhere
 }
 
 /// Further copies of a value in F.
