@@ -10,6 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::entry::{Entry, Place};
 use super::tables::{NONE, Tables};
+use super::vanished::Vanished;
 use super::verdict::{ForeignVerdict, Guaranteed};
 use super::{Asked, cycles, lost, offsets, polls, sends, transactions, unseen, vanished};
 
@@ -35,6 +36,7 @@ const OF_REPLICAS: [&str; 17] = [
 ];
 
 const UNLOGGED: &str = "its consumers subscribed and logged no rebalance, so a jump may be one";
+const SLOW: &str = "who read again was given nothing in the end, and may have been slow";
 const NO_IMAGES: &str = "no images";
 const NOTHING: &str = "nothing to examine";
 
@@ -110,6 +112,26 @@ impl Rows {
         self.note(name, entries);
     }
 
+    /// The same, but what is found only leaves it open where none of it convicts.
+    fn judge_unless(
+        &mut self,
+        doubtful: bool,
+        name: &'static str,
+        (examined, entries): (u64, Vec<Entry>),
+        why: &'static str,
+    ) {
+        if !doubtful || entries.is_empty() {
+            return self.judge(name, examined, entries);
+        }
+        self.guarantees.push(Guaranteed {
+            name,
+            verdict: "unproven",
+            examined,
+            why: Some(why),
+        });
+        self.note(name, entries);
+    }
+
     /// What is told, but breaks nothing.
     fn note(&mut self, name: &'static str, entries: Vec<Entry>) {
         if !entries.is_empty() {
@@ -127,8 +149,14 @@ impl Rows {
             .iter()
             .chain(between.skips.iter().filter(convicts));
         let skips: Vec<&Entry> = skips.collect();
-        let (gone, examined) = vanished::vanished(tables, &skips);
-        self.judge("read-then-vanished", examined, gone);
+        let Vanished {
+            mut gone,
+            perhaps,
+            examined,
+        } = vanished::vanished(tables, &skips);
+        let doubtful = gone.is_empty();
+        gone.extend(perhaps);
+        self.judge_unless(doubtful, "read-then-vanished", (examined, gone), SLOW);
         self.judge("int-poll-skip", within.examined, within.skips);
         self.judge("int-nonmonotonic-poll", within.examined, within.backwards);
         let sides = [
@@ -136,21 +164,10 @@ impl Rows {
             ("nonmonotonic-poll", between.backwards),
         ];
         for (name, entries) in sides {
-            if entries
+            let excused = entries
                 .iter()
-                .all(|entry| excused(tables, &unlogged, entry))
-                && !entries.is_empty()
-            {
-                self.guarantees.push(Guaranteed {
-                    name,
-                    verdict: "unproven",
-                    examined: between.examined,
-                    why: Some(UNLOGGED),
-                });
-                self.note(name, entries);
-            } else {
-                self.judge(name, between.examined, entries);
-            }
+                .all(|entry| excused(tables, &unlogged, entry));
+            self.judge_unless(excused, name, (between.examined, entries), UNLOGGED);
         }
     }
 

@@ -1,15 +1,16 @@
 //! `read-then-vanished`, as far as a history itself shows it: a record that was delivered, and
 //! that a consumer later passed over where it must have come across it again.
 //!
-//! Three ways count. A consumer went from below it to above it. A consumer that was assigned and
-//! sought the beginning began above it. Or such a consumer ended below it: a later poll of it
-//! returned nothing, and it never got further. In every case the record had been delivered before
-//! the consumer asked, and was never delivered again. Topics are taken for ones that keep everything; histories do not tell.
+//! Two ways convict. A consumer went from below it to above it, or one that was assigned and sought
+//! the beginning began above it. In a third way it may be gone: such a consumer ended below it, since a
+//! later poll of it returned nothing and it never got further; it may have been slow. In every case the
+//! record had been delivered before the consumer asked, and was never delivered again. Topics are
+//! taken for ones that keep everything; histories do not tell.
 
 use std::collections::BTreeMap;
 
 use history::jepsen::{Function, Item, Key, Kind};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::entry::{Entry, Place};
 use super::tables::{NONE, Tables};
@@ -24,7 +25,37 @@ pub(super) struct Missed {
     pub since: u32,
     /// The operation that shows it.
     pub by: u32,
-    pub how: &'static str,
+    pub how: How,
+}
+
+/// In which way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    PassedOver,
+    NotAtTheBeginning,
+    /// A consumer that is slow looks the same.
+    NotAtTheEnd,
+}
+
+impl How {
+    fn words(self) -> &'static str {
+        match self {
+            How::PassedOver => "passed over",
+            How::NotAtTheBeginning => "not at the beginning",
+            How::NotAtTheEnd => "not at the end",
+        }
+    }
+}
+
+/// What vanished, and what may have.
+#[derive(Debug, Default)]
+pub(super) struct Vanished {
+    /// Each once.
+    pub gone: Vec<Entry>,
+    /// What nobody came across again who may only have been slow; each once, none that is gone.
+    pub perhaps: Vec<Entry>,
+    /// How many indices were gone over twice.
+    pub examined: u64,
 }
 
 /// What one consumer reads again from the beginning.
@@ -37,24 +68,27 @@ struct Again {
     rested: Option<u32>,
 }
 
-/// Records that vanished, each once, and how many indices were gone over twice.
-pub(super) fn vanished(tables: &Tables<'_>, skips: &[&Entry]) -> (Vec<Entry>, u64) {
+/// Records that vanished.
+pub(super) fn vanished(tables: &Tables<'_>, skips: &[&Entry]) -> Vanished {
     let mut missed: Vec<Missed> = skips
         .iter()
         .filter_map(|skip| passed_over(tables, skip))
         .collect();
-    let mut examined = 0;
-    read_again(tables, &mut missed, &mut examined);
+    let mut all = Vanished::default();
+    read_again(tables, &mut missed, &mut all.examined);
     let mut by_key: BTreeMap<Key, Vec<Missed>> = BTreeMap::new();
     for one in missed {
-        examined += u64::from(one.range.1.saturating_sub(one.range.0));
+        all.examined += u64::from(one.range.1.saturating_sub(one.range.0));
         by_key.entry(one.key).or_default().push(one);
     }
-    let mut entries = Vec::new();
     for (key, missed) in by_key {
-        entries.extend(gone(tables, key, missed));
+        let mut told = FxHashSet::default();
+        let ended = |one: &Missed| one.how == How::NotAtTheEnd;
+        let (ended, sure) = missed.into_iter().partition(ended);
+        all.gone.extend(gone(tables, key, sure, &mut told));
+        all.perhaps.extend(gone(tables, key, ended, &mut told));
     }
-    (entries, examined)
+    all
 }
 
 /// A jump forwards of one consumer.
@@ -75,7 +109,7 @@ fn passed_over(tables: &Tables<'_>, skip: &Entry) -> Option<Missed> {
         range: *skipped,
         since,
         by,
-        how: "passed over",
+        how: How::PassedOver,
     })
 }
 
@@ -153,7 +187,7 @@ fn go_on(
             *examined += 1;
             if one.reached.is_none() {
                 let range = (0, message.first);
-                let how = "not at the beginning";
+                let how = How::NotAtTheBeginning;
                 missed.push(Missed {
                     key,
                     range,
@@ -181,7 +215,7 @@ fn go_on(
 
 fn ended(tables: &Tables<'_>, key: Key, one: Again) -> Option<Missed> {
     let range = (one.reached.unwrap_or(0), tables.order(key).len() as u32);
-    let how = "not at the end";
+    let how = How::NotAtTheEnd;
     Some(Missed {
         key,
         range,
@@ -193,8 +227,13 @@ fn ended(tables: &Tables<'_>, key: Key, one: Again) -> Option<Missed> {
 
 /// Which messages of a key had been delivered before somebody missed them. Whoever asked last
 /// missed most, so each index is given to the latest: every index is visited once, however many
-/// ranges cover it.
-fn gone(tables: &Tables<'_>, key: Key, mut missed: Vec<Missed>) -> Vec<Entry> {
+/// ranges cover it. What was told is not told again.
+fn gone(
+    tables: &Tables<'_>,
+    key: Key,
+    mut missed: Vec<Missed>,
+    told: &mut FxHashSet<(i64, u32)>,
+) -> Vec<Entry> {
     missed.sort_by_key(|one| (std::cmp::Reverse(one.since), one.by, one.range));
     let length = tables.order(key).len();
     let mut free: Vec<u32> = (0..=length as u32).collect();
@@ -216,14 +255,15 @@ fn gone(tables: &Tables<'_>, key: Key, mut missed: Vec<Missed>) -> Vec<Entry> {
         let Missed { since, by, how, .. } = missed[number];
         for &(offset, id) in same {
             let message = tables.message(id);
-            if message.reader != NONE && message.last_reader < since {
+            let unseen_since = message.reader != NONE && message.last_reader < since;
+            if unseen_since && told.insert((offset, id)) {
                 entries.push(Entry::Vanished {
                     key,
                     value: message.value,
                     offset,
                     reader: message.reader,
                     missed_by: by,
-                    how,
+                    how: how.words(),
                 });
             }
         }

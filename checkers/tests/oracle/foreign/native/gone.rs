@@ -9,9 +9,13 @@ use super::super::history::{Function, History, KEYS, Kind, Pair};
 use super::super::rules;
 use super::{forgets, rebalances, steady};
 
-/// Delivered, and then missed by whoever asked later and should have been given it again.
-pub fn vanished(history: &History, asked: Asked) -> BTreeSet<(&'static str, i64, u64)> {
-    let mut gone = BTreeSet::new();
+/// A key, an offset and a value.
+pub type Record = (&'static str, i64, u64);
+
+/// Delivered, and then missed by whoever asked later and should have been given it again: those that
+/// are gone, and those that somebody may only have been too slow for.
+pub fn vanished(history: &History, asked: Asked) -> (BTreeSet<Record>, BTreeSet<Record>) {
+    let (mut gone, mut perhaps) = (BTreeSet::new(), BTreeSet::new());
     for (key, name) in KEYS.iter().enumerate() {
         for (offset, values) in rules::log(history, key) {
             for value in values {
@@ -19,17 +23,31 @@ pub fn vanished(history: &History, asked: Asked) -> BTreeSet<(&'static str, i64,
                 let Some(last) = readers.last().map(|op| op.completed) else {
                     continue;
                 };
-                let missed = (0..3).any(|process| {
-                    passes(history, (asked, process), key, offset, last)
-                        || misses(history, process, key, offset, last)
-                });
-                if missed {
-                    gone.insert((*name, offset, value));
+                let record = (*name, offset, value);
+                for process in 0..3 {
+                    match misses(history, process, key, offset, last) {
+                        _ if passes(history, (asked, process), key, offset, last) => {
+                            gone.insert(record);
+                        }
+                        Some(Missed::AtTheBeginning) => {
+                            gone.insert(record);
+                        }
+                        Some(Missed::AtTheEnd) => {
+                            perhaps.insert(record);
+                        }
+                        None => {}
+                    }
                 }
             }
         }
     }
-    gone
+    (gone, perhaps)
+}
+
+/// Where a reader from the beginning did not meet a record.
+enum Missed {
+    AtTheBeginning,
+    AtTheEnd,
 }
 
 /// Where records stand that were read; of one that was given without an offset, where others saw it.
@@ -76,7 +94,14 @@ fn passes(
 
 /// Whether a process that was assigned after a moment and sought the beginning begins above an
 /// offset, or ends below it with a poll that returned nothing.
-fn misses(history: &History, process: u32, key: usize, offset: i64, after: usize) -> bool {
+fn misses(
+    history: &History,
+    process: u32,
+    key: usize,
+    offset: i64,
+    after: usize,
+) -> Option<Missed> {
+    let mut at_the_end = None;
     // How far it came, and whether it was then given nothing.
     let mut again: Option<(Option<i64>, bool)> = None;
     let ended = |again: Option<(Option<i64>, bool)>| {
@@ -91,7 +116,7 @@ fn misses(history: &History, process: u32, key: usize, offset: i64, after: usize
         }
         if op.places() && matches!(op.kind, Kind::Ok | Kind::Info) {
             if ended(again) {
-                return true;
+                at_the_end = Some(Missed::AtTheEnd);
             }
             let seeks = op.seeks && op.kind == Kind::Ok && op.keys.contains(&key);
             again = (seeks && op.invoked > after).then_some((None, false));
@@ -105,12 +130,15 @@ fn misses(history: &History, process: u32, key: usize, offset: i64, after: usize
         *rested |= pairs.is_some_and(|pairs| pairs.is_empty());
         for at in places(history, key, &of(key)).into_iter().flatten() {
             if reached.is_none() && at > offset {
-                return true;
+                return Some(Missed::AtTheBeginning);
             }
             *reached = (*reached).max(Some(at));
             *rested = false;
         }
         *rested |= (0..2).all(|key| of(key).is_empty());
     }
-    ended(again)
+    if ended(again) {
+        at_the_end = Some(Missed::AtTheEnd);
+    }
+    at_the_end
 }
