@@ -240,7 +240,7 @@ fn limits(
         limits.push(format!("{unplaced} lines could not be placed in run time."));
     }
     if let Some(torn) = &facts.recording.torn {
-        limits.push(format!("The history breaks off: {torn}."));
+        limits.push(format!("The evidence is not whole: {torn}."));
     }
     limits
 }

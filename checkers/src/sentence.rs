@@ -97,10 +97,11 @@ fn lost(topic: &TopicJudgement, row: &OutcomeRow) -> String {
             grouped(undetermined)
         ),
     };
-    let contract = if promised {
-        "although they were promised".to_owned()
-    } else {
-        format!("{} does not promise them", topic.settings)
+    let contract = match (promised, row.lost) {
+        (true, 1) => "although it was promised".to_owned(),
+        (true, _) => "although they were promised".to_owned(),
+        (false, 1) => format!("{} does not promise it", topic.settings),
+        (false, _) => format!("{} does not promise them", topic.settings),
     };
     format!("{name} lost {}, {side}: {contract}.", of(row.lost))
 }

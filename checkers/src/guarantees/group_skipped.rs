@@ -52,7 +52,7 @@ fn look(case: &Case, findings: &mut Findings) -> Tally {
     let mut tally = Tally {
         blocked: case
             .no_final_log()
-            .or_else(|| (!whole).then(|| "the history breaks off".to_owned())),
+            .or_else(|| (!whole).then(|| "the evidence is not whole".to_owned())),
         ..Tally::of("records within reach of groups")
     };
     if !whole {

@@ -109,7 +109,7 @@ pub fn all(facts: &Facts) -> (Vec<Premise>, Vec<Failed>) {
 
 fn history_whole(facts: &Facts) -> Looked {
     if let Some(torn) = &facts.recording.torn {
-        return Err(format!("the history breaks off: {torn}"));
+        return Err(format!("the evidence is not whole: {torn}"));
     }
     match &facts.recording.ended {
         Ended::Completed => {}

@@ -456,9 +456,9 @@ fn aborted_records_are_skipped_by_read_committed_groups() {
 fn a_history_that_breaks_off_says_nothing_of_what_was_skipped() {
     let gap = format!("{JOIN}{FIRST}{}", REST.replace("@2=v2 ", ""));
     let torn = format!("{}\ntorn frame 3", scene(&group("after"), &gap));
-    abstains(SKIPPED, &torn, "the history breaks off");
+    abstains(SKIPPED, &torn, "the evidence is not whole");
     let cut = format!("{}\nended interrupted INT", scene(&group("after"), &gap));
-    abstains(SKIPPED, &cut, "the history breaks off");
+    abstains(SKIPPED, &cut, "the evidence is not whole");
     let skips = scene(&group("after"), &gap);
     let two = skips.replace("topic t", "topic t partitions=2");
     let two = format!("{two}\nn0 said 0.5s leader t/1 e0 from @0 hw @0 isr n0,n1 was none");

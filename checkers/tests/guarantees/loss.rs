@@ -448,7 +448,7 @@ fn a_torn_history_voids_absence_and_not_evidence() {
     abstains(
         "acked-lost-below-hw",
         &format!("{kept}\ntorn in frame 3"),
-        "breaks off",
+        "not whole",
     );
     abstains(
         "acked-lost-below-hw",

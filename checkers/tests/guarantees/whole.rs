@@ -53,7 +53,7 @@ fn the_demo_holds_and_says_what_was_lost() {
     assert_eq!(
         judgement.sentence,
         "Held. ledger kept all 2 acknowledged records. metrics lost 1 acknowledged record, above \
-         the high watermark: acks=1 does not promise them."
+         the high watermark: acks=1 does not promise it."
     );
     assert_eq!(
         judgement.topics[0].settings,
@@ -112,7 +112,7 @@ fn what_could_not_be_seen_is_said() {
     let mut recording = recording(DEMO);
     let whole = limits(&recording);
     assert!(
-        !whole.contains("placed") && !whole.contains("breaks off"),
+        !whole.contains("placed") && !whole.contains("not whole"),
         "{whole}"
     );
     recording.evidence.lines[3].span = None;
@@ -124,7 +124,7 @@ fn what_could_not_be_seen_is_said() {
     let said = limits(&recording);
     for limit in [
         "1 lines could not be placed in run time.",
-        "The history breaks off: in frame 3.",
+        "The evidence is not whole: in frame 3.",
         "images/n0.tar.zst could not be read: it ends early.",
     ] {
         assert!(said.contains(limit), "`{limit}` in\n{said}");

@@ -61,6 +61,14 @@ pub enum CampaignError {
         /// What the writer said.
         why: String,
     },
+    /// There is nothing to show but what cannot be read.
+    #[error("no night in {} can be read: {why}", results.display())]
+    NoNightRead {
+        /// The results directory.
+        results: PathBuf,
+        /// Why the first of them cannot.
+        why: String,
+    },
     /// There is nothing to show.
     #[error("{} holds no night yet: `tidemark nightly SUITE` makes one", results.display())]
     NoNight {

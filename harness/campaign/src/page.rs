@@ -91,8 +91,13 @@ pub fn write(
     let mut all = index.whose()?;
     let path = results.join("index.html");
     if all.is_empty() {
-        return Err(CampaignError::NoNight {
-            results: results.to_owned(),
+        let results = results.to_owned();
+        return Err(match unread.first() {
+            Some(why) => CampaignError::NoNightRead {
+                results,
+                why: why.clone(),
+            },
+            None => CampaignError::NoNight { results },
         });
     }
     let whose = all.remove(0);

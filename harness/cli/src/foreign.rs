@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use checkers::jepsen::{Asked, ForeignVerdict, Valid};
@@ -25,6 +26,11 @@ pub fn check(asked: &CheckArgs) -> Result<Exit, Failure> {
             return Err(anyhow!("{} {why}", asked.run.display())).or_usage();
         }
         return crate::judging::check(&asked.run, asked.json);
+    }
+    if let Some(run) = run_of(&asked.run) {
+        let (file, run) = (asked.run.display(), run.display());
+        let why = format!("{file} is part of a run: give the run itself, `tidemark check {run}`");
+        return Err(anyhow!(why)).or_usage();
     }
     let place = || asked.run.display().to_string();
     let file = File::open(&asked.run).with_context(place).or_usage()?;
@@ -53,6 +59,12 @@ pub fn check(asked: &CheckArgs) -> Result<Exit, Failure> {
         Valid::No => Exit::Broken,
         Valid::Unknown => Exit::Unproven,
     })
+}
+
+/// The run directory that a file belongs to, if it does.
+fn run_of(file: &Path) -> Option<&Path> {
+    let mut above = file.ancestors().skip(1).take(2);
+    above.find(|dir| dir.join("history/events.tmh").is_file())
 }
 
 /// As a stream: what was found can be longer than the history. A reader that went away (`| head`)

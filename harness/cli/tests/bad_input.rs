@@ -56,6 +56,11 @@ fn a_variable_for_results_leaves_room_for_what_nightly_does() {
     };
     ask(&["nightly", "page"]).refuses(USAGE, &["elsewhere holds no night yet"]);
     ask(&["nightly", "gone"]).refuses(USAGE, &["no suite is called `gone`"]);
+    let words = [
+        "the suite ./gone.toml: ",
+        "suites that need no file are nightly",
+    ];
+    ask(&["nightly", "./gone.toml"]).refuses(USAGE, &words);
     nothing_in(at.path());
 }
 

@@ -58,6 +58,17 @@ fn what_is_no_run_directory() {
 }
 
 #[test]
+fn a_part_of_a_run_is_no_foreign_history() {
+    let at = dir();
+    let run = run_dir(at.path(), phases(1), Some(Ended::Completed));
+    for part in ["history/events.tmh", "seal.json"] {
+        let file = run.join(part).display().to_string();
+        let run = format!("give the run itself, `tidemark check {}`", run.display());
+        tidemark(at.path(), &["check", &file]).refuses(USAGE, &[&file, "part of a run", &run]);
+    }
+}
+
+#[test]
 fn a_run_directory_of_a_newer_format() {
     let at = dir();
     let run = run_dir(at.path(), phases(1), Some(Ended::Completed));

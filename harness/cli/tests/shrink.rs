@@ -73,6 +73,11 @@ fn runs_that_cannot_be_reduced() {
     );
     fs::remove_file(&schedule).expect("removed");
     refused(&["canary-kip101"], &["cannot read", "schedule.toml"]);
+    exhibit(at.path(), "acked-lost-below-hw");
+    refused(
+        &["acked-lost-below-hw"],
+        &["acked-lost-below-hw was written by `tidemark synth`"],
+    );
     exhibit(at.path(), "demo");
     tidemark(at.path(), &["check", "demo"]);
     refused(
@@ -97,7 +102,7 @@ fn words_that_mean_nothing() {
             "NaN",
             "a share is a number above 0 and up to 1",
         ),
-        ("--budget", "5", "time unit needed"),
+        ("--budget", "5", "a time has a unit, as 90m or 2h"),
     ] {
         let said = shrink(at.path(), &["run", option, value]);
         assert_eq!(said.code, Some(USAGE), "{said:?}");

@@ -44,9 +44,11 @@ pub enum PlanError {
         /// All names.
         known: Vec<&'static str>,
     },
-    /// A plan's file cannot be read.
-    #[error("failed to read the plan {path}: {why}")]
+    /// A file cannot be read.
+    #[error("failed to read the {what} {path}: {why}")]
     Unreadable {
+        /// A plan, or a suite.
+        what: &'static str,
         /// The file.
         path: String,
         /// The system's words.

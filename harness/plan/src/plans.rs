@@ -47,7 +47,11 @@ pub const EMBEDDED: &[(&str, &str, &str)] = embedded![
 /// [`PlanError::NoSuchPlan`] with the nearest name and all names; [`PlanError::Unreadable`].
 pub fn find(name_or_path: &str) -> Result<(String, String), PlanError> {
     if name_or_path.contains('/') || name_or_path.ends_with(".toml") {
-        return read(name_or_path);
+        return read(
+            "plan",
+            EMBEDDED.iter().map(|(name, _, _)| *name),
+            name_or_path,
+        );
     }
     let names = EMBEDDED.iter().map(|(name, _, _)| *name);
     match EMBEDDED.iter().find(|(name, _, _)| *name == name_or_path) {
@@ -60,27 +64,36 @@ pub fn find(name_or_path: &str) -> Result<(String, String), PlanError> {
     }
 }
 
-/// A file's text, and its path for errors.
-pub(crate) fn read(path: &str) -> Result<(String, String), PlanError> {
+/// The text of a plan's or a suite's file, and its path for errors; `names` need no file.
+pub(crate) fn read(
+    what: &'static str,
+    names: impl Iterator<Item = &'static str>,
+    path: &str,
+) -> Result<(String, String), PlanError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok((path.to_owned(), text)),
         Err(why) => Err(PlanError::Unreadable {
+            what,
             path: path.to_owned(),
-            why: unreadable(&why),
+            why: unreadable(what, names, &why),
         }),
     }
 }
 
 /// The system's words, and what to give instead.
-fn unreadable(why: &std::io::Error) -> String {
+fn unreadable(
+    what: &str,
+    names: impl Iterator<Item = &'static str>,
+    why: &std::io::Error,
+) -> String {
     use std::io::ErrorKind::{InvalidData, IsADirectory, NotFound};
     let remedy = match why.kind() {
-        IsADirectory => "name one of the plans in it".to_owned(),
+        IsADirectory => format!("name one of the {what}s in it"),
         NotFound => {
-            let names: Vec<&str> = EMBEDDED.iter().map(|(name, _, _)| *name).collect();
-            format!("plans that need no file are {}", names.join(", "))
+            let names: Vec<&str> = names.collect();
+            format!("{what}s that need no file are {}", names.join(", "))
         }
-        InvalidData => "a plan is a TOML file".to_owned(),
+        InvalidData => format!("a {what} is a TOML file"),
         _ => return why.to_string(),
     };
     format!("{why}; {remedy}")

@@ -118,7 +118,8 @@ impl Suite {
     /// [`PlanError::NoSuchSuite`], [`PlanError::Unreadable`].
     pub fn find(name_or_path: &str) -> Result<(String, String), PlanError> {
         if name_or_path.contains('/') || name_or_path.ends_with(".toml") {
-            return plans::read(name_or_path);
+            let names = EMBEDDED.iter().map(|(name, ..)| *name);
+            return plans::read("suite", names, name_or_path);
         }
         let named = EMBEDDED.iter().find(|(name, ..)| *name == name_or_path);
         match named {

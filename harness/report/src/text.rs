@@ -5,6 +5,7 @@ use checkers::judgement::{
 };
 use history::{Mark, NodeId};
 use maud::{Markup, html};
+use plan::plans;
 
 /// A space that is thin and does not break: between groups of three digits.
 const THIN: char = '\u{202f}';
@@ -208,15 +209,12 @@ pub fn ended(ended: &Ended) -> Option<String> {
     }
 }
 
-/// The command that asks the same again, as it can be given to a shell.
+/// The command that asks the same again: by the name of a built-in plan, else by the plan that lies
+/// beside the report.
 pub fn repeat(judgement: &Judgement) -> String {
-    let plan = visible(&judgement.plan).replace(['\n', '\t'], " ");
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
-    let plan = if !plan.is_empty() && plan.chars().all(plain) {
-        plan
-    } else {
-        format!("'{}'", plan.replace('\'', "'\\''"))
-    };
+    let mut known = plans::EMBEDDED.iter().map(|(name, ..)| *name);
+    let plan = known.find(|name| *name == judgement.plan);
+    let plan = plan.unwrap_or("./plan.toml");
     format!("tidemark run {plan} --seed {}", judgement.seed)
 }
 

@@ -38,6 +38,11 @@ impl Source {
         let whole = run.canonicalize();
         let dir = RunDir::open(whole.as_deref().unwrap_or(run))?;
         let name = dir.name();
+        if exchange::synth::is_written(&dir.read_setting()?) {
+            bail!(
+                "{name} was written by `tidemark synth`: no faults of a cluster's can be left out of it"
+            );
+        }
         if !dir.verdict_json().exists() {
             bail!("{name} has no verdict yet; run `tidemark check` on it");
         }

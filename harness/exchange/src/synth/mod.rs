@@ -25,6 +25,7 @@ use history::{HistoryError, RunId};
 use plan::Seed;
 
 pub use plants::{Find, Planted};
+pub use setting::is_written;
 
 use images::Images;
 use orders::Orders;

@@ -25,6 +25,13 @@ use super::story::steps;
 use super::{Asked, SynthError};
 
 const KAFKA: &str = "3.0.0";
+/// What stands in place of a client library.
+const CLIENT: &str = "none: this run was written by `tidemark synth`";
+/// Whether nobody ran what has these settings.
+pub fn is_written(setting: &Setting) -> bool {
+    setting.client == CLIENT
+}
+
 /// Where hosts of a local lab have their addresses.
 const HOSTS: [&str; 3] = ["192.168.136.27", "192.168.136.28", "192.168.136.29"];
 
@@ -101,7 +108,7 @@ pub(super) fn setting(asked: &Asked, shape: &Shape, run: RunId, segment_bytes: u
         started: started().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
         tidemark: env!("CARGO_PKG_VERSION").to_owned(),
         kafka: KAFKA.to_owned(),
-        client: "none: this run was written by `tidemark synth`".to_owned(),
+        client: CLIENT.to_owned(),
         brokers: NODES
             .into_iter()
             .map(|node| (node, pairs(&broker_config(node, segment_bytes))))

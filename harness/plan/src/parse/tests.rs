@@ -158,8 +158,8 @@ fn what_cannot_be_copied_has_a_line_and_a_remedy() {
         ),
         (
             "rate = 700",
-            "rate = 700\ngroup = \"copiers\"",
-            "x.toml:32: `topics.copies.load.copies`: the clients of ledger have the same `group`; give one of the two another",
+            "rate = 700\nconsumers = 1\ngroup = \"copiers\"",
+            "x.toml:33: `topics.copies.load.copies`: the clients of ledger have the same `group`; give one of the two another",
         ),
         (
             "copies = \"ledger\"",
@@ -218,6 +218,11 @@ fn a_misspelt_key_is_told_with_its_line_and_the_nearest() {
 #[test]
 fn every_other_mistake_has_a_line_and_a_remedy() {
     for (line, instead, wanted) in [
+        (
+            "rate = 700",
+            "rate = 700\nconsumers = 0\ngroup = \"g\"",
+            "x.toml:21: `topics.ledger.load.group`: nobody belongs to it, since `consumers` is 0; give it some, or leave it out",
+        ),
         (
             "rate = 700",
             "rate = \"fast\"",

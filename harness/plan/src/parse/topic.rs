@@ -175,6 +175,10 @@ fn load(value: &Value<'_>) -> Result<Load, PlanError> {
             "copies are made in transactions: say `transactional = true` (and `idempotent = true`)";
         return complain("copies", why.to_owned());
     }
+    if !copying && load.group.is_some() && load.consumers == 0 {
+        let why = "nobody belongs to it, since `consumers` is 0; give it some, or leave it out";
+        return complain("group", why.to_owned());
+    }
     if copying && load.group.is_none() {
         let why = "who copies reads as a group: say which, `group = \"copiers\"`";
         return complain("copies", why.to_owned());

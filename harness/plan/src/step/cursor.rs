@@ -149,7 +149,8 @@ impl<'a> Cursor<'a> {
         Ok(inner)
     }
 
-    pub(super) fn end(&self) -> Result<(), StepError> {
+    /// Nothing more stands here; `what` would end.
+    pub(super) fn end(&self, what: &str) -> Result<(), StepError> {
         const MORE: &[&str] = &[
             "for",
             "meanwhile",
@@ -162,7 +163,7 @@ impl<'a> Cursor<'a> {
         if self.next == self.tokens.len() {
             return Ok(());
         }
-        Err(self.expected("the end of the step", MORE))
+        Err(self.expected(what, MORE))
     }
 
     pub(super) fn node(&mut self) -> Result<NodeId, StepError> {

@@ -104,7 +104,11 @@ impl Trouble {
         Trouble::Unexpected {
             expected,
             found: format!("`{found}`"),
-            near: nearest(found, words.iter().copied()).map(str::to_owned),
+            // What is known is no slip of the fingers: it only stands in the wrong place.
+            near: match words.contains(&found) {
+                true => None,
+                false => nearest(found, words.iter().copied()).map(str::to_owned),
+            },
         }
     }
 }

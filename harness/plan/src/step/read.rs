@@ -35,7 +35,7 @@ pub fn read(text: &str) -> Result<Vec<Step>, StepError> {
     } else {
         None
     };
-    cursor.end()?;
+    cursor.end("the end of the step")?;
     let mut steps: Vec<Step> = actions
         .into_iter()
         .map(|action| Step {
@@ -76,7 +76,7 @@ impl FromStr for Ask {
             return Err(cursor.expected("a fault such as `kill` or `isolate`", &words_of(FAULTS)));
         };
         let ask = cursor.ask(verb)?;
-        cursor.end()?;
+        cursor.end("the end of the fault (`hold` says how long it lasts)")?;
         Ok(ask)
     }
 }
@@ -161,7 +161,7 @@ impl Cursor<'_> {
 
     /// Whether a name follows `heal`; `as` begins the step's own.
     fn sees_a_name(&self) -> bool {
-        self.end().is_err() && !self.sees(0, "as")
+        self.end("").is_err() && !self.sees(0, "as")
     }
 
     fn send(&mut self) -> Result<Action, StepError> {

@@ -110,6 +110,16 @@ fn errors_point_at_the_place_and_name_the_nearest_word() {
     );
 }
 
+/// A word that is known elsewhere is not suggested in its own place.
+#[test]
+fn a_palette_names_faults_and_not_how_long_they_last() {
+    let said = "kill n1 for 8s".parse::<Ask>().unwrap_err().to_string();
+    let wanted = "expected the end of the fault (`hold` says how long it lasts), found `for`\n\
+                  \x20   kill n1 for 8s\n\
+                  \x20           ^^^";
+    assert_eq!(said, wanted);
+}
+
 #[test]
 fn what_would_be_harmful_or_empty_is_refused() {
     for (step, part) in [
