@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory, Parser, Subcommand};
 use history::{NodeId, RunId};
 
 use crate::bench::BenchArgs;
@@ -35,6 +36,35 @@ pub struct Args {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+impl Args {
+    /// Reads the command line. A misspelt verb is likened to no hidden one.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help that was asked for.
+    pub fn read() -> Result<Args, clap::Error> {
+        let mut error = match Args::try_parse() {
+            Err(error) => error,
+            read => return read,
+        };
+        let near = error.remove(ContextKind::SuggestedSubcommand);
+        if let Some(ContextValue::Strings(mut near)) = near {
+            let command = Args::command();
+            let hidden = |name: &String| {
+                let verb = command.find_subcommand(name);
+                verb.is_some_and(clap::Command::is_hide_set)
+            };
+            near.retain(|name| !hidden(name));
+            if !near.is_empty() {
+                error.insert(
+                    ContextKind::SuggestedSubcommand,
+                    ContextValue::Strings(near),
+                );
+            }
+        }
+        Err(error)
+    }
 }
 
 /// What to do.

@@ -28,13 +28,11 @@ mod unstarted;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::args::{Args, LabVerb, Verb};
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::read() {
         Ok(args) => args,
         Err(error) => {
             let _ = error.print();

@@ -40,6 +40,12 @@ fn usage() {
         assert!(said.err.contains(word), "{word:?}: {said:?}");
         assert!(said.out.is_empty(), "{said:?}");
     }
+    let said = tidemark(at.path(), &["runer"]);
+    assert_eq!(said.code, Some(USAGE), "{said:?}");
+    assert!(
+        said.err.contains("'run'") && !said.err.contains("__"),
+        "{said:?}"
+    );
     let help = tidemark(at.path(), &["--help"]);
     assert_eq!(help.code, Some(0), "{help:?}");
     nothing_in(at.path());
