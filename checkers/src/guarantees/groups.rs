@@ -25,6 +25,8 @@ pub fn of(case: &Case) -> Vec<Group> {
 pub struct Story<'a> {
     /// Its deliveries that count as processed, as `ops.read` counts, in recorded order.
     pub given: Vec<u32>,
+    /// Those that do not, since their transaction was aborted; likewise.
+    pub undone: Vec<u32>,
     /// Positions that its consumers asked for: when, who, where to.
     pub sought: Vec<(Mark, ClientId, Offset)>,
     /// Moments at which partitions changed hands, or a consumer joined; ascending.
@@ -55,13 +57,15 @@ pub fn story<'a>(case: &Case<'a>, group: &Group, part: &PartFacts, txns: &Txns) 
             .containing(client, op)
             .is_none_or(|txn| txns.get(txn).fate != Fate::Aborted),
     };
-    let given = part.reads.iter().copied();
-    let given = given.filter(|&index| {
+    let reads = part.reads.iter().copied();
+    let its_own = reads.filter(|&index| group.has(facts.ops.read(index).client));
+    let (given, undone) = its_own.partition(|&index| {
         let read = facts.ops.read(index);
-        group.has(read.client) && processed(read.client, read.op)
+        processed(read.client, read.op)
     });
     let mut story = Story {
-        given: given.collect(),
+        given,
+        undone,
         sought: Vec::new(),
         moved: Vec::new(),
         commits: Vec::new(),

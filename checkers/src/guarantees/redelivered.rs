@@ -107,21 +107,43 @@ fn again(case: &Case, group: &Group, story: &Story, txns: &Txns) -> Vec<Again> {
     }
     let mut sorted: Vec<(Offset, u32)> = given.iter().map(|read| (offset(read), *read)).collect();
     sorted.sort_unstable();
+    let mut undone: Vec<(Offset, Mark, u32)> = story
+        .undone
+        .iter()
+        .map(|read| (offset(read), case.facts.ops.read(*read).returned, *read))
+        .collect();
+    undone.sort_unstable();
+    // With which delivery a record came again at first: one that was then aborted was one too.
+    let first = |at: Offset, before: u32, after: u32| {
+        let [from, to] = [before, after].map(|read| case.facts.ops.read(read).returned);
+        let next = undone.partition_point(|known| (known.0, known.1) <= (at, from));
+        let next = undone.get(next);
+        next.filter(|(offset, when, _)| *offset == at && *when < to)
+            .map_or(after, |(.., read)| *read)
+    };
     let pairs = sorted.windows(2).filter(|pair| pair[0].0 == pair[1].0);
     pairs
         .map(|pair| {
             let (at, before, after) = (pair[0].0, pair[0].1, pair[1].1);
-            let why = why(case, group, story, txns, (before, after));
+            let first = first(at, before, after);
+            let why = why(case, group, story, txns, (before, after), first);
             (why, at, before, after)
         })
         .collect()
 }
 
-fn why(case: &Case, group: &Group, story: &Story, txns: &Txns, (before, after): (u32, u32)) -> Why {
-    let [before, after] = [before, after].map(|read| case.facts.ops.read(read));
+fn why(
+    case: &Case,
+    group: &Group,
+    story: &Story,
+    txns: &Txns,
+    (before, after): (u32, u32),
+    first: u32,
+) -> Why {
+    let [before, after, first] = [before, after, first].map(|read| case.facts.ops.read(read));
     let during = (before.invoked, after.returned);
     let back = (Offset(i64::MIN), after.offset);
-    if story.sought_within(after.client, back, during) {
+    if story.sought_within(first.client, back, (before.invoked, first.returned)) {
         return Why::Sought;
     }
     if group.commits(CommitMode::AutoAsync) {

@@ -212,6 +212,33 @@ fn within_transactions_each_record_is_processed_once() {
     );
 }
 
+/// Going back after an abort excuses what comes then, and not that the aborted one was given it.
+#[test]
+fn what_a_group_had_committed_may_not_come_again_and_be_sought_then() {
+    let calls = |before: &str| {
+        let calls = format!(
+            "{JOIN}c5 begin at 0.95s
+            {FIRST}
+            c5 commit t/0@2 at 1.2s..1.3s
+            c5 end commit at 1.4s..1.5s
+            {before}
+            c5 begin at 1.9s
+            c5 poll -> t/0 @1=v1 by n0 at 2.0s..2.1s
+            c5 end abort at 2.2s..2.3s
+            c5 seek t/0@1 at 2.4s..2.5s
+            c5 begin at 2.9s
+            {AGAIN}
+            c5 commit t/0@4 at 3.2s..3.3s
+            c5 end commit at 3.4s..3.5s"
+        );
+        let group = "group g of c5 commit=transaction reset=earliest read-committed";
+        scene(group, &calls)
+    };
+    convicts(TWICE, &calls(""), "without cause");
+    let sought = calls("c5 seek t/0@1 at 1.6s..1.7s");
+    permits(TWICE, &sought, 1, "on request");
+}
+
 /// A consumer that sends on what it reads; of the end of its first transaction nobody was told, and
 /// `marker` stands behind what it sent.
 fn copied(again: &str, marker: &str) -> String {
