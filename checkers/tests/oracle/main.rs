@@ -26,6 +26,7 @@ mod renamed;
 mod rolled_back;
 mod settled;
 mod stories;
+mod transacting;
 mod transactions;
 mod world;
 
