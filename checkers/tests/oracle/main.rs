@@ -117,6 +117,23 @@ fn lost(judgement: &Judgement) -> BTreeMap<(Class, Standing), u64> {
     lost
 }
 
+/// Compares the causes of what is lost, counted, with what each record's must be.
+fn same_classes(
+    judgement: &Judgement,
+    each: impl Iterator<Item = (Class, Standing)>,
+    seen: &Seen,
+) -> Result<(), TestCaseError> {
+    let mut wanted: BTreeMap<(Class, Standing), u64> = BTreeMap::new();
+    for cause in each {
+        *wanted.entry(cause).or_default() += 1;
+    }
+    for (class, _) in wanted.keys() {
+        *seen.borrow_mut().entry(format!("{class:?}")).or_default() += 1;
+    }
+    prop_assert_eq!(lost(judgement), wanted);
+    Ok(())
+}
+
 fn agrees(topics: &[Topic], guilty: &Seen) -> Result<(), TestCaseError> {
     let text = print(topics);
     let judgement = scene::judged(&text);
