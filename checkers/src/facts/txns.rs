@@ -111,7 +111,7 @@ impl Txns {
     }
 
     /// The transaction that a payload was sent in.
-    fn sender(&self, facts: &Facts, payload: Payload) -> Option<usize> {
+    pub fn sender(&self, facts: &Facts, payload: Payload) -> Option<usize> {
         let Payload::Value(value) = payload else {
             return None;
         };

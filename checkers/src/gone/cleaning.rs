@@ -29,7 +29,7 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 impl Cleaning {
     /// Reads what producers were told and what images show.
-    pub fn of(facts: &Facts, contract: &Contract, id: PartId) -> Self {
+    pub fn of(facts: &Facts, contract: &Contract, txns: &Txns, id: PartId) -> Self {
         let part = &facts.parts[id];
         let retention = Timeline::of(facts, &contract.topic, "delete.retention.ms");
         let run_ms = facts.length.0 / 1_000_000;
@@ -38,7 +38,7 @@ impl Cleaning {
             None => DAY_MS,
         });
         Self {
-            ends: ends(facts, part),
+            ends: ends(facts, part, txns),
             tombstones: match stays.any(|ms| ms <= run_ms) {
                 true => tombstones(part),
                 false => BTreeSet::new(),
@@ -79,12 +79,7 @@ impl Cleaning {
 
 /// By what producers were told; where they were not, by the marker behind any record of the
 /// transaction in any sound image.
-fn ends(facts: &Facts, part: &PartFacts) -> FxHashMap<ValueId, Marked> {
-    let txns = Txns::of(facts);
-    let txn_of = |send: u32| {
-        let send = facts.ops.send(send);
-        txns.containing(send.client, send.op)
-    };
+fn ends(facts: &Facts, part: &PartFacts, txns: &Txns) -> FxHashMap<ValueId, Marked> {
     let mut shown: FxHashMap<usize, Marked> = FxHashMap::default();
     for image in part.images.iter().filter(|image| image.sound) {
         let stretches = Stretches::of(&image.view);
@@ -94,24 +89,21 @@ fn ends(facts: &Facts, part: &PartFacts) -> FxHashMap<ValueId, Marked> {
                 continue;
             };
             for record in image.view.log.records_of(batch) {
-                let Payload::Value(value) = record.payload else {
-                    continue;
-                };
-                let send = facts.ops.by_value.get(value);
-                if let Some(txn) = send.and_then(txn_of) {
+                if let Some(txn) = txns.sender(facts, record.payload) {
                     shown.insert(txn, stretch.marked);
                 }
             }
         }
     }
     let ends = part.sends.iter().filter_map(|&send| {
-        let txn = txn_of(send)?;
+        let send = facts.ops.send(send);
+        let txn = txns.containing(send.client, send.op)?;
         let end = match txns.get(txn).fate {
             Fate::Committed => Marked::Committed,
             Fate::Aborted => Marked::Aborted,
             Fate::Unknown => shown.get(&txn).copied().unwrap_or(Marked::Open),
         };
-        Some((facts.ops.send(send).value, end))
+        Some((send.value, end))
     });
     ends.collect()
 }

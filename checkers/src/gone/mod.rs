@@ -24,6 +24,7 @@ use history::{Epoch, Offset, ValueId};
 use rustc_hash::FxHashSet;
 
 use crate::contract::Contract;
+use crate::facts::txns::Txns;
 use crate::facts::{CommitProof, Facts, PartFacts, PartId, ProofSource};
 use crate::facts::{acks_all, below_a_leaders_hw};
 use crate::findings::Findings;
@@ -126,13 +127,14 @@ impl GoneTopic {
     /// Finds, classes and tells what is gone from a topic.
     pub fn of(facts: &Facts, contract: &Contract, findings: &mut Findings) -> Self {
         let mut gone = Self::default();
+        let txns = contract.compacted.then(|| Txns::of(facts));
         for &id in &contract.parts {
             let part = &facts.parts[id];
             if part.fin.is_err() {
                 continue;
             }
-            if contract.compacted {
-                let cleaning = Cleaning::of(facts, contract, id);
+            if let Some(txns) = &txns {
+                let cleaning = Cleaning::of(facts, contract, txns, id);
                 gone.cleaning.insert(id, cleaning);
             }
             let found = candidates(facts, contract, id, &mut gone);
