@@ -11,15 +11,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use history::{
-    Call, ClientId, CommitMode, Delivery, Event, Offset, OpId, Outcome, Partition, RebalanceEvent,
-    Reply, Topic, Why,
+    Call, ClientId, CommitMode, Delivery, Offset, OpId, Outcome, Partition, Reply, Topic, Why,
 };
 use plan::Group;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::crash::{Crashed, Now, Order};
-use super::{Counts, Desk};
+use super::{Counts, Desk, booking};
 use crate::client::{Clients, Member, OpenError};
 
 /// Records asked for in one poll, at most.
@@ -152,14 +151,7 @@ impl<C: Clients> Belonging<C> {
     }
 
     fn moved(&self, member: &mut C::Member, client: ClientId) {
-        for (at, change, partitions) in member.moves() {
-            self.desk.pen.write(Event::Rebalance(RebalanceEvent {
-                at,
-                client,
-                change,
-                partitions,
-            }));
-        }
+        booking::moved(&self.desk.pen, client, member.moves());
     }
 
     fn delivered(&self, count: u64) {
@@ -169,20 +161,11 @@ impl<C: Clients> Belonging<C> {
     }
 
     fn invoked(&self, client: ClientId, call: Call) -> OpId {
-        let op = self.desk.pen.next_op();
-        let at = self.desk.clock.mark();
-        self.desk.pen.write(Event::Invoked {
-            op,
-            client,
-            at,
-            call,
-        });
-        op
+        booking::invoked(&self.desk.pen, &self.desk.clock, client, call)
     }
 
     fn returned(&self, op: OpId, reply: Reply) {
-        let at = self.desk.clock.mark();
-        self.desk.pen.write(Event::Returned { op, at, reply });
+        booking::returned(&self.desk.pen, &self.desk.clock, op, reply);
     }
 }
 

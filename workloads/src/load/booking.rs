@@ -1,12 +1,45 @@
-//! What is recorded and counted of sends, whoever sends: before the client library hears of them, and
-//! when they come back.
+//! What is recorded of calls and counted of sends, whoever makes them: before the client library hears
+//! of them, and when they come back.
 
 use std::cell::Cell;
 
-use history::{Call, ClientId, Event, OpId, Outcome, Partition, Reply, ValueId};
+use history::{
+    Call, ClientId, Clock, Event, OpId, Outcome, Partition, Pen, RebalanceEvent, Reply, ValueId,
+};
 
 use super::{Counts, Desk};
-use crate::client::{Completion, Record};
+use crate::client::{Completion, Move, Record};
+
+/// Records that a client is about to make a call.
+pub fn invoked(pen: &Pen, clock: &Clock, client: ClientId, call: Call) -> OpId {
+    let op = pen.next_op();
+    let at = clock.mark();
+    pen.write(Event::Invoked {
+        op,
+        client,
+        at,
+        call,
+    });
+    op
+}
+
+/// Records what a call came to, now.
+pub fn returned(pen: &Pen, clock: &Clock, op: OpId, reply: Reply) {
+    let at = clock.mark();
+    pen.write(Event::Returned { op, at, reply });
+}
+
+/// Records what a group did to a member.
+pub fn moved(pen: &Pen, client: ClientId, moves: Vec<Move>) {
+    for (at, change, partitions) in moves {
+        pen.write(Event::Rebalance(RebalanceEvent {
+            at,
+            client,
+            change,
+            partitions,
+        }));
+    }
+}
 
 /// New records for these partitions: consecutive operations, consecutive values.
 pub fn records_to(targets: impl ExactSizeIterator<Item = Partition>, desk: &Desk) -> Vec<Record> {

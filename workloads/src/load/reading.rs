@@ -7,14 +7,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use history::{
-    Call, ClientId, Clock, Delivery, Event, Offset, OpId, Outcome, Partition, Pen, Reply, Why,
-};
+use history::{Call, ClientId, Clock, Delivery, Offset, OpId, Outcome, Partition, Pen, Reply, Why};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::crash::{Crashed, Now, Order};
-use super::{Counts, Desk};
+use super::{Counts, Desk, booking};
 use crate::client::{Clients, Consumer, OpenError, Reading};
 
 /// Records asked for in one poll of a read-along consumer, at most.
@@ -140,19 +138,11 @@ struct Recorded<R> {
 
 impl<R: Consumer> Recorded<R> {
     fn invoked(&self, call: Call) -> OpId {
-        let op = self.pen.next_op();
-        self.pen.write(Event::Invoked {
-            op,
-            client: self.client,
-            at: self.clock.mark(),
-            call,
-        });
-        op
+        booking::invoked(&self.pen, &self.clock, self.client, call)
     }
 
     fn returned(&self, op: OpId, reply: Reply) {
-        let at = self.clock.mark();
-        self.pen.write(Event::Returned { op, at, reply });
+        booking::returned(&self.pen, &self.clock, op, reply);
     }
 
     /// Reads along until told to end; what it is told otherwise cuts its poll short.

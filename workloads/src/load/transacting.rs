@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
-use history::{Call, ClientId, Event, Mark, Reply};
+use history::{Call, ClientId, Mark, Reply};
 use plan::{Rate, Seed, Stream};
 use tokio::time::sleep;
 
+use super::booking;
 use super::sending::Sender;
 use crate::client::{Clients, Producer, Then, Transact, Transacted};
 
@@ -159,19 +160,10 @@ impl<C: Clients> Sender<C> {
     }
 
     async fn recorded(&mut self, call: Call, step: Transact) -> Transacted {
-        let op = self.desk.pen.next_op();
-        self.desk.pen.write(Event::Invoked {
-            op,
-            client: self.client,
-            at: self.desk.clock.mark(),
-            call,
-        });
+        let op = booking::invoked(&self.desk.pen, &self.desk.clock, self.client, call);
         let done = self.transact(step).await;
-        self.desk.pen.write(Event::Returned {
-            op,
-            at: self.desk.clock.mark(),
-            reply: Reply::Done(done.outcome.clone()),
-        });
+        let reply = Reply::Done(done.outcome.clone());
+        booking::returned(&self.desk.pen, &self.desk.clock, op, reply);
         done
     }
 

@@ -6,12 +6,10 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use history::{
-    Call, ClientId, Event, OpId, Outcome, Partition, Rebalance, RebalanceEvent, Reply, Why,
-};
+use history::{Call, ClientId, OpId, Outcome, Partition, Rebalance, Reply, Why};
 use plan::Stream;
 
-use super::super::booking::came_back;
+use super::super::booking::{self, came_back};
 use super::super::crash::Crashed;
 use super::super::transacting::ATTEMPT;
 use super::super::{Counts, Desk};
@@ -63,18 +61,12 @@ impl<C: Clients> Hands<C> {
 
     /// Records what the group did; what it took away.
     pub fn moved(&mut self) -> Vec<Partition> {
-        let mut taken = Vec::new();
-        for (at, change, partitions) in self.member.moves() {
-            if matches!(change, Rebalance::Revoked | Rebalance::Lost) {
-                taken.extend(partitions.iter().cloned());
-            }
-            self.desk.pen.write(Event::Rebalance(RebalanceEvent {
-                at,
-                client: self.client,
-                change,
-                partitions,
-            }));
-        }
+        let moves = self.member.moves();
+        let took = |change: &Rebalance| matches!(change, Rebalance::Revoked | Rebalance::Lost);
+        let taken = moves.iter().filter(|(_, change, _)| took(change));
+        let taken = taken.flat_map(|(.., partitions)| partitions.clone());
+        let taken = taken.collect();
+        booking::moved(&self.desk.pen, self.client, moves);
         taken
     }
 
@@ -87,20 +79,13 @@ impl<C: Clients> Hands<C> {
     }
 
     pub fn invoked(&mut self, call: Call) -> OpId {
-        let op = self.desk.pen.next_op();
-        self.open = Some((op, call.clone()));
-        self.desk.pen.write(Event::Invoked {
-            op,
-            client: self.client,
-            at: self.desk.clock.mark(),
-            call,
-        });
+        let op = booking::invoked(&self.desk.pen, &self.desk.clock, self.client, call.clone());
+        self.open = Some((op, call));
         op
     }
 
     pub fn returned(&mut self, op: OpId, reply: Reply) {
         self.open = None;
-        let at = self.desk.clock.mark();
-        self.desk.pen.write(Event::Returned { op, at, reply });
+        booking::returned(&self.desk.pen, &self.desk.clock, op, reply);
     }
 }
